@@ -1,0 +1,58 @@
+# What a developer does here, one word each. Everything needed is installed on first use into .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+TYPED := schemas streams agents benchmarks deploy
+ALL_CODE := $(TYPED) tests
+DEMO := var/demo
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install demo test lint format bench kafka lock
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+install: .venv/.project ## make .venv with the pinned dependencies and the headwater command
+
+# Two stamps, so that a change of the project's own metadata does not reinstall its dependencies.
+.venv/.dependencies: requirements-dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo 'Python 3.11 or later is needed: make PYTHON=python3.11 ...'; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+.venv/.project: .venv/.dependencies pyproject.toml
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: install ## replay a generated log of a small product and print its numbers
+	@mkdir -p $(DEMO)
+	$(BIN)/python -m agents.sample $(DEMO)/events.jsonl.gz
+	$(BIN)/headwater replay $(DEMO)/events.jsonl.gz --plan plans/demo.yaml --out $(DEMO)/out
+
+test: install ## run every test (those of Kafka need java and mvn, or KAFKA_BOOTSTRAP_SERVERS)
+	$(BIN)/pytest $(ARGS)
+
+lint: install ## check style, formatting and types
+	$(BIN)/ruff check $(ALL_CODE)
+	$(BIN)/ruff format --check $(ALL_CODE)
+	$(BIN)/mypy --explicit-package-bases $(TYPED)
+
+format: install ## mend style and formatting where a tool can
+	$(BIN)/ruff check --fix $(ALL_CODE)
+	$(BIN)/ruff format $(ALL_CODE)
+
+bench: install ## measure events per second beside stock Faust (ARGS="--help" tells more)
+	$(BIN)/python -m benchmarks.run $(ARGS)
+
+kafka: install ## run a Kafka broker on 127.0.0.1:9092 until Ctrl-C (needs java and mvn)
+	@exec $(BIN)/python deploy/kafka/local_broker.py $(ARGS)
+
+LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --generate-hashes --no-emit-index-url \
+	--universal --python-version 3.11 --no-header
+
+lock: install ## pin the newest dependencies that pyproject.toml allows
+	$(LOCK) --upgrade -o requirements.lock
+	$(LOCK) --upgrade --extra dev -o requirements-dev.lock

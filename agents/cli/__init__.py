@@ -1,0 +1,70 @@
+"""`headwater`: the command line. A command's code is imported when that command is asked for."""
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+COMMANDS = {
+    "replay": "Compute every number from files of events.",
+    "run": "Work on Kafka: events in, numbers and signals out.",
+    "topics": "Create the topics that `run` needs, or check them.",
+    "plan": "Check a plan, or propose one from a sample of events.",
+}
+"""Each stands in the module of its name; in the order in which one meets them."""
+
+
+class _OnDemand(dict[str, click.Command]):
+    """The commands by name; one is imported when it is looked up."""
+
+    def __init__(self) -> None:
+        super().__init__(dict.fromkeys(COMMANDS, click.Command(None)))
+
+    def __getitem__(self, name: str) -> click.Command:
+        super().__getitem__(name)
+        command: click.Command = getattr(import_module(f"{__name__}.{name}"), name)
+        return command
+
+    def get(self, name: str, default: Any = None) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+
+class _Headwater(click.Group):
+    """Lists its commands without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(
+    cls=_Headwater,
+    commands=_OnDemand(),
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="`headwater COMMAND --help` has examples. Exit codes: 0 done, 1 failed, 2 bad usage or "
+    "plan.",
+)
+@click.version_option(package_name="headwater", prog_name="headwater")
+def main() -> None:
+    """Product-led-growth numbers from a stream of product events: who is active, how long people
+    take from first action to activation, which accounts grow.
+
+    A plan says what your events mean. To begin with a file of them (Segment's calls, or your own
+    JSON, one a line):
+
+    \b
+      headwater plan infer events.jsonl > plan.yaml
+      headwater plan check plan.yaml
+      headwater replay events.jsonl --plan plan.yaml --out numbers
+
+    \b
+    And the same on Kafka, kept true while events arrive:
+      headwater topics create --plan plan.yaml --bootstrap-servers localhost:9092
+      headwater run --plan plan.yaml --bootstrap-servers localhost:9092
+    """

@@ -1,0 +1,100 @@
+"""What several commands take: a plan, a moment, the address of a broker."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from agents.settings import Settings
+    from schemas.plan.models import Plan
+
+EXIT_BAD_USAGE = 2
+
+
+class Moment(click.ParamType):
+    """An ISO-8601 time, in UTC unless it says otherwise; UTC milliseconds."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        if isinstance(value, int):
+            return value
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(
+                f"{value!r} is no time: write a date such as 2026-03-01 or a time such as "
+                "2026-03-01T09:30:00Z",
+                param,
+                ctx,
+            )
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return round(moment.timestamp() * 1000)
+
+
+plan_option = click.option(
+    "--plan",
+    "plan_file",
+    metavar="PLAN",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The YAML file that says what the events mean.",
+)
+
+
+def plan_in(file: Path) -> "Plan":
+    """The plan in a file; on mistakes in it all are reported and the command ends."""
+    from agents.cli.plan import report_problems
+    from schemas.plan.check import PlanInvalid, load_plan
+    from streams.catalogue import catalogue_ids
+    from streams.catalogue.checks import plan_problems
+
+    try:
+        plan = load_plan(file, known_kpis=catalogue_ids())
+        problems = plan_problems(plan)
+        if problems:
+            raise PlanInvalid(problems)
+        return plan
+    except PlanInvalid as invalid:
+        report_problems(invalid, file)
+        raise click.exceptions.Exit(EXIT_BAD_USAGE) from None
+    except OSError as error:
+        raise click.UsageError(f"{file} cannot be read: {error.strerror}") from None
+
+
+def kafka_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The address of a broker, and how to talk to it."""
+    for option in (
+        click.option(
+            "--kafka",
+            metavar="KEY=VALUE",
+            multiple=True,
+            help="A setting of librdkafka, such as security.protocol=SSL; may be repeated. Or set "
+            "HEADWATER_KAFKA_SECURITY_PROTOCOL and so on, better for passwords.",
+        ),
+        click.option(
+            "--bootstrap-servers",
+            metavar="HOST:PORT,...",
+            help="Where Kafka is, or HEADWATER_BOOTSTRAP_SERVERS.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def settings_in(
+    bootstrap_servers: str | None, kafka: Iterable[str], slot: str | None = None
+) -> "Settings":
+    """The settings; on mistakes in them all are reported and the command ends."""
+    from agents.settings import SettingsInvalid, read_settings
+
+    try:
+        return read_settings(bootstrap_servers, kafka, slot)
+    except SettingsInvalid as invalid:
+        raise click.UsageError("\n".join(invalid.problems)) from None

@@ -1,0 +1,139 @@
+"""`headwater replay`: files of events in, files of numbers out, and a summary on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from agents.cli.options import Moment, plan_in, plan_option
+
+if TYPE_CHECKING:
+    from agents.replay import Progress
+    from schemas.plan.models import Input, Plan
+
+
+@click.command(short_help="Compute every number from files of events.")
+@click.argument(
+    "files",
+    metavar="FILE...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+@plan_option
+@click.option(
+    "--out",
+    metavar="FOLDER",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the results go; created if need be, earlier results are replaced.",
+)
+@click.option(
+    "--until",
+    "until_ms",
+    metavar="TIME",
+    type=Moment(),
+    help="Let time stand here at the end, so that everything before is final; by default at the "
+    "end of the newest event's day (UTC).",
+)
+@click.option(
+    "--input",
+    "topic",
+    metavar="TOPIC",
+    help="Which input of the plan the files are written like, if it has several.",
+)
+def replay(
+    files: tuple[Path, ...], plan_file: Path, out: Path, until_ms: int | None, topic: str | None
+) -> None:
+    """Compute every number from FILEs of events, as fast as this machine can.
+
+    A file has one event a line, plain or as .gz or .zst. The agents are those of `headwater run`,
+    in this process and without Kafka, so the results are the same.
+
+    \b
+    FOLDER will have
+      kpis.jsonl          values, one a line; the last line of a key holds
+      signals.jsonl       activations, milestones, and signals taken back
+      alerts.jsonl        alerts
+      dead_letters.jsonl  what could not be read, and why
+      summary.json        counts, speed, and the activation lag over the whole log
+
+    \b
+    Examples:
+      headwater replay events.jsonl.gz --plan plan.yaml --out numbers
+      headwater replay 2026-0*.jsonl --plan plan.yaml --out numbers --until 2026-04-01
+    """
+    plan = plan_in(plan_file)
+    input = _input_of(plan, topic)
+
+    from agents.cli.summary import series_shown, show_summary
+    from agents.files import UnreadableFileError
+    from agents.replay import replay_files
+    from agents.results import OutputError
+
+    try:
+        with _progress_bar() as on_progress:
+            done = replay_files(
+                files, plan, out, until_ms, on_progress, input=input, show=series_shown(plan)
+            )
+    except (UnreadableFileError, OutputError) as error:
+        raise click.ClickException(str(error)) from None
+    show_summary(done, plan, out)
+
+
+def _input_of(plan: Plan, topic: str | None) -> Input:
+    inputs = {input.topic: input for input in plan.inputs}
+    known = ", ".join(inputs)
+    if topic is None and len(inputs) > 1:
+        raise click.UsageError(
+            f"The plan has several inputs ({known}): say with --input which of them these files "
+            "are written like."
+        )
+    if topic is not None and topic not in inputs:
+        raise click.BadParameter(
+            f"the plan has no input {topic}, only {known}", param_hint="--input"
+        )
+    return plan.inputs[0] if topic is None else inputs[topic]
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Callable[[Progress], None] | None]:
+    """On a terminal: bytes read of all, events, events/s and the time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    columns = (
+        TextColumn("[cyan]{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TextColumn("{task.fields[events]:,} events"),
+        TextColumn("[green]{task.fields[speed]:,.0f}/s"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("Replaying", total=None, events=0, speed=0.0)
+
+        def show(progress: Progress) -> None:
+            elapsed_s = bar.tasks[0].elapsed or 0.0
+            speed = progress.events / elapsed_s if elapsed_s else 0.0
+            bar.update(
+                task,
+                description=(
+                    "Replaying" if progress.bytes_read < progress.bytes_total else "Finishing"
+                ),
+                completed=progress.bytes_read,
+                total=progress.bytes_total or None,
+                events=progress.events,
+                speed=speed,
+            )
+
+        yield show

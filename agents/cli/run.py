@@ -1,0 +1,108 @@
+"""`headwater run`: a worker on Kafka."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import click
+
+from agents.cli.options import Moment, kafka_options, plan_in, plan_option, settings_in
+
+EARLIEST = "earliest"
+
+
+class _Beginning(Moment):
+    """A moment, or the word for all there is (None)."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        return None if value == EARLIEST else super().convert(value, param, ctx)
+
+
+@click.command(short_help="Work on Kafka: events in, numbers and signals out.")
+@plan_option
+@kafka_options
+@click.option(
+    "--slot",
+    metavar="NAME",
+    help="This worker's place, the same after every restart; one for each worker. By default the "
+    "name of the host, or HEADWATER_SLOT.",
+)
+@click.option(
+    "--from",
+    "from_ms",
+    metavar="TIME",
+    type=_Beginning(),
+    help="Where to begin on the very first run: `earliest`, as by default, or a time of records.",
+)
+@click.option(
+    "--until",
+    "until_ms",
+    metavar="TIME",
+    type=Moment(),
+    help="End, with exit code 0, when all records are read; time then stands here.",
+)
+@click.option(
+    "--accept-loss",
+    is_flag=True,
+    help="Go on although records were deleted before they were read. Numbers will miss them.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Log every assignment and restore.")
+def run(
+    plan_file: Path,
+    bootstrap_servers: str | None,
+    kafka: tuple[str, ...],
+    slot: str | None,
+    from_ms: int | None,
+    until_ms: int | None,
+    accept_loss: bool,
+    verbose: bool,
+) -> None:
+    """Read the plan's topics, and keep numbers and signals on topics of the plan's prefix true.
+
+    Start as many workers as you like, on as many machines: they share the partitions. Every event
+    counts exactly once, whatever crashes. SIGTERM or Ctrl-C ends a worker after a last checkpoint,
+    with exit code 0; started again, it goes on where it was.
+
+    \b
+    Examples:
+      headwater run --plan plan.yaml --bootstrap-servers localhost:9092
+      headwater run --plan plan.yaml --bootstrap-servers localhost:9092 --slot second
+      headwater run --plan plan.yaml --bootstrap-servers localhost:9092 --until 2026-03-31
+    """
+    plan = plan_in(plan_file)
+    settings = settings_in(bootstrap_servers, kafka, slot)
+    _log_to_standard_error(verbose)
+
+    from agents.checkpoints import StopWorker
+    from agents.cli.topics import telling_topic_errors
+    from agents.service import work
+
+    with telling_topic_errors():
+        try:
+            work(plan, settings, until_ms=until_ms, from_ms=from_ms, accept_loss=accept_loss)
+        except StopWorker as error:
+            raise click.ClickException(str(error)) from None
+
+
+def _log_to_standard_error(verbose: bool) -> None:
+    """What only a person can settle is told once, at the end, and not as a crash."""
+    from agents.checkpoints import StopWorker
+
+    def without_traceback(record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], StopWorker):
+            record.exc_info = None
+        return True
+
+    handler = logging.StreamHandler()
+    handler.addFilter(without_traceback)
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        handlers=[handler],
+    )
+    for chatty in ("faust", "mode", "kafka", "agents.transport.batches"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

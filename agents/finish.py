@@ -1,0 +1,82 @@
+"""Knowing when a pipeline of several workers has nothing left to do: the end of `run --until`.
+
+Watermarks travel in records between the stages, so a worker whose partitions all stand at the
+moment asked for knows that everything before them does. What comes after them, and what goes back
+to an earlier stage, is done once every record of every topic has been processed and nothing new is
+written for a while.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Mapping
+
+import confluent_kafka as ck
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from faust.types import TP
+
+from agents.transport.kafka import KafkaSettings
+from agents.worker import StageSpec, Worker
+
+log = logging.getLogger(__name__)
+
+QUIET_S = 1.5
+"""Longer than the second for which stages hold back what is not urgent."""
+POLL_S = 0.2
+REQUEST_S = 15.0
+
+
+class Pipeline:
+    """The topics that the stages read, and how far the whole group has come in them."""
+
+    def __init__(self, settings: KafkaSettings, stages: Iterable[StageSpec]) -> None:
+        self._group = settings.group
+        self._admin = AdminClient(settings.client(), logger=log)
+        self._tps = [
+            TP(topic, partition)
+            for stage in stages
+            for topic in stage.topics
+            for partition in range(stage.partitions)
+        ]
+
+    def ends_if_all_is_read(self) -> Mapping[TP, int] | None:
+        """The end of every partition, if the group has committed up to there; else None. Blocks."""
+        try:
+            # Positions first: those that equal a later end were at the end when they were read.
+            committed = self._committed()
+            ends = self._ends()
+        except ck.KafkaException as error:
+            log.warning("cannot tell whether everything has been read: %s", error)
+            return None
+        return ends if committed == ends else None
+
+    def _committed(self) -> dict[TP, int]:
+        asked = ck.ConsumerGroupTopicPartitions(
+            self._group, [ck.TopicPartition(*tp) for tp in self._tps]
+        )
+        answers = self._admin.list_consumer_group_offsets([asked], request_timeout=REQUEST_S)
+        (answer,) = answers.values()
+        found = answer.result().topic_partitions
+        return {TP(each.topic, each.partition): each.offset for each in found}
+
+    def _ends(self) -> dict[TP, int]:
+        """Records of open transactions count, for they may yet come."""
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        asked = {ck.TopicPartition(*tp): latest for tp in self._tps}
+        answers = self._admin.list_offsets(asked, request_timeout=REQUEST_S)
+        return {TP(at.topic, at.partition): f.result().offset for at, f in answers.items()}
+
+
+async def finished(pipeline: Pipeline, worker: Worker, until_ms: int) -> None:
+    """Returns once the worker stands at `until_ms` and the pipeline has been quiet for a while."""
+    known: Mapping[TP, int] | None = None
+    quiet_since = time.monotonic()
+    while True:
+        ends = None
+        if worker.stands_at(until_ms):
+            ends = await asyncio.to_thread(pipeline.ends_if_all_is_read)
+        if ends is None or ends != known:
+            known, quiet_since = ends, time.monotonic()
+        elif time.monotonic() - quiet_since >= QUIET_S:
+            return
+        await asyncio.sleep(POLL_S)

@@ -1,0 +1,163 @@
+"""What a replay leaves behind: files of records, and the figures for its last words."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from schemas.outputs import DEAD_LETTERS, KPIS, ROLES, SIGNALS
+from schemas.times import parse_iso
+from streams.stage import Outgoing
+
+SUMMARY_FILE = "summary.json"
+_UNFINISHED = ".unfinished"
+_BUFFER_BYTES = 1024 * 1024
+
+
+def file_name(role: str) -> str:
+    """The file that holds the records of an output topic."""
+    return f"{role.replace('-', '_')}.jsonl"
+
+
+class OutputError(Exception):
+    """The folder for results cannot be written to; says why."""
+
+
+class ResultFiles:
+    """One file for each output topic, a record a line; complete, or not there under its name.
+
+    Results of an earlier run stay until these are complete.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Creates the folder. OutputError if that is impossible."""
+        self.folder = folder
+        self._open = ExitStack()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._files = {
+                role: self._open.enter_context(self._unfinished(role).open("wb", _BUFFER_BYTES))
+                for role in ROLES
+            }
+        except OSError as error:
+            self._open.close()
+            problem = f"{folder} cannot hold the results: {error.strerror}; choose another folder"
+            raise OutputError(problem) from error
+
+    def _unfinished(self, role: str) -> Path:
+        return self.folder / (file_name(role) + _UNFINISHED)
+
+    def write(self, records: Iterable[Outgoing]) -> None:
+        files = self._files
+        for record in records:
+            if record.value is not None:
+                file = files[record.role]
+                file.write(record.value)
+                file.write(b"\n")
+
+    def finish(self, summary: dict[str, Any]) -> None:
+        """Gives every file its name, the summary last."""
+        self._open.close()
+        unfinished = self.folder / (SUMMARY_FILE + _UNFINISHED)
+        unfinished.write_bytes(orjson.dumps(summary, option=orjson.OPT_INDENT_2) + b"\n")
+        for role in ROLES:
+            os.replace(self._unfinished(role), self.folder / file_name(role))
+        os.replace(unfinished, self.folder / SUMMARY_FILE)
+
+    def discard(self) -> None:
+        """Removes what was written so far; without effect after `finish`."""
+        self._open.close()
+        for role in ROLES:
+            self._unfinished(role).unlink(missing_ok=True)
+
+
+class Point(NamedTuple):
+    """A published value of a series."""
+
+    start_ms: int
+    end_ms: int
+    value: float | None
+    parts: dict[str, Any]
+    over: bool
+    """False while the value is provisional."""
+
+
+class Series(NamedTuple):
+    """The values of one KPI of the company, over all segments, in one kind of period."""
+
+    kpi: str
+    period: str
+    variant: str | None = None
+
+
+class Figures:
+    """The last values of chosen series, the signals that stand, and what could not be read."""
+
+    def __init__(self, series: Iterable[Series]) -> None:
+        self._chosen = {(s.kpi, s.variant, "company", None, "all", s.period): s for s in series}
+        self._points: dict[Series, dict[int, Point]] = defaultdict(dict)
+        self._signals: dict[str, tuple[int, bytes | None]] = {}
+        self.dead_letters: dict[str, int] = defaultdict(int)
+        self.alerts = 0
+
+    def take(self, records: Iterable[Outgoing]) -> None:
+        """Takes in records of a replay, in their order."""
+        for record in records:
+            if record.value is None:
+                continue
+            if record.role == KPIS:
+                self._take_value(record.key or b"", record.value)
+            elif record.role == SIGNALS:
+                self._take_signal(record.value)
+            elif record.role == DEAD_LETTERS:
+                self.dead_letters[orjson.loads(record.value)["code"]] += 1
+            else:
+                self.alerts += 1
+
+    def _take_value(self, key: bytes, value: bytes) -> None:
+        *place, start, end = orjson.loads(key)
+        series = self._chosen.get(tuple(place))
+        if series is None:
+            return
+        found = orjson.loads(value)
+        start_ms = parse_iso(start)
+        self._points[series][start_ms] = Point(
+            start_ms,
+            parse_iso(end),
+            found["value"],
+            found["parts"] or {},
+            found["status"] != "provisional",
+        )
+
+    def _take_signal(self, value: bytes) -> None:
+        signal = orjson.loads(value)
+        known = self._signals.get(signal["id"])
+        if known is None or signal["revision"] >= known[0]:
+            self._signals[signal["id"]] = (
+                signal["revision"],
+                None if signal["retracted"] else value,
+            )
+
+    def points(self, series: Series) -> list[Point]:
+        """The values of a series, in the order of time."""
+        return [point for _, point in sorted(self._points[series].items())]
+
+    @property
+    def standing(self) -> int:
+        """The number of signals that were not taken back."""
+        return sum(value is not None for _, value in self._signals.values())
+
+    def newest_signals(self, most: int) -> list[dict[str, Any]]:
+        """The latest of the signals that stand, the newest first."""
+        standing = (value for _, value in self._signals.values() if value is not None)
+        return sorted(map(orjson.loads, standing), key=_instant, reverse=True)[:most]
+
+
+def _instant(signal: dict[str, Any]) -> tuple[str, str]:
+    return signal["at"], signal["id"]

@@ -1,0 +1,206 @@
+"""Running stages to their end: embedded in this process, or as a worker on Kafka."""
+
+import asyncio
+import contextlib
+import gc
+import signal
+import time
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from typing import Any
+
+from faust.types import TP
+
+from agents.app import build_app
+from agents.checkpoints import StopWorker
+from agents.checkpoints.kafka import KafkaCheckpoints
+from agents.checkpoints.memory import MemoryCheckpoints, OnRecords
+from agents.finish import Pipeline, finished
+from agents.topics import state_role, topic_name
+from agents.transport.batches import DataPlaneApp
+from agents.transport.kafka import KafkaSettings, KafkaSource, Membership, check_topics
+from agents.transport.memory import MemoryBroker
+from agents.worker import Pace, StageSpec, Worker
+from streams.stage import RecordBatch
+
+REPLAY_PACE = Pace(quiet_s=None, records=100_000)
+LIVE_PACE = Pace()
+SETTLE_POLL_S = 0.001
+STOP_POLL_S = 0.1
+
+
+def wall_ms() -> int:
+    """Wall time, UTC milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def memory_broker(stages: Sequence[StageSpec]) -> MemoryBroker:
+    """A broker with the topics that `stages` read."""
+    return MemoryBroker({topic: stage.partitions for stage in stages for topic in stage.topics})
+
+
+async def run_embedded(
+    stages: Sequence[StageSpec],
+    feed: AsyncIterator[RecordBatch],
+    on_records: OnRecords,
+    *,
+    prefix: str = "headwater",
+    pace: Pace = REPLAY_PACE,
+    broker: MemoryBroker | None = None,
+    store: MemoryCheckpoints | None = None,
+    clock: Callable[[], int] = wall_ms,
+) -> None:
+    """Feeds all of `feed` to the first stage's first topic and runs until nothing moves any more.
+
+    A batch of the feed goes to the partition it names. After the last one every partition of the
+    topic gets an empty batch with `at_end`; then checkpoints are taken until no stage has records
+    for another. `on_records` gets the records for topics that no stage reads, as they are
+    committed. Pass `broker` and `store` to start where an earlier run stopped. Raises what made
+    the worker stop.
+    """
+    broker = broker or memory_broker(stages)
+    store = store or MemoryCheckpoints(broker, on_records, prefix=prefix, keep_state=False)
+    worker = Worker(stages, store, clock=clock, pace=pace)
+    app = build_app(stages, worker, broker="memory://", source=broker)
+    async with _running(app, worker):
+        await _unless_failed(_feed_and_drain(stages[0], feed, broker, worker), worker)
+
+
+async def _feed_and_drain(
+    first: StageSpec, feed: AsyncIterator[RecordBatch], broker: MemoryBroker, worker: Worker
+) -> None:
+    topic = first.topics[0]
+    async for batch in feed:
+        await broker.wait_for_room()
+        broker.append(topic, batch)
+    for partition in range(first.partitions):
+        broker.append(topic, RecordBatch(topic, partition, [], [], [], at_end=True))
+    settled = None
+    while settled != broker.ends():
+        settled = broker.ends()
+        await _processed(settled, worker)
+        await worker.checkpoint()
+
+
+async def _processed(ends: Mapping[TP, int], worker: Worker) -> None:
+    """Waits until the worker has processed everything up to `ends`."""
+    while any((worker.position(tp) or 0) < end for tp, end in ends.items()):
+        await asyncio.sleep(SETTLE_POLL_S)
+
+
+async def run_worker(
+    stages: Sequence[StageSpec],
+    settings: KafkaSettings,
+    *,
+    prefix: str = "headwater",
+    stop_when: Callable[[], bool] | None = None,
+    until_ms: int | None = None,
+    from_ms: int | None = None,
+    accept_loss: bool = False,
+    pace: Pace = LIVE_PACE,
+) -> None:
+    """Works as a member of the group until SIGTERM, SIGINT, or `stop_when` says so.
+
+    Then takes a last checkpoint, leaves and returns. `stop_when` is asked ten times a second. With
+    `until_ms` it ends, too, when the group has read everything and stands there. What the group
+    reads for the first time it reads from `from_ms` on (record time), or from the beginning.
+    Raises what made the worker stop otherwise (StopWorker: the message says what to do); the
+    process should exit then, a restart goes on exactly where the last checkpoint ended.
+    """
+    check_topics(settings, _expected_topics(stages, prefix))
+    membership = Membership()
+    store = await asyncio.to_thread(
+        lambda: KafkaCheckpoints(
+            settings, membership, prefix=prefix, accept_loss=accept_loss, from_ms=from_ms
+        )
+    )
+    worker = Worker(stages, store, clock=wall_ms, pace=pace)
+    app = build_app(stages, worker, broker="rdkafka://", source=KafkaSource(settings, membership))
+    spare_the_collector()
+    async with _running(app, worker):
+        ends = [_until_stopped(stop_when)]
+        if until_ms is not None:
+            ends.append(finished(Pipeline(settings, stages), worker, until_ms))
+        await _unless_failed(_first_of(ends), worker)
+    await _unless_failed(asyncio.sleep(0), worker)
+
+
+def _expected_topics(stages: Sequence[StageSpec], prefix: str) -> dict[str, int]:
+    inputs = {topic: stage.partitions for stage in stages for topic in stage.topics}
+    states = {
+        topic_name(prefix, state_role(stage.name)): stage.partitions
+        for stage in stages
+        if stage.stateful
+    }
+    return inputs | states
+
+
+async def _until_stopped(stop_when: Callable[[], bool] | None) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, stop.set)
+    while not stop.is_set() and not (stop_when and stop_when()):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), STOP_POLL_S)
+
+
+async def _first_of(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Awaits the first of `works` to end, and cancels the others."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def spare_the_collector() -> None:
+    """Makes garbage collection rare: what is there now stays, and the hot path makes no cycles."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
+@contextlib.asynccontextmanager
+async def _running(app: DataPlaneApp, worker: Worker) -> AsyncIterator[None]:
+    """Runs the app and the worker's checkpoints; on the way out everything is stopped in order."""
+    faust = asyncio.ensure_future(_run_faust(app, worker))
+    checkpoints = asyncio.ensure_future(worker.run_checkpoints())
+    try:
+        yield
+    finally:
+        worker.stop()
+        await checkpoints
+        faust.cancel()
+        await app.stop()
+
+
+async def _run_faust(app: DataPlaneApp, worker: Worker) -> None:
+    """Without this a crash within Faust would leave a worker that does nothing."""
+    try:
+        await app.start()  # returns once partitions are assigned
+        await app.wait_until_stopped()
+        raise StopWorker("Faust stopped by itself") from app.crash_reason
+    except Exception as error:
+        worker.fail(error)
+
+
+async def _unless_failed(work: Awaitable[None], worker: Worker) -> None:
+    """Awaits `work`; raises the worker's failure if there is one by then."""
+    work = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({work, worker.failure}, return_when=asyncio.FIRST_COMPLETED)
+        if worker.failure.done():
+            worker.failure.result()
+        work.result()
+    finally:
+        work.cancel()

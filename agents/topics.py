@@ -1,0 +1,248 @@
+"""The topics Headwater owns: one table of what they are, their creation and their check.
+
+A topic's name is `<prefix>.<role>`. The partition counts of internal topics are fixed for good when
+a topic is created, because the partition of a key, and with it the home of its state, follows from
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, NamedTuple
+
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from schemas.outputs import ALERTS, DEAD_LETTERS, KPIS, SIGNALS
+
+DAY_MS = 24 * 60 * 60 * 1000
+BOOTSTRAP_TIMEOUT_MS = 10_000
+BROKER_DEFAULT = -1
+PLAINTEXT: Mapping[str, Any] = {}
+
+
+class Topic(NamedTuple):
+    """What one topic has to be. `retention_days` is None for a compacted topic, which keeps all."""
+
+    role: str
+    partitions: int
+    cleanup: Literal["delete", "compact"]
+    retention_days: int | None
+
+    def name(self, prefix: str) -> str:
+        return topic_name(prefix, self.role)
+
+    def settings(self) -> dict[str, str]:
+        """The topic's settings as Kafka spells them."""
+        settings: dict[str, str] = {"cleanup.policy": self.cleanup}
+        if self.retention_days is not None:
+            settings["retention.ms"] = str(self.retention_days * DAY_MS)
+        if self.cleanup == "compact":
+            # An erased person's records must be gone within a bound that can be promised: a day
+            # until the log is compacted, and a day until the tombstone itself goes.
+            settings["max.compaction.lag.ms"] = str(DAY_MS)
+            settings["delete.retention.ms"] = str(DAY_MS)
+        return settings
+
+
+TOPICS = (
+    # Between the stages. Seven days are what a worker may be away without losing anything.
+    Topic("activity", 16, "delete", 7),
+    Topic("user-facts", 16, "delete", 7),
+    Topic("user-state", 16, "delete", 7),
+    Topic("tallies", 8, "delete", 7),
+    Topic("company", 1, "delete", 7),
+    # State of a stage: partition p belongs to partition p of the topic the stage reads.
+    Topic("accounts.state", 16, "compact", None),
+    Topic("users.state", 16, "compact", None),
+    Topic("tallies.state", 8, "compact", None),
+    Topic("company.state", 1, "compact", None),
+    # The plans that micro-batches and state were made under, by hash.
+    Topic("plans", 1, "compact", None),
+    # Outputs, for others to read.
+    Topic(KPIS, 8, "compact", None),
+    Topic(SIGNALS, 8, "delete", 90),
+    Topic(ALERTS, 8, "delete", 90),
+    Topic(DEAD_LETTERS, 8, "delete", 7),
+)
+
+PARTITIONS = {topic.role: topic.partitions for topic in TOPICS}
+
+
+class Difference(NamedTuple):
+    """One way in which a topic is not what it has to be; `sentence` says what to do about it."""
+
+    topic: str
+    kind: Literal["missing", "partitions", "cleanup"]
+    sentence: str
+
+
+class TopicError(RuntimeError):
+    """The broker could not be asked, or refused; the message says what to do."""
+
+
+def topic_name(prefix: str, role: str) -> str:
+    return f"{prefix}.{role}"
+
+
+def state_role(stage: str) -> str:
+    """The role of the state topic of a stage ('accounts', 'users', 'tallies' or 'company')."""
+    return f"{stage}.state"
+
+
+def create(
+    bootstrap: str,
+    prefix: str,
+    replication: int = BROKER_DEFAULT,
+    *,
+    security: Mapping[str, Any] = PLAINTEXT,
+) -> list[str]:
+    """Create the topics that do not exist yet and return their names, in the table's order.
+
+    Topics that exist stay as they are (`check` tells whether they fit). `replication` is the number
+    of copies of each partition; by default the broker decides. Returns when every new topic can be
+    used. `security` is what kafka-python needs to connect. TopicError when the broker cannot be
+    reached or refuses.
+    """
+    with _admin(bootstrap, security) as admin:
+        existing = set(admin.list_topics())
+        missing = [topic for topic in TOPICS if topic.name(prefix) not in existing]
+        if not missing:
+            return []
+        answer = admin.create_topics(
+            {
+                topic.name(prefix): {
+                    "num_partitions": topic.partitions,
+                    "replication_factor": replication,
+                    "configs": topic.settings(),
+                }
+                for topic in missing
+            },
+            raise_errors=False,
+        )
+        created = [each["name"] for each in answer["topics"] if _was_created(each)]
+        # Also those that somebody else was creating at the same moment.
+        admin.wait_for_topics([topic.name(prefix) for topic in missing])
+    order = [topic.name(prefix) for topic in TOPICS]
+    return sorted(created, key=order.index)
+
+
+def check(
+    bootstrap: str,
+    prefix: str,
+    inputs: Sequence[str] = (),
+    *,
+    security: Mapping[str, Any] = PLAINTEXT,
+) -> list[Difference]:
+    """Every difference between the topics on the broker and the table, in the table's order.
+
+    `inputs` are the company's own topics that a plan reads: they only have to exist. Retention is
+    left to the company and not compared. TopicError when the broker cannot be reached or refuses.
+    """
+    names = [topic.name(prefix) for topic in TOPICS]
+    with _admin(bootstrap, security) as admin:
+        partitions = _partition_counts(admin, [*inputs, *names])
+        cleanup = _cleanup_policies(admin, [name for name in names if name in partitions])
+    differences = [_missing_input(name) for name in inputs if name not in partitions]
+    for topic in TOPICS:
+        name = topic.name(prefix)
+        differences += _differences(topic, name, partitions.get(name), cleanup.get(name))
+    return differences
+
+
+def partition_counts(
+    bootstrap: str, names: Sequence[str], *, security: Mapping[str, Any] = PLAINTEXT
+) -> dict[str, int]:
+    """Number of partitions of each of the topics that exist. TopicError as in `check`."""
+    with _admin(bootstrap, security) as admin:
+        return _partition_counts(admin, names)
+
+
+def _missing_input(name: str) -> Difference:
+    return Difference(
+        name,
+        "missing",
+        f"Input topic {name} does not exist: create it, or correct its name under `inputs` in the "
+        "plan.",
+    )
+
+
+def _differences(
+    topic: Topic, name: str, partitions: int | None, cleanup: str | None
+) -> Iterator[Difference]:
+    if partitions is None:
+        yield Difference(
+            name,
+            "missing",
+            f"Topic {name} does not exist: run `headwater topics create`, or create it with "
+            f"{topic.partitions} partition(s) and cleanup.policy={topic.cleanup}.",
+        )
+        return
+    if partitions != topic.partitions:
+        yield Difference(
+            name,
+            "partitions",
+            f"Topic {name} has {partitions} partition(s) and must have {topic.partitions}: "
+            "partitions cannot be changed under existing state; use another prefix, or delete the "
+            "topics of this prefix and start over.",
+        )
+    if cleanup != topic.cleanup:
+        yield Difference(
+            name,
+            "cleanup",
+            f"Topic {name} has cleanup.policy={cleanup} and must have {topic.cleanup}: "
+            "set it with Kafka's own tools (kafka-configs --alter).",
+        )
+
+
+def _partition_counts(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, int]:
+    """Number of partitions of each of the topics that exist."""
+    # Asking for all and choosing here: asking for one that is missing may create it on a broker
+    # with automatic topic creation.
+    wanted = set(names)
+    return {
+        topic["name"]: len(topic["partitions"])
+        for topic in admin.describe_topics()
+        if topic["name"] in wanted
+    }
+
+
+def _cleanup_policies(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, str]:
+    if not names:
+        return {}
+    resources = [
+        ConfigResource(ConfigResourceType.TOPIC, name, ["cleanup.policy"]) for name in names
+    ]
+    answer = admin.describe_configs(resources, config_filter="all")["topic"]
+    return {name: settings["cleanup.policy"]["value"] for name, settings in answer.items()}
+
+
+def _was_created(answer: dict[str, Any]) -> bool:
+    """Whether this answer is a success; False when somebody else created the topic meanwhile."""
+    if answer["error_code"] == 0:
+        return True
+    error = for_code(answer["error_code"])
+    if error is TopicAlreadyExistsError:
+        return False
+    said = answer["error_message"] or error.__name__
+    raise TopicError(f"The broker did not create topic {answer['name']}: {said}")
+
+
+@contextmanager
+def _admin(bootstrap: str, security: Mapping[str, Any]) -> Iterator[KafkaAdminClient]:
+    try:
+        admin = KafkaAdminClient(
+            bootstrap_servers=bootstrap, bootstrap_timeout_ms=BOOTSTRAP_TIMEOUT_MS, **security
+        )
+    except KafkaError as error:
+        raise TopicError(
+            f"No Kafka broker answers at {bootstrap} ({error}): start it, or correct the address."
+        ) from error
+    try:
+        yield admin
+    except KafkaError as error:
+        raise TopicError(f"The broker at {bootstrap} refused: {error}") from error
+    finally:
+        admin.close()

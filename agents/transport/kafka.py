@@ -1,0 +1,403 @@
+"""`rdkafka://`: whole batches from Kafka, read by librdkafka on a thread of its own.
+
+The reader thread owns the client: it subscribes, reads, runs the rebalance callbacks and closes.
+Partitions are assigned by the range assignor and the eager protocol, so that equally numbered
+partitions of topics with equally many lie on one worker, and so that every rebalance gives up
+everything before it takes over anything.
+"""
+
+import asyncio
+import logging
+import struct
+import threading
+from collections import defaultdict, deque
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import confluent_kafka as ck
+from confluent_kafka.admin import AdminClient
+from faust.types import TP
+
+from agents.checkpoints import StopWorker, WaitForAssignment
+from agents.transport.batches import BatchConsumer, BatchTransport, Delivery
+from streams.stage import RecordBatch
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.1
+REQUEST_S = 15.0
+CLOSE_S = 30.0
+
+BATCH_RECORDS = 2000
+BATCH_BYTES = 256 * 1024
+"""A batch is processed in one go: 2,000 events or 256 kB of micro-batches take a few ms."""
+BATCHES_READ_AHEAD = 8
+
+PASSING = {
+    ck.KafkaError._TRANSPORT,
+    ck.KafkaError._ALL_BROKERS_DOWN,
+    ck.KafkaError._MAX_POLL_EXCEEDED,
+}
+"""Errors that librdkafka gets over by itself."""
+
+
+@dataclass(frozen=True)
+class KafkaSettings:
+    """How a worker takes part.
+
+    `slot` names the worker's place among its like and stays the same over restarts. With
+    `static` a restart within the session timeout moves no partition. `options` go to librdkafka
+    as they are (security, mostly).
+    """
+
+    bootstrap: str
+    group: str
+    slot: str
+    static: bool = True
+    session_timeout_ms: int = 6_000
+    max_poll_interval_ms: int = 60_000
+    transaction_timeout_ms: int = 10_000
+    options: Mapping[str, str | int | bool] = field(default_factory=dict)
+
+    @property
+    def transactional_id(self) -> str:
+        return f"{self.group}.{self.slot}"
+
+    def client(self) -> dict[str, Any]:
+        """What every client of this worker is configured with."""
+        return {"bootstrap.servers": self.bootstrap, "client.id": self.slot, **self.options}
+
+    def consumer(self) -> dict[str, Any]:
+        """The group member. Its start positions are always given, never chosen by the client."""
+        static = {"group.instance.id": self.transactional_id} if self.static else {}
+        return {
+            **READING,
+            **self.client(),
+            "group.id": self.group,
+            **static,
+            "partition.assignment.strategy": "range",
+            "session.timeout.ms": self.session_timeout_ms,
+            "heartbeat.interval.ms": self.session_timeout_ms // 4,
+            "max.poll.interval.ms": self.max_poll_interval_ms,
+            "auto.offset.reset": "error",
+        }
+
+
+READING: Mapping[str, Any] = {
+    "enable.auto.commit": False,
+    "isolation.level": "read_committed",
+    "enable.partition.eof": True,
+    "fetch.wait.max.ms": 50,
+    # The default stops the reader for a second whenever its queue is full.
+    "fetch.queue.backoff.ms": 5,
+    "queued.max.messages.kbytes": 32 * 1024,
+    # A large chunk of one partition would hold up all the others behind it.
+    "max.partition.fetch.bytes": 256 * 1024,
+}
+
+
+class Membership:
+    """This worker's place in the consumer group, as it was when its partitions were assigned.
+
+    A transaction commits offsets in the name of a member and a generation, and the broker refuses
+    those that are over. Under the eager protocol neither changes without a new assignment, so what
+    was true then is what to commit with: fetched later, it could be the metadata of a client that
+    is no member any more, and that the broker accepts without any check.
+    """
+
+    def __init__(self) -> None:
+        self._metadata: bytes | None = None
+
+    def join(self, client: ck.Consumer) -> None:
+        """Remembers the member and generation that partitions are now being assigned to."""
+        metadata = client.consumer_group_metadata()
+        generation, member = _generation_and_member(metadata)
+        if generation < 0 or not member:
+            raise StopWorker(f"partitions were assigned to no member (generation {generation})")
+        self._metadata = metadata
+
+    def leave(self) -> None:
+        self._metadata = None
+
+    def metadata(self) -> bytes:
+        """Group metadata to commit with. WaitForAssignment: the assignment is over."""
+        if self._metadata is None:
+            raise WaitForAssignment("this worker is not a member of the group")
+        return self._metadata
+
+
+def _generation_and_member(metadata: bytes) -> tuple[int, bytes]:
+    """Reads librdkafka's serialized form: `CGMDv2:`, int32 generation, group 0, member 0, ..."""
+    magic = b"CGMDv2:"
+    if not metadata.startswith(magic):
+        raise StopWorker(f"unknown form of group metadata {metadata[:8]!r}: librdkafka too new?")
+    generation = struct.unpack_from("<i", metadata, len(magic))[0]
+    _, member, *_ = metadata[len(magic) + 4 :].split(b"\0")
+    return generation, member
+
+
+def check_topics(settings: KafkaSettings, expected: Mapping[str, int]) -> None:
+    """StopWorker unless every topic exists with exactly the expected number of partitions."""
+    client = AdminClient(settings.client())
+    try:
+        found = client.list_topics(timeout=REQUEST_S).topics
+    except ck.KafkaException as error:
+        raise StopWorker(f"no answer from {settings.bootstrap}: {error}") from error
+    counts = {name: len(topic.partitions) for name, topic in found.items()}
+    wrong = [
+        f"{name} has {counts.get(name, 'none')} instead of {partitions}"
+        for name, partitions in expected.items()
+        if counts.get(name) != partitions
+    ]
+    if wrong:
+        raise StopWorker(
+            f"wrong numbers of partitions: {'; '.join(wrong)}. Create what is missing with "
+            "`headwater topics create`; a topic between stages keeps its number for good"
+        )
+
+
+@dataclass
+class KafkaSource:
+    """What the transport reads from: `DataPlaneApp.source`."""
+
+    settings: KafkaSettings
+    membership: Membership
+
+
+class Consumer(BatchConsumer):
+    """Hands over what the reader thread has read; at most `BATCHES_READ_AHEAD` deliveries wait."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        source: KafkaSource = self.app.source
+        self._membership = source.membership
+        self._settings = source.settings
+        self._starts: dict[TP, int] = {}
+        self._numbers: dict[TP, int] = {}
+        self._ready: deque[Delivery] = deque()
+        self._arrived = asyncio.Event()
+        self._room = threading.Semaphore(BATCHES_READ_AHEAD)
+        self._quit = threading.Event()
+        self._reader: threading.Thread | None = None
+
+    # ---- on the event loop
+
+    async def subscribe(self, topics: Iterable[str]) -> None:
+        # Faust's conductor waits for this to return before it lets an assignment finish
+        if self._reader is None:
+            self._main_loop = asyncio.get_running_loop()
+            self._reader = threading.Thread(
+                target=self._read, args=[sorted(topics)], name="kafka-reader", daemon=True
+            )
+            self._reader.start()
+
+    async def on_stop(self) -> None:
+        """Lets the reader leave the group while this loop still runs its callbacks."""
+        self._quit.set()
+        if self._reader is not None:
+            await asyncio.to_thread(self._reader.join, CLOSE_S)
+        await super().on_stop()
+
+    async def next_delivery(self, timeout_s: float) -> Delivery | None:
+        if not self._ready:
+            self._arrived.clear()
+            try:
+                await asyncio.wait_for(self._arrived.wait(), timeout_s)
+            except TimeoutError:
+                return None
+        # Faust throws away what it is given while flow is stopped
+        if not self._ready or not self.flow_active:
+            return None
+        self._room.release()
+        return self._ready.popleft()
+
+    def _arrive(self, delivery: Delivery) -> None:
+        if delivery.epoch == self.epoch:
+            self._ready.append(delivery)
+            self._arrived.set()
+        else:
+            self._room.release()
+
+    def _drop_ready(self) -> None:
+        while self._ready:
+            self._ready.popleft()
+            self._room.release()
+
+    async def _give_up(self, *, lost: bool) -> None:
+        await self.give_up_partitions(lost=lost)
+        self._drop_ready()
+
+    # ---- in the reader thread
+
+    def _read(self, topics: list[str]) -> None:
+        try:
+            client = ck.Consumer(self._settings.consumer())
+            try:
+                client.subscribe(
+                    topics,
+                    on_assign=self._on_assign,
+                    on_revoke=self._on_revoke,
+                    on_lost=self._on_lost,
+                )
+                while not self._quit.is_set():
+                    self._read_once(client)
+            finally:
+                client.close()
+        except Exception as error:
+            self.app.owner.fail(error)
+
+    def _read_once(self, client: ck.Consumer) -> None:
+        epoch = self.epoch
+        read = _by_partition(client.consume(BATCH_RECORDS, POLL_S))
+        if self.epoch != epoch:
+            self._read_again(client)
+            return
+        for key, (records, end) in read.items():
+            for batch in _batches(key, records, at_end=end is not None):
+                self._deliver(TP(*key), batch, _position_after(batch, end))
+
+    def _read_again(self, client: ck.Consumer) -> None:
+        """A rebalance ran inside `consume`: what came with it may belong to before or after.
+
+        Nothing of the new epoch has been delivered yet, so its partitions are read from the start.
+        """
+        if self._starts:
+            client.assign(_topic_partitions(self._starts))
+
+    def _deliver(self, tp: TP, batch: RecordBatch, position: int) -> None:
+        number = self._numbers[tp]
+        self._numbers[tp] = number + 1
+        delivery = Delivery(tp, self.epoch, number, batch, position)
+        while not self._room.acquire(timeout=POLL_S):
+            if self._quit.is_set():
+                return
+        self._main_loop.call_soon_threadsafe(self._arrive, delivery)
+
+    def _on_loop(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._main_loop).result()
+
+    def _on_assign(self, client: ck.Consumer, partitions: list[ck.TopicPartition]) -> None:
+        with self._ending_on_error():
+            tps = {TP(each.topic, each.partition) for each in partitions}
+            self._membership.join(client)
+            self._starts = self.app.owner.restore(tps)
+            self._numbers = dict.fromkeys(tps, 0)
+            self._on_loop(self.take_over_partitions(tps))
+            client.assign(_topic_partitions(self._starts))
+
+    def _on_revoke(self, client: ck.Consumer, _: list[ck.TopicPartition]) -> None:
+        self._leave(client, lost=False)
+
+    def _on_lost(self, client: ck.Consumer, _: list[ck.TopicPartition]) -> None:
+        self._leave(client, lost=True)
+
+    def _leave(self, client: ck.Consumer, *, lost: bool) -> None:
+        with self._ending_on_error():
+            self._on_loop(self._give_up(lost=lost))
+            self._starts = {}
+            self._membership.leave()
+            client.unassign()
+
+    @contextmanager
+    def _ending_on_error(self) -> Iterator[None]:
+        """After an exception confluent-kafka would assign by itself, without any state."""
+        try:
+            yield
+        except Exception as error:
+            self._quit.set()
+            self.app.owner.fail(error)
+
+
+def _topic_partitions(positions: Mapping[TP, int]) -> list[ck.TopicPartition]:
+    return [ck.TopicPartition(tp.topic, tp.partition, at) for tp, at in positions.items()]
+
+
+def _by_partition(
+    messages: Iterable[Any],
+) -> dict[tuple[str, int], tuple[list[Any], int | None]]:
+    """Groups what one `consume` returned: the records of a partition, and its end if reached.
+
+    The end is the offset of the end-of-partition event: the next one to be written. Raises
+    StopWorker for an error that reading on would not get over.
+    """
+    records: dict[tuple[str, int], list[Any]] = defaultdict(list)
+    ends: dict[tuple[str, int], int] = {}
+    for message in messages:
+        error = message.error()
+        if error is None:
+            records[message.topic(), message.partition()].append(message)
+        elif error.code() == ck.KafkaError._PARTITION_EOF:
+            ends[message.topic(), message.partition()] = message.offset()
+        else:
+            _check_passing(message, error)
+    return {
+        key: (records[key], _end_after(records[key], ends.get(key)))
+        for key in records.keys() | ends.keys()
+    }
+
+
+def _end_after(records: list[Any], end: int | None) -> int | None:
+    """`end`, unless records came after it."""
+    if end is None or (records and records[-1].offset() >= end):
+        return None
+    return end
+
+
+def _check_passing(message: ck.Message, error: ck.KafkaError) -> None:
+    topic = message.topic()
+    where = "group" if topic is None else f"{topic} partition {message.partition()}"
+    if error.code() == ck.KafkaError._AUTO_OFFSET_RESET:
+        raise StopWorker(
+            f"{where}: the records to be read next are gone, retention was faster than this "
+            f"worker ({error.str()}); restart it to be told the lost range"
+        )
+    if error.fatal() or not (error.retriable() or error.code() in PASSING):
+        raise StopWorker(f"cannot read on ({where}): {error.str()}")
+    log.warning("%s: %s", where, error.str())
+
+
+def _batches(tp: tuple[str, int], records: list[Any], *, at_end: bool) -> list[RecordBatch]:
+    """Columns of consecutive records, in batches of about `BATCH_BYTES` at most."""
+    offsets = [record.offset() for record in records]
+    timestamps_ms = [record.timestamp()[1] for record in records]
+    values = [record.value() for record in records]
+    cuts = _cuts(values)
+    return [
+        RecordBatch(
+            *tp,
+            offsets[start:stop],
+            timestamps_ms[start:stop],
+            values[start:stop],
+            at_end=at_end and stop == len(values),
+        )
+        for start, stop in pairwise(cuts)
+    ]
+
+
+def _position_after(batch: RecordBatch, end: int | None) -> int:
+    """The end where it was reached: it lies behind control records, which give no message."""
+    return end if batch.at_end and end is not None else batch.offsets[-1] + 1
+
+
+def _cuts(values: list[bytes | None]) -> list[int]:
+    """Where to cut: 0, ..., len(values)."""
+    sizes = [len(value) if value is not None else 0 for value in values]
+    if sum(sizes) <= BATCH_BYTES:
+        return [0, len(values)]
+    cuts, size = [0], 0
+    for index, each in enumerate(sizes):
+        if size and size + each > BATCH_BYTES:
+            cuts.append(index)
+            size = 0
+        size += each
+    return [*cuts, len(values)]
+
+
+class Transport(BatchTransport):
+    """Faust transport of `rdkafka://`."""
+
+    Consumer = Consumer
+    driver_version = "headwater-rdkafka"

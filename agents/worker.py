@@ -1,0 +1,378 @@
+"""The worker: owns stage partitions, feeds them, and makes their work durable.
+
+Everything a stage partition does happens on the event loop and without an await, so a snapshot of
+all of them (`flush`) and the positions they were fed up to belong together. A checkpoint commits
+that snapshot while processing goes on; its content is kept until it is durable, and retried as it
+is.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from faust.types import TP
+
+from agents.checkpoints import (
+    Checkpoint,
+    CheckpointStore,
+    Home,
+    RetryCheckpoint,
+    StageState,
+    Start,
+    StopWorker,
+    WaitForAssignment,
+)
+from agents.transport.batches import Delivery
+from streams.stage import Outgoing, StagePartition
+
+log = logging.getLogger(__name__)
+
+RETRY_PAUSE_S = 0.1
+RETRY_FOR_S = 120.0
+"""A checkpoint that cannot be committed for so long needs a restart, or a person."""
+IDLE_PAUSE_S = 0.01
+"""The shortest time between two checkpoints."""
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """A stage as the worker sees it.
+
+    `topics` all have `partitions` partitions, and partition p of each feeds the one stage
+    partition that `make(p)` returns. `agent` names the Faust agent that reads the topics.
+    """
+
+    name: str
+    topics: Sequence[str]
+    partitions: int
+    make: Callable[[int], StagePartition]
+    stateful: bool = True
+    agent: str = ""
+
+    @property
+    def agent_name(self) -> str:
+        return self.agent or self.name
+
+
+@dataclass(frozen=True)
+class Pace:
+    """When to take checkpoints.
+
+    Every `quiet_s` up to about half of the worker's capacity, every `busy_s` at all of it; with
+    None only after `records` input records (a replay) or when it is asked for.
+    """
+
+    quiet_s: float | None = 0.1
+    busy_s: float = 1.0
+    records: int | None = None
+
+    def interval_s(self, busy_ratio: float) -> float | None:
+        """Seconds between checkpoints when this share of the time goes into processing.
+
+        Reading and committing share the interpreter: processing gets about 0.7 of the time at best.
+        """
+        if self.quiet_s is None:
+            return None
+        load = min(max((busy_ratio - 0.4) / 0.3, 0.0), 1.0)
+        return self.quiet_s + load * (self.busy_s - self.quiet_s)
+
+
+@dataclass
+class Owned:
+    """A stage partition with its place in its inputs. Positions are of the next record to read."""
+
+    home: Home
+    logic: StagePartition
+    positions: dict[TP, int]
+    committed: dict[TP, int]
+    mark: str | None = None
+    deliveries: dict[TP, int] = field(default_factory=lambda: defaultdict(int))
+
+    def moved(self) -> bool:
+        return self.positions != self.committed
+
+
+class Worker:
+    """Processes the partitions it is assigned; a `PartitionOwner` for the transports.
+
+    `clock` gives wall time in UTC milliseconds. `failure` gets the error that must end the process.
+    """
+
+    def __init__(
+        self,
+        stages: Sequence[StageSpec],
+        store: CheckpointStore,
+        *,
+        clock: Callable[[], int],
+        pace: Pace,
+    ) -> None:
+        self._by_name = {stage.name: stage for stage in stages}
+        self._by_topic = {topic: stage for stage in stages for topic in stage.topics}
+        self._store = store
+        self._clock = clock
+        self._pace = pace
+        self._loop = asyncio.get_running_loop()
+        self.failure: asyncio.Future[None] = self._loop.create_future()
+        self._epoch: int | None = None
+        self._owned: dict[Home, Owned] = {}
+        self._by_tp: dict[TP, Owned] = {}
+        self._restored: dict[Home, Owned] = {}
+        self._resting: dict[Home, Owned] = {}
+        self._committing = asyncio.Lock()
+        self._due = asyncio.Event()
+        self._stopping = False
+        self._records_since = 0
+        self._busy_s = 0.0
+        self._snapshot_at = time.monotonic()
+
+    # ---- input
+
+    def process(self, delivery: Delivery) -> None:
+        """Feeds a delivery to its stage partition; void ones are ignored."""
+        if delivery.epoch != self._epoch or self._stopping:
+            return
+        started = time.perf_counter()
+        tp, owned = delivery.tp, self._by_tp[delivery.tp]
+        if delivery.number != owned.deliveries[tp]:
+            raise StopWorker(
+                f"{tp.topic} partition {tp.partition}: delivery {delivery.number} came where "
+                f"{owned.deliveries[tp]} was expected; restarting reads it again"
+            )
+        owned.logic.process(delivery.batch)
+        owned.deliveries[tp] += 1
+        owned.positions[tp] = delivery.position
+        self._busy_s += time.perf_counter() - started
+        self._records_since += len(delivery.batch.values)
+        if self._pace.records is not None and self._records_since >= self._pace.records:
+            self._due.set()
+
+    def position(self, tp: TP) -> int | None:
+        """Position of the next record of `tp` to be processed; None when it is not owned."""
+        owned = self._by_tp.get(tp)
+        return None if owned is None else owned.positions[tp]
+
+    def stands_at(self, watermark_ms: int) -> bool:
+        """True if this watermark has reached everything owned; False between assignments."""
+        return self._epoch is not None and all(
+            owned.logic.watermark_ms is not None and owned.logic.watermark_ms >= watermark_ms
+            for owned in self._owned.values()
+        )
+
+    def fail(self, error: BaseException) -> None:
+        """Ends the worker because of `error`; the first one counts. Safe from any thread."""
+        # At once: a stage partition that raised half-way must not get into another checkpoint.
+        self._epoch = None
+        log.error("the worker stops: %s", error, exc_info=error)
+        self._loop.call_soon_threadsafe(self._fail, error)
+
+    def _fail(self, error: BaseException) -> None:
+        if not self.failure.done():
+            self.failure.set_exception(error)
+
+    # ---- partitions
+
+    def restore(self, tps: set[TP]) -> dict[TP, int]:
+        """Prepares the stage partitions of `tps`; what this worker still knows is not read again.
+
+        State and positions move in one transaction, and a position names its checkpoint: a resting
+        stage partition whose positions still bear its own mark is the last word on its state.
+        """
+        starts = self._store.starts(tps)
+        homes = self._inputs_by_home(starts)
+        kept = {
+            home: owned
+            for home, owned in self._resting.items()
+            if home in homes and _is_current(owned, homes[home])
+        }
+        made = self._make_fresh({home: homes[home] for home in homes if home not in kept})
+        self._resting = {}
+        self._restored = {home: kept.get(home) or made[home] for home in homes}
+        return {tp: start.position for tp, start in starts.items()}
+
+    def _inputs_by_home(self, starts: dict[TP, Start]) -> dict[Home, dict[TP, Start]]:
+        """Groups inputs by stage partition, in the order of the flow: every run writes alike."""
+        homes: dict[Home, dict[TP, Start]] = defaultdict(dict)
+        flow = list(self._by_topic)
+        for tp in sorted(starts, key=lambda tp: (flow.index(tp.topic), tp.partition)):
+            homes[Home(self._by_topic[tp.topic].name, tp.partition)][tp] = starts[tp]
+        return dict(homes)
+
+    def _make_fresh(self, homes: dict[Home, dict[TP, Start]]) -> dict[Home, Owned]:
+        """Makes stage partitions and feeds them their committed state."""
+        stages = self._by_name
+        made = {}
+        for home, inputs in homes.items():
+            _check_inputs(stages[home.stage], home, inputs)
+            positions = {tp: start.position for tp, start in inputs.items()}
+            logic = stages[home.stage].make(home.partition)
+            made[home] = Owned(home, logic, positions, dict(positions))
+        states = self._store.restore([home for home in homes if stages[home.stage].stateful])
+        for home, owned in made.items():
+            state = states.get(home, {})
+            if state:
+                _check_offsets_kept(home, homes[home])
+            for key, value in state.items():
+                owned.logic.restore(key, value)
+            owned.logic.restored()
+        return made
+
+    async def assigned(self, epoch: int) -> None:
+        """Begins to process the partitions that `restore` prepared."""
+        self._owned, self._restored = self._restored, {}
+        self._by_tp = {tp: owned for owned in self._owned.values() for tp in owned.positions}
+        for owned in self._owned.values():
+            owned.deliveries.clear()
+        if not self.failure.done():
+            self._epoch = epoch
+        log.info("assigned %s", _describe(self._owned))
+
+    async def revoked(self) -> None:
+        """Takes a last checkpoint; what it covers may come back and is kept at rest."""
+        durable = await self.checkpoint()
+        resting = self._owned if durable else {}
+        self._forget()
+        self._resting = resting
+
+    async def lost(self) -> None:
+        """Forgets all partitions, after a commit under way has ended (it will be refused)."""
+        self._epoch = None
+        async with self._committing:
+            self._forget()
+
+    def _forget(self) -> None:
+        log.info("gave up %s", _describe(self._owned))
+        self._epoch = None
+        self._owned, self._by_tp, self._resting = {}, {}, {}
+
+    # ---- checkpoints
+
+    async def run_checkpoints(self) -> None:
+        """Takes checkpoints at the settled pace; after `stop` a last one."""
+        stopping = False
+        while not stopping:
+            await self._wait_until_due()
+            stopping = self._stopping
+            await self.checkpoint()
+
+    def stop(self) -> None:
+        """Ends processing; `run_checkpoints` then ends by itself (a commit must not be cut off)."""
+        self._stopping = True
+        self._due.set()
+
+    async def _wait_until_due(self) -> None:
+        elapsed_s = max(time.monotonic() - self._snapshot_at, IDLE_PAUSE_S)
+        interval_s = self._pace.interval_s(self._busy_s / elapsed_s)
+        wait_s = None if interval_s is None else max(interval_s - elapsed_s, IDLE_PAUSE_S)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._due.wait(), wait_s)
+        if not self._stopping:
+            self._due.clear()
+
+    async def checkpoint(self) -> bool:
+        """Makes everything processed so far durable. False: the partitions are not ours any more.
+
+        Raises nothing: what only a restart can settle goes to `fail`.
+        """
+        async with self._committing:
+            if self._epoch is None:
+                return False
+            try:
+                checkpoint = self._snapshot()
+                if checkpoint is None:
+                    return True
+                mark = await self._commit(checkpoint)
+            except WaitForAssignment as error:
+                log.warning("waiting for a new assignment: %s", error)
+            except Exception as error:
+                self.fail(error)
+            else:
+                self._settle(checkpoint, mark)
+                return True
+            self._epoch = None
+            return False
+
+    async def _commit(self, checkpoint: Checkpoint) -> str:
+        """Commits, with the same content until it succeeds."""
+        give_up_at = time.monotonic() + RETRY_FOR_S
+        while True:
+            try:
+                return await self._store.commit(checkpoint)
+            except RetryCheckpoint as error:
+                if self._epoch is None:
+                    raise WaitForAssignment("given up meanwhile") from error
+                if time.monotonic() > give_up_at:
+                    raise StopWorker(f"no checkpoint for {RETRY_FOR_S:.0f} s: {error}") from error
+                log.warning("checkpoint not committed, trying again: %s", error)
+                await asyncio.sleep(RETRY_PAUSE_S)
+
+    def _snapshot(self) -> Checkpoint | None:
+        """Takes what changed out of every stage partition; None when nothing did."""
+        self._records_since, self._snapshot_at = 0, time.monotonic()
+        started = time.perf_counter()
+        now_ms = self._clock()
+        states: list[StageState] = []
+        records: list[Outgoing] = []
+        positions: dict[TP, int] = {}
+        for owned in self._owned.values():
+            flushed = owned.logic.flush(now_ms)
+            if not (flushed.entities or flushed.records or owned.moved()):
+                continue
+            positions.update(owned.positions)
+            records += flushed.records
+            if flushed.entities:
+                states.append(StageState(owned.home, flushed.entities))
+        self._busy_s = time.perf_counter() - started
+        return Checkpoint(states, records, positions, now_ms) if positions else None
+
+    def _settle(self, checkpoint: Checkpoint, mark: str) -> None:
+        for tp, position in checkpoint.positions.items():
+            owned = self._by_tp[tp]
+            owned.committed[tp] = position
+            owned.mark = mark
+
+
+def _check_inputs(stage: StageSpec, home: Home, inputs: Iterable[TP]) -> None:
+    """A stage partition needs all of its inputs, and has to exist."""
+    if home.partition >= stage.partitions:
+        raise StopWorker(
+            f"{', '.join(stage.topics)} has more than the {stage.partitions} partitions that stage "
+            f"{stage.name} was started for; restart the worker"
+        )
+    missing = {TP(topic, home.partition) for topic in stage.topics} - set(inputs)
+    if missing:
+        raise StopWorker(
+            f"partition {home.partition} of stage {stage.name} was assigned without "
+            f"{_listed(missing)}: its topics ({', '.join(stage.topics)}) need the same number of "
+            "partitions, and every worker has to run the same stages"
+        )
+
+
+def _is_current(known: Owned, starts: dict[TP, Start]) -> bool:
+    return known.mark is not None and all(
+        starts.get(tp) == Start(position, known.mark) for tp, position in known.positions.items()
+    )
+
+
+def _check_offsets_kept(home: Home, starts: dict[TP, Start]) -> None:
+    """State without a single committed position: the positions were deleted, or have expired."""
+    if all(start.mark is None for start in starts.values()):
+        raise StopWorker(
+            f"stage {home.stage} partition {home.partition} has state but the group has no "
+            f"committed offset of {_listed(starts)}: reading from the start would count "
+            "everything twice; restore the group's offsets, or start over under another prefix"
+        )
+
+
+def _listed(tps: Iterable[TP]) -> str:
+    return ", ".join(f"{tp.topic}/{tp.partition}" for tp in sorted(tps))
+
+
+def _describe(owned: Iterable[Home]) -> str:
+    by_stage = defaultdict(list)
+    for stage, partition in owned:
+        by_stage[stage].append(partition)
+    return "; ".join(f"{stage} {sorted(ps)}" for stage, ps in sorted(by_stage.items())) or "nothing"

@@ -1,0 +1,266 @@
+"""Writes docs/kpis/ from the catalogue: a page a group, and an index.
+
+    python -m docs.generate_kpis
+
+The pages are kept in the repository; tests/docs/test_docs.py fails when they are out of step.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from schemas.outputs import KpiKey, Published, kpi_record
+from schemas.rows import (
+    SETTING,
+    ConversionRow,
+    CountRow,
+    DistinctRow,
+    FormulaRow,
+    Input,
+    LagRow,
+    MembershipRow,
+    Row,
+    ShareRow,
+    Term,
+    kinds_of,
+    per_account,
+)
+from schemas.times import parse_iso
+from streams.calendar import Calendar
+from streams.catalogue import catalogue_rows, input_kpis
+
+FOLDER = Path(__file__).resolve().parent / "kpis"
+INDEX = "README.md"
+NOTE = "<!-- Written by docs/generate_kpis.py from streams/catalogue/kpis.yaml. -->\n"
+SHOWN_MS = parse_iso("2026-03-04T00:00:00Z")
+"""The day that record keys are shown for."""
+
+TITLES = {
+    "engagement": "Engagement",
+    "activation": "Activation",
+    "retention": "Retention",
+    "expansion": "Expansion",
+}
+"""Groups in the order of the index; one that is missing comes last under its own name."""
+
+BETTER = {"up": "more is better", "down": "less is better", "none": "neither is better"}
+
+SIGNS = {"add": " + ", "sub": " - ", "mul": " × ", "div": " / "}
+
+VARIANTS = {
+    "setting.cohort_days": "`n=<day>` of every day in `kpis.settings.cohort_days`",
+    "setting.milestone_users": "`users=<n>` of every n in `milestones.distinct_users`",
+    "setting.milestone_activated_users": "`users=<n>` of every n in `milestones.activated_users`",
+}
+
+
+def pages() -> dict[str, str]:
+    """File name in docs/kpis/ -> text."""
+    groups = _groups()
+    found = {f"{group}.md": _page(group, rows) for group, rows in groups.items()}
+    return {INDEX: _index(groups), **found}
+
+
+def _groups() -> dict[str, list[Row]]:
+    names = dict.fromkeys([*TITLES, *(row.group for row in catalogue_rows())])
+    groups = {name: [row for row in catalogue_rows() if row.group == name] for name in names}
+    return {name: rows for name, rows in groups.items() if rows}
+
+
+def _title(group: str) -> str:
+    return TITLES.get(group, group.capitalize())
+
+
+# ---- pages
+
+
+def _index(groups: dict[str, list[Row]]) -> str:
+    count = sum(map(len, groups.values()))
+    lines = [
+        NOTE,
+        "# The KPIs\n",
+        f"{count} KPIs run today. A plan runs all of them whose facts it makes; "
+        "`kpis.only` and `kpis.without` choose. How periods, nulls, maturity and status work "
+        "stands in [conventions](../conventions.md), how a value is written in "
+        "[outputs](../outputs.md).\n",
+    ]
+    for group, rows in groups.items():
+        lines.append(f"## [{_title(group)}]({group}.md)\n")
+        lines.append("| KPI | name | unit | periods |\n|---|---|---|---|")
+        lines += [
+            f"| [`{row.id}`]({group}.md#{row.id}) | {row.name} | {row.unit} | "
+            f"{', '.join(row.periods)} |"
+            for row in rows
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _page(group: str, rows: list[Row]) -> str:
+    lines = [NOTE, f"# {_title(group)}\n", "[All KPIs](README.md)\n"]
+    for row in rows:
+        lines += _section(row)
+    return "\n".join(lines)
+
+
+def _section(row: Row) -> Iterator[str]:
+    yield f'<a id="{row.id}"></a>\n\n## {row.name}\n'
+    yield f"{row.definition}\n"
+    yield f"*Example.* {row.example}\n"
+    yield "| `" + row.id + "` | |\n|---|---|"
+    for what, text in _facts(row):
+        yield f"| {what} | {text} |"
+    yield ""
+
+
+def _facts(row: Row) -> Iterator[tuple[str, str]]:
+    """The lines of a row's table: what, and text."""
+    yield "unit", f"{row.unit}; {BETTER[row.better]}"
+    yield "operator", _operator(row)
+    yield "facts needed", _needs(row)
+    yield "periods", ", ".join(f"`{period}`" for period in row.periods)
+    yield "levels", _levels(row)
+    yield "segments", _segments(row)
+    variants = _variants(row)
+    if variants is not None:
+        yield "variants", variants
+    yield "parts", _parts(row)
+    settings = _settings(row)
+    if settings:
+        yield "settings", settings
+    if isinstance(row, MembershipRow):
+        yield "signals", f"`{row.id}.enter`, see [signals](../outputs.md#signals)"
+    yield "key in `<prefix>.kpis`", f"`{_key(row)}`"
+
+
+def _operator(row: Row) -> str:
+    link = f"[{row.operator}](../conventions.md#operators)"
+    return f"{link}: {_formula(row)}" if isinstance(row, FormulaRow) else link
+
+
+def _formula(row: FormulaRow) -> str:
+    inputs = "; ".join(f"{name} = {_input(i)}" for name, i in row.inputs.items())
+    return f"`{_term(row.formula)}` with {inputs}"
+
+
+def _term(term: Term, inner: bool = False) -> str:
+    if not isinstance(term, dict):
+        return str(term)
+    ((operator, terms),) = term.items()
+    text = SIGNS[operator].join(_term(part, inner=True) for part in terms)
+    return f"({text})" if inner else text
+
+
+def _input(input: Input) -> str:
+    kpis = input.kpi if isinstance(input.kpi, dict) else {"": input.kpi}
+    names = " or ".join(_link(id) for id in dict.fromkeys(kpis.values()))
+    if input.variant is not None:
+        names += f" (`{input.variant}`)"
+    if input.sum_of is not None:
+        return f"the sum of {names} over the days of P"
+    if input.period is not None:
+        return f"{names} of the `{input.period}` that ends with P"
+    return f"{names} of the period before P" if input.against == "previous" else names
+
+
+def _link(id: str) -> str:
+    (row,) = [row for row in catalogue_rows() if row.id == id]
+    return f"[`{id}`]({row.group}.md#{id})"
+
+
+def _needs(row: Row) -> str:
+    return ", ".join(f"`{kind}`" for kind in sorted(_kinds(row)))
+
+
+def _kinds(row: Row) -> frozenset[str]:
+    """Kinds of facts that a row is made from, through the rows it reads."""
+    if not isinstance(row, FormulaRow):
+        return kinds_of(row)
+    reads = [other for other in catalogue_rows() if other.id in input_kpis(row)]
+    return frozenset[str]().union(*map(_kinds, reads))
+
+
+def _levels(row: Row) -> str:
+    if per_account(row):
+        return "`company`; `account` where the plan lists it in `kpis.levels.account`"
+    return "`company`"
+
+
+def _segments(row: Row) -> str:
+    if not row.segments:
+        return "`all` only"
+    where = {
+        DistinctRow: "of the facts",
+        ShareRow: "of the facts",
+        ConversionRow: "of the anchor fact",
+        LagRow: "of the anchor fact",
+        FormulaRow: "those of its inputs",
+    }
+    if isinstance(row, CountRow):
+        text = "of the first fact" if row.each == "subject" else "of the fact"
+    else:
+        text = where[type(row)]
+    return f"`all`, and the plan's dimensions ({text})"
+
+
+def _variants(row: Row) -> str | None:
+    named = getattr(row, "variant", None) or getattr(row, "reach", None)
+    return None if named is None else VARIANTS[named]
+
+
+def _parts(row: Row) -> str:
+    if isinstance(row, ShareRow | ConversionRow):
+        return "`numerator`, `denominator`"
+    if isinstance(row, LagRow):
+        return (
+            "`n`, `median`, `p90`, `mean`, `km_median` (all but `n` in seconds); "
+            f"the value is `{row.headline}`"
+        )
+    if isinstance(row, FormulaRow):
+        return ", ".join(f"`{name}`" for name in row.inputs)
+    return "none"
+
+
+def _settings(row: Row) -> str:
+    named = [
+        f"`kpis.settings.{name}`"
+        for name in dict.fromkeys(_named_settings(row.model_dump(by_alias=True)))
+        if not name.startswith("milestone")
+    ]
+    if isinstance(row, ConversionRow | LagRow) and not getattr(row, "variant", None):
+        days = "none" if row.within_days is None else f"{row.within_days} days"
+        named.append(f"`kpis.settings.horizons_days.{row.id}` (by default {days})")
+    return ", ".join(named)
+
+
+def _named_settings(data: object) -> Iterator[str]:
+    if isinstance(data, str) and data.startswith(SETTING):
+        yield data.removeprefix(SETTING)
+    elif isinstance(data, dict):
+        for value in data.values():
+            yield from _named_settings(value)
+    elif isinstance(data, list | tuple):
+        for value in data:
+            yield from _named_settings(value)
+
+
+def _key(row: Row) -> str:
+    """The record key of one value, as it is written."""
+    calendar, period = Calendar(), row.periods[0]
+    variant = None
+    if isinstance(row, MembershipRow):
+        variant = "users=3"
+    elif isinstance(row, ConversionRow) and row.variant is not None:
+        variant = "n=7"
+    bounds = calendar.bounds_ms(period, calendar.index(period, SHOWN_MS))
+    key = KpiKey(row.id, variant, "company", None, "all", period, *bounds)
+    return kpi_record(key, Published(0, None, "final", 1), 0)[0].decode()
+
+
+def write(texts: Iterable[tuple[str, str]]) -> None:
+    FOLDER.mkdir(exist_ok=True)
+    for name, text in texts:
+        (FOLDER / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(pages().items())

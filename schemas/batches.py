@@ -1,0 +1,175 @@
+"""Micro-batches between stages: many facts or deltas in one record, as dictionary-coded columns.
+
+Every string is written once a batch and named by its position afterwards, so that a reader decodes
+it, and looks up the state behind it, once a batch. Arrays are msgpack arrays without field names;
+`VERSION` leads them, and a reader refuses what it does not know.
+"""
+
+import msgspec
+
+VERSION = 1
+
+
+class Header(msgspec.Struct, array_like=True, frozen=True):
+    """Where a batch comes from and how far its source has come."""
+
+    version: int
+    plan: str
+    """Hash of the plan that made the batch."""
+    source: str
+    """Stage (or input topic) and partition, as `stage:partition`."""
+    watermark_ms: int | None
+    """Everything before it has been sent; None: nothing is known yet."""
+    idle_until_ms: int | None
+    """Not None: the source has nothing to read; it would stand here if all sources were idle."""
+    first_fact_ms: int | None
+    """The earliest fact seen by this source so far."""
+
+
+Meaning = list[tuple[str, str | None]]
+"""The facts of one event: (kind, name)."""
+
+
+class Rows(msgspec.Struct, array_like=True):
+    """Events as columns. `members`: (account key or '', leaf or '')."""
+
+    members: list[tuple[str, str]]
+    meanings: list[Meaning]
+    segments: list[list[str]]
+    """`dimension=value` of every dimension, per combination that occurs."""
+    member: list[int]
+    time_ms: list[int]
+    meaning: list[int]
+    segment: list[int]
+    event_id: list[str]
+
+
+class Pointer(msgspec.Struct, array_like=True, frozen=True):
+    """An identification: from `time_ms` on (and for the past too) `leaf` is the person `target`."""
+
+    account: str
+    leaf: str
+    target: str
+    time_ms: int
+    event_id: str
+
+
+class Traits(msgspec.Struct, array_like=True, frozen=True):
+    """Traits of a user as told at a time; only those that the plan reads."""
+
+    account: str
+    leaf: str
+    time_ms: int
+    event_id: str
+    values: dict[str, str | bool | int | float | None]
+
+
+class FactBatch(msgspec.Struct, array_like=True, tag=True):
+    """To accounts (topic activity) and to users (topic user-facts)."""
+
+    header: Header
+    rows: Rows
+    pointers: list[Pointer]
+    traits: list[Traits]
+
+
+class ChildOf(msgspec.Struct, array_like=True, frozen=True):
+    """Between users partitions: `leaf` points to `parent` now, or (False) no longer."""
+
+    leaf: str
+    parent: str
+    joined: bool
+
+
+class ChainOf(msgspec.Struct, array_like=True, frozen=True):
+    """Between users partitions: what `parent` tells a leaf that points to it: its own chain."""
+
+    leaf: str
+    parent: str
+    chain: list[str]
+
+
+class LeafCopy(msgspec.Struct, array_like=True, frozen=True):
+    """Between users partitions: the whole state of a leaf, for the partition of its root.
+
+    `state` None takes it back: the leaf now belongs to another person. `version` grows with every
+    change of root. `counted`: the leaf still counts as a person of its own; whoever takes it takes
+    that count away in the same step, so that no reader sees the person missing in between.
+    """
+
+    leaf: str
+    root: str
+    version: int
+    counted: bool
+    state: bytes | None
+
+
+class PeerBatch(msgspec.Struct, array_like=True, tag=True):
+    """From a users partition to another, over their own topic; so it carries no watermark."""
+
+    version: int
+    plan: str
+    children: list[ChildOf]
+    chains: list[ChainOf]
+    copies: list[LeafCopy]
+
+
+class UserState(msgspec.Struct, array_like=True, frozen=True):
+    """What an account needs to know of a user: to whom the leaf belongs, and if it counts.
+
+    The root says it; of several roots in turn, the highest version is the one that holds.
+    """
+
+    account: str
+    leaf: str
+    root: str
+    version: int
+    excluded: bool
+
+
+class UserStateBatch(msgspec.Struct, array_like=True, tag=True):
+    """From users back to accounts. Carries no watermark: it must not hold up its own source."""
+
+    version: int
+    plan: str
+    states: list[UserState]
+
+
+class DeltaBatch(msgspec.Struct, array_like=True):
+    """To tallies. `keys`: (kpi, variant, segment)."""
+
+    header: Header
+    keys: list[tuple[str, str, str]]
+    spans: list[tuple[int, str, int, int, int | None, int]]
+    """(key, period, part, start, end or None, n)"""
+    cells: list[tuple[int, int, int, int, int]]
+    """(key, part, at, x, n)"""
+
+
+class ValueBatch(msgspec.Struct, array_like=True):
+    """To company: values that formulas read, as exact fractions."""
+
+    header: Header
+    keys: list[tuple[str, str, str, str]]
+    """(kpi, variant, segment, period)"""
+    values: list[tuple[int, int, int | str | None, int | str]]
+    """(key, index, numerator or None, denominator); text where 64 bits do not suffice"""
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode_facts = msgspec.msgpack.Decoder(FactBatch | PeerBatch | UserStateBatch).decode
+decode_deltas = msgspec.msgpack.Decoder(DeltaBatch).decode
+decode_values = msgspec.msgpack.Decoder(ValueBatch).decode
+
+
+class UnknownBatchVersion(Exception):
+    """A micro-batch was written by a release that this one does not know."""
+
+
+def check_version(version: int) -> None:
+    """Raises UnknownBatchVersion unless batches of that version can be read."""
+    if version != VERSION:
+        raise UnknownBatchVersion(
+            f"an internal batch has version {version}, this release reads {VERSION}: finish it "
+            "with the release that wrote it, or run under a new prefix"
+        )

@@ -1,0 +1,40 @@
+"""How the bytes of a record become events: one file a format, one table of formats."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
+
+from schemas.events import Event, Rejected
+from schemas.formats.mapping import Mapped
+from schemas.formats.segment import Segment
+
+
+class Format(Protocol):
+    """One way of writing events down."""
+
+    def read(self, value: bytes) -> list[Event | Rejected]:
+        """The events of one record, in its order; a Rejected for each that cannot be read.
+
+        Never empty, and never raises.
+        """
+        ...
+
+
+FORMATS: Final[dict[str, Callable[..., Format]]] = {"segment": Segment, "mapping": Mapped}
+
+
+def format_named(
+    name: str, options: Mapping[str, Any] | None = None, *, subject_required: bool = True
+) -> Format:
+    """The format of an input.
+
+    options: what the plan says beside the name: `fields` and `time_unit` for mapping, none for
+    segment. subject_required: an event of nobody is refused; False where the plan has facts that
+    need no subject. Raises ValueError for a name or options that cannot be.
+    """
+    make = FORMATS.get(name)
+    if make is None:
+        raise ValueError(f"format: {name!r} is none of {', '.join(FORMATS)}")
+    try:
+        return make(**(options or {}), subject_required=subject_required)
+    except TypeError as error:
+        raise ValueError(f"format {name}: {error}") from None

@@ -1,0 +1,40 @@
+"""Keys of what state is about, and the partition a key belongs to.
+
+Keys are namespaced, so that an account, a user and an object with the same id never meet:
+`a:<account>`, `u:<known user>`, `anon:<anonymous user>`. The two user forms are *leaves*: raw ids
+as they arrive, which identity facts later join to a person.
+"""
+
+import xxhash
+
+ACCOUNT = "a:"
+USER = "u:"
+ANONYMOUS = "anon:"
+
+
+def account_key(account: str) -> str:
+    return ACCOUNT + account
+
+
+def leaf_key(user: str | None, anonymous: str | None) -> str | None:
+    """The leaf of an event: its known user, else its anonymous one, else None."""
+    if user is not None:
+        return USER + user
+    if anonymous is not None:
+        return ANONYMOUS + anonymous
+    return None
+
+
+def shown_user(leaf: str) -> str:
+    """How a leaf is written in outputs: a known id bare, an unidentified one as `anon:<id>`."""
+    return leaf[2:] if leaf.startswith(USER) else leaf
+
+
+def shown_account(key: str) -> str | None:
+    """The account id of an account key; None for the pseudo-account of a user without one."""
+    return key[2:] if key.startswith(ACCOUNT) else None
+
+
+def partition_of(key: str, partitions: int) -> int:
+    """Stable across processes, machines and versions: XXH3-64 of the UTF-8 bytes, modulo."""
+    return xxhash.xxh3_64_intdigest(key.encode("utf-8", "surrogatepass")) % partitions

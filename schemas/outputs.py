@@ -1,0 +1,129 @@
+"""What Headwater writes for others to read, to the letter of docs/outputs.md.
+
+KPI values, signals and dead letters; the same JSON on Kafka topics and in the files of a replay.
+"""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import orjson
+
+from schemas.times import iso
+
+KPIS = "kpis"
+SIGNALS = "signals"
+ALERTS = "alerts"
+DEAD_LETTERS = "dead-letters"
+ROLES = (KPIS, SIGNALS, ALERTS, DEAD_LETTERS)
+
+ID_HEX_DIGITS = 32
+EVIDENCE_IDS_MAX = 20
+
+Number = int | float
+
+
+def canonical_json(value: Any) -> bytes:
+    """One spelling for equal values: sorted keys, no spaces, UTF-8."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def deterministic_id(*parts: Any) -> str:
+    """The first 32 hex digits of BLAKE2b over the canonical JSON array of the parts."""
+    return blake2b(canonical_json(parts)).hexdigest()[:ID_HEX_DIGITS]
+
+
+class KpiKey(NamedTuple):
+    """What identifies a value; the record key is the JSON array of these fields."""
+
+    kpi: str
+    variant: str | None
+    level: str
+    subject: str | None
+    segment: str
+    period: str
+    start_ms: int
+    end_ms: int
+
+
+class Published(NamedTuple):
+    """The part of a value that a revision counts."""
+
+    value: Number | None
+    parts: dict[str, Any] | None
+    status: str
+    revision: int
+
+
+def kpi_record(key: KpiKey, published: Published, updated_at_ms: int) -> tuple[bytes, bytes]:
+    """Record key and value of a KPI value."""
+    start, end = iso(key.start_ms), iso(key.end_ms)
+    record = {
+        "kpi": key.kpi,
+        "variant": key.variant,
+        "level": key.level,
+        "subject": key.subject,
+        "segment": key.segment,
+        "period": key.period,
+        "start": start,
+        "end": end,
+        "value": published.value,
+        "parts": published.parts,
+        "status": published.status,
+        "revision": published.revision,
+        "updated_at": iso(updated_at_ms),
+    }
+    return orjson.dumps([*key[:6], start, end]), orjson.dumps(record)
+
+
+class Signal(NamedTuple):
+    """Something happened to an account or a user; `account` and `user` as shown outside."""
+
+    id: str
+    revision: int
+    retracted: bool
+    signal: str
+    variant: str | None
+    account: str | None
+    user: str | None
+    at_ms: int
+    evidence: dict[str, Any]
+
+
+def signal_record(signal: Signal) -> tuple[bytes, bytes]:
+    """Record key (account, else user) and value of a signal."""
+    record = {
+        "id": signal.id,
+        "revision": signal.revision,
+        "retracted": signal.retracted,
+        "signal": signal.signal,
+        "variant": signal.variant,
+        "account": signal.account,
+        "user": signal.user,
+        "at": iso(signal.at_ms),
+        "evidence": signal.evidence,
+    }
+    subject = signal.account if signal.account is not None else signal.user
+    return (subject or "").encode(), orjson.dumps(record)
+
+
+def evidence_ids(ids: Sequence[str]) -> dict[str, Any]:
+    """At most 20 ids and how many there are in all."""
+    return {"ids": list(ids[:EVIDENCE_IDS_MAX]), "count": len(ids)}
+
+
+def dead_letter_record(
+    original: bytes, code: str, reason: str, topic: str, partition: int, offset: int
+) -> bytes:
+    """Value of a dead letter; `original` is kept whole, as base64."""
+    return orjson.dumps(
+        {
+            "original": b64encode(original).decode(),
+            "code": code,
+            "reason": reason,
+            "topic": topic,
+            "partition": partition,
+            "offset": offset,
+        }
+    )

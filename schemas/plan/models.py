@@ -1,0 +1,349 @@
+"""A plan in its normal form: what a company says its events mean, with every shorthand resolved.
+
+`check.load_plan` makes a `Plan` from YAML (the form people write stands in written.py). Whoever
+runs a plan sees one form only: what events mean is `Plan.rules`, durations are milliseconds,
+defaults are filled in. Everything is frozen and made of tuples, so that a plan can be shared.
+"""
+
+from typing import Annotated, Final, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.rows import Period, Row
+from schemas.times import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+
+FactKind = Literal["activity", "first_action", "activation", "key_task", "feature", "session"]
+FACT_KINDS: tuple[str, ...] = get_args(FactKind)
+"""Kinds of facts that are computed; the order is that of the documentation."""
+
+NAMED_KINDS = ("key_task", "feature")
+"""Kinds whose facts always carry a name."""
+
+VALUED_KINDS = ("session",)
+"""Kinds whose facts may carry a value (a session: its duration in ms)."""
+
+CATALOGUE_KINDS = (
+    "trial",
+    "plan_change",
+    "subscription",
+    "payment",
+    "cost",
+    "survey",
+    "ticket",
+    "lead",
+    "opportunity",
+    "spend",
+    "awareness",
+    "guide",
+    "referral",
+    "incident",
+    "response_time",
+    "delivery",
+    "outcome",
+    "project",
+    "role",
+    "consent",
+    "erase",
+    "exposure",
+)
+"""Kinds that the catalogue of KPIs knows and that are not computed yet."""
+
+SelectorType = Literal["track", "page", "screen", "any"]
+Operator = Literal[
+    "equals", "not_equals", "in", "not_in", "gt", "ge", "lt", "le", "exists", "matches"
+]
+OPERATORS: tuple[str, ...] = get_args(Operator)
+WeekStart = Literal["monday", "sunday"]
+TimeUnit = Literal["iso", "s", "ms"]
+InputFormat = Literal["segment", "mapping"]
+
+Scalar = str | bool | int | float | None
+"""A JSON value that is neither object nor array."""
+
+Operand = Scalar | tuple[Scalar, ...]
+"""`in` and `not_in` have a tuple, `exists` a bool, the others one scalar."""
+
+TRAITS_PREFIX = "traits."
+"""A path that starts so reads the event's traits; every other path its properties."""
+
+
+ALL: Final = "all"
+FIRST_ACTIVITY: Final = "first activity"
+"""Words of a plan that stand where an event name could."""
+
+
+class Frozen(BaseModel):
+    """Settings that never change once made, and take no field they do not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Condition(Frozen):
+    """One test of one value of an event; conditions.py says how values compare."""
+
+    path: str
+    op: Operator
+    operand: Operand
+
+
+class Selector(Frozen):
+    """The events that a rule is about: of this type and name, and meeting every condition.
+
+    `any` stands for track, page and screen; identify, group and alias are never selected.
+    `pattern` is a name in which `*` stands for any text and `?` for one character.
+    """
+
+    type: SelectorType = "any"
+    pattern: str = "*"
+    where: tuple[Condition, ...] = ()
+
+
+class NameConst(Frozen):
+    """Every fact of the rule has this name."""
+
+    form: Literal["const"] = "const"
+    name: str
+
+
+class NameFromProperty(Frozen):
+    """A fact is named by its event: the text or number at a path; without one, no fact is made."""
+
+    form: Literal["property"] = "property"
+    path: str
+
+
+FactName = Annotated[NameConst | NameFromProperty, Field(discriminator="form")]
+
+
+class FactRule(Frozen):
+    """A fact that a selected event makes.
+
+    name: always given for key_task and feature, None for the other kinds.
+    value: path of a number, for session its duration in ms; None or a missing number: no value.
+    """
+
+    kind: FactKind
+    name: FactName | None = None
+    value: str | None = None
+
+
+class Rule(Frozen):
+    """What the selected events mean. An event makes the facts of every rule that selects it, a
+    fact of the same kind and name once, from the first such rule."""
+
+    selector: Selector
+    facts: tuple[FactRule, ...]
+
+
+class ActivationOnce(Frozen):
+    """Activated by the first selected event. Its rules make `activation` facts."""
+
+    form: Literal["once"] = "once"
+    selectors: tuple[Selector, ...]
+
+
+class ActivationTimes(Frozen):
+    """Activated by the n-th selected event. Its rules make `activation` facts, counted here."""
+
+    form: Literal["times"] = "times"
+    selectors: tuple[Selector, ...]
+    times: int = Field(ge=2)
+
+
+class ActivationDays(Frozen):
+    """Activated on the n-th different day with a selected event, all of them within so many days
+    (the first counted); None: however long it takes. Its rules make `activation` facts."""
+
+    form: Literal["days"] = "days"
+    selectors: tuple[Selector, ...]
+    distinct_days: int = Field(ge=2)
+    within_days: int | None = None
+
+
+class ActivationTasks(Frozen):
+    """Activated once every one of these key tasks was done. No rule makes `activation` facts."""
+
+    form: Literal["tasks"] = "tasks"
+    tasks: tuple[str, ...]
+
+
+Activation = Annotated[
+    ActivationOnce | ActivationTimes | ActivationDays | ActivationTasks,
+    Field(discriminator="form"),
+]
+
+
+class FirstActivity(Frozen):
+    """The first action is the first activity. No rule makes `first_action` facts."""
+
+    form: Literal["first activity"] = FIRST_ACTIVITY
+
+
+class FirstEvent(Frozen):
+    """The first action is the first selected event. Its rules make `first_action` facts."""
+
+    form: Literal["event"] = "event"
+    selectors: tuple[Selector, ...]
+
+
+FirstAction = Annotated[FirstActivity | FirstEvent, Field(discriminator="form")]
+
+
+class Fields(Frozen):
+    """Where a company's own JSON keeps what an event is made of; dotted paths.
+
+    None: the field is not there. `properties` None: the whole object. `type` None: all are track.
+    """
+
+    name: str
+    time: str
+    user: str | None = None
+    anonymous: str | None = None
+    account: str | None = None
+    message_id: str | None = None
+    type: str | None = None
+    properties: str | None = None
+    traits: str | None = None
+    previous: str | None = None
+
+
+class Input(Frozen):
+    """A topic to read. `fields` is given exactly if the format is `mapping`."""
+
+    topic: str
+    format: InputFormat = "segment"
+    fields: Fields | None = None
+    time_unit: TimeUnit = "iso"
+
+
+class Dimension(Frozen):
+    """A dimension that KPIs are split by; exactly one of `property` and `trait` is given."""
+
+    name: str
+    property: str | None = None
+    trait: str | None = None
+
+
+class Milestones(Frozen):
+    """Numbers of users at which an account gives a signal; ascending."""
+
+    distinct_users: tuple[int, ...] = (1, 3, 5, 10, 25, 50, 100)
+    activated_users: tuple[int, ...] = (3,)
+
+
+class ExtraLevels(Frozen):
+    """Ids of the KPIs that are published for every account too; sorted."""
+
+    account: tuple[str, ...] = ()
+
+
+class KpiSettings(Frozen):
+    """Numbers and lists that rows of the catalogue refer to as `setting.<name>`."""
+
+    core_tasks: tuple[str, ...] = ()
+    activation_tasks: tuple[str, ...] = ()
+    activation_tasks_min: int = 1
+    cohort_days: tuple[int, ...] = (1, 7, 30)
+    accounts_active_users_min: int = 3
+    horizons_days: dict[str, int] = Field(default_factory=dict)
+    """KPI id -> horizon in days, where it differs from the catalogue's."""
+
+
+SETTING_NAMES = (*KpiSettings.model_fields, "milestone_users", "milestone_activated_users")
+"""What rows may refer to; the last two are the plan's `milestones`."""
+
+
+class Kpis(Frozen):
+    """Which KPIs run and how. `only` None: all whose facts the plan makes."""
+
+    only: tuple[str, ...] | None = None
+    without: tuple[str, ...] = ()
+    levels: ExtraLevels = ExtraLevels()
+    periods: dict[str, tuple[Period, ...]] = Field(default_factory=dict)
+    """KPI id -> periods added to the row's own."""
+    settings: KpiSettings = KpiSettings()
+    own: tuple[Row, ...] = ()
+    """Rows of the company's own, in the catalogue's form."""
+
+
+DEFAULT_ENTITY_DAYS = 400
+DEFAULT_TALLY_DAYS = 800
+
+
+class Horizons(Frozen):
+    """How far back history can be amended, in days; None: without bound."""
+
+    entity_days: int | None = DEFAULT_ENTITY_DAYS
+    tally_days: int | None = DEFAULT_TALLY_DAYS
+
+
+class Watermark(Frozen):
+    """How event time advances, ms."""
+
+    disorder_ms: int = 60 * SECOND_MS
+    """An event this much older than the newest one of its partition is still in time."""
+    idle_after_ms: int = 5 * SECOND_MS
+    """A partition without records for so long (wall time) no longer holds the others back."""
+    future_limit_ms: int = HOUR_MS
+    """Events dated later than now plus this become dead letters."""
+
+
+class Duplicates(Frozen):
+    """How long message ids of usage events are remembered, ms of event time."""
+
+    usage_window_ms: int = DAY_MS
+
+
+class Limits(Frozen):
+    """What is too large to read."""
+
+    event_bytes: int = 1024 * 1024
+
+
+DEFAULT_INPUT = Input(topic="product-events")
+DEFAULT_PREFIX = "headwater"
+
+DURATION_UNITS_MS = {"ms": 1, "s": SECOND_MS, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
+"""The units a duration may be written in, such as 500ms or 3d."""
+
+
+class Plan(Frozen):
+    """Everything a company decides about its numbers."""
+
+    product: str
+    timezone: str = "UTC"
+    """IANA name; days, weeks and months are local to it."""
+    week_start: WeekStart = "monday"
+    inputs: tuple[Input, ...] = (DEFAULT_INPUT,)
+    rules: tuple[Rule, ...]
+    first_action: FirstAction = FirstActivity()
+    activation: Activation | None = None
+    """None: the plan has no activation, and KPIs that need one are idle."""
+    exclude_events: tuple[Selector, ...] = ()
+    """Events that make no facts."""
+    exclude_users: tuple[Condition, ...] = ()
+    """A person whose traits meet any of these is left out; all paths start with `traits.`."""
+    segments: tuple[Dimension, ...] = ()
+    milestones: Milestones = Milestones()
+    kpis: Kpis = Kpis()
+    horizons: Horizons = Horizons()
+    watermark: Watermark = Watermark()
+    duplicates: Duplicates = Duplicates()
+    limits: Limits = Limits()
+    prefix: str = DEFAULT_PREFIX
+    """Output and internal topics are named `<prefix>.<role>`."""
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of facts the rules make."""
+        return frozenset(fact.kind for rule in self.rules for fact in rule.facts)
+
+    def names(self, kind: str) -> tuple[str, ...]:
+        """The fixed names of a kind, in the plan's order; names read from events are not known."""
+        constants = (
+            fact.name.name
+            for rule in self.rules
+            for fact in rule.facts
+            if fact.kind == kind and isinstance(fact.name, NameConst)
+        )
+        return tuple(dict.fromkeys(constants))

@@ -1,0 +1,270 @@
+"""From a plan as written to its normal form: shorthands become rules, defaults are filled in."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from schemas.plan.models import (
+    ALL,
+    FIRST_ACTIVITY,
+    NAMED_KINDS,
+    TRAITS_PREFIX,
+    VALUED_KINDS,
+    Activation,
+    ActivationDays,
+    ActivationOnce,
+    ActivationTasks,
+    ActivationTimes,
+    Condition,
+    Dimension,
+    Duplicates,
+    ExtraLevels,
+    FactName,
+    FactRule,
+    Fields,
+    FirstAction,
+    FirstActivity,
+    FirstEvent,
+    Horizons,
+    Input,
+    Kpis,
+    KpiSettings,
+    Limits,
+    Milestones,
+    NameConst,
+    NameFromProperty,
+    Plan,
+    Rule,
+    Selector,
+    SelectorType,
+    Watermark,
+)
+from schemas.plan.written import WrittenInput, WrittenKpis, WrittenPlan
+from schemas.plan.written_rules import (
+    WrittenActivation,
+    WrittenCondition,
+    WrittenEvent,
+    WrittenName,
+    kinds_of,
+)
+
+EVERY_EVENT = Selector(type="any", pattern="*")
+
+_TYPE_OF_KEY: tuple[tuple[str, SelectorType], ...] = (
+    ("event", "track"),
+    ("page", "page"),
+    ("screen", "screen"),
+)
+
+
+def normal_plan(plan: WrittenPlan) -> Plan:
+    """The normal form of a plan whose every part has been checked."""
+    general = [Rule(selector=_selector(e), facts=_facts(e)) for e in plan.events]
+    activity = _activity_selectors(plan, general)
+    first_action = _selectors_unless(plan.first_action, FIRST_ACTIVITY)
+    activation = _activation_selectors(plan.activation)
+    rules = (
+        *_rules(activity, FactRule(kind="activity")),
+        *_rules(first_action, FactRule(kind="first_action")),
+        *_rules(activation, FactRule(kind="activation")),
+        *_named_rules(plan.key_tasks, "key_task"),
+        *_named_rules(plan.features, "feature"),
+        *_session_rules(plan.sessions),
+        *general,
+    )
+    return Plan(
+        product=plan.product,
+        timezone=plan.timezone,
+        week_start=plan.week_start,
+        inputs=tuple(_input(each) for each in plan.inputs),
+        rules=rules,
+        first_action=_first_action(_selectors_of(rules, "first_action")),
+        activation=_activation(plan.activation, _selectors_of(rules, "activation")),
+        exclude_events=_selectors(plan.exclude.events),
+        exclude_users=tuple(
+            _condition(TRAITS_PREFIX + test.trait, op, operand)
+            for test in plan.exclude.users
+            for op, operand in test.operators()
+        ),
+        segments=tuple(
+            Dimension(name=name, property=source.property, trait=source.trait)
+            for name, source in plan.segments.items()
+        ),
+        milestones=Milestones(
+            distinct_users=tuple(plan.milestones.distinct_users),
+            activated_users=tuple(plan.milestones.activated_users),
+        ),
+        kpis=_kpis(plan.kpis),
+        horizons=_horizons(plan.horizon),
+        watermark=Watermark(
+            disorder_ms=plan.watermark.disorder,
+            idle_after_ms=plan.watermark.idle_after,
+            future_limit_ms=plan.watermark.future_limit,
+        ),
+        duplicates=Duplicates(usage_window_ms=plan.duplicates.usage_window),
+        limits=Limits(event_bytes=plan.limits.event_bytes),
+        prefix=plan.prefix,
+    )
+
+
+# ---- selectors
+
+
+def _selectors(form: Any) -> tuple[Selector, ...]:
+    """Of None, a name, a mapping, or a list of names and mappings."""
+    if form is None:
+        return ()
+    return tuple(_selector(each) for each in (form if isinstance(form, list) else [form]))
+
+
+def _selectors_unless(form: Any, reserved: str) -> tuple[Selector, ...]:
+    return () if form == reserved else _selectors(form)
+
+
+def _selector(form: Any) -> Selector:
+    if isinstance(form, str):
+        return Selector(type="track", pattern=form)
+    where = _where(form.where)
+    for key, selected in _TYPE_OF_KEY:
+        pattern = getattr(form, key)
+        if pattern is not None:
+            return Selector(type=selected, pattern=pattern, where=where)
+    return Selector(type="any", pattern="*", where=where)
+
+
+def _where(where: Mapping[str, Any]) -> tuple[Condition, ...]:
+    conditions = (
+        _condition(path, op, operand)
+        for path, test in where.items()
+        for op, operand in (
+            test.operators() if isinstance(test, WrittenCondition) else [("equals", test)]
+        )
+    )
+    return tuple(sorted(conditions, key=lambda condition: (condition.path, condition.op)))
+
+
+def _condition(path: str, op: Any, operand: Any) -> Condition:
+    return Condition(
+        path=path, op=op, operand=tuple(operand) if isinstance(operand, list) else operand
+    )
+
+
+# ---- rules
+
+
+def _rules(selectors: Iterable[Selector], fact: FactRule) -> list[Rule]:
+    return [Rule(selector=selector, facts=(fact,)) for selector in selectors]
+
+
+def _selectors_of(rules: Iterable[Rule], kind: str) -> tuple[Selector, ...]:
+    """The selectors of the rules that make facts of a kind, each once."""
+    selectors = (r.selector for r in rules if any(fact.kind == kind for fact in r.facts))
+    return tuple(dict.fromkeys(selectors))
+
+
+def _activity_selectors(plan: WrittenPlan, general: Iterable[Rule]) -> tuple[Selector, ...]:
+    if plan.activity is None and _selectors_of(general, "activity"):
+        return ()
+    if plan.activity is None or plan.activity == ALL:
+        return (EVERY_EVENT,)
+    return _selectors(plan.activity)
+
+
+def _named_rules(forms: Mapping[str, Any], kind: Any) -> list[Rule]:
+    return [
+        rule
+        for name, form in forms.items()
+        for rule in _rules(_selectors(form), FactRule(kind=kind, name=NameConst(name=name)))
+    ]
+
+
+def _session_rules(form: Any) -> list[Rule]:
+    forms = form if isinstance(form, list) else [] if form is None else [form]
+    return [
+        Rule(
+            selector=_selector(each),
+            facts=(FactRule(kind="session", value=getattr(each, "value", None)),),
+        )
+        for each in forms
+    ]
+
+
+def _facts(entry: WrittenEvent) -> tuple[FactRule, ...]:
+    return tuple(
+        FactRule(
+            kind=kind,  # type: ignore[arg-type]
+            name=_fact_name(entry) if kind in NAMED_KINDS else None,
+            value=entry.value if kind in VALUED_KINDS else None,
+        )
+        for kind in kinds_of(entry.is_)
+    )
+
+
+def _fact_name(entry: WrittenEvent) -> FactName:
+    if isinstance(entry.name, WrittenName):
+        return NameFromProperty(path=entry.name.property)
+    if entry.name is not None:
+        return NameConst(name=entry.name)
+    return NameConst(name=_selector(entry).pattern)
+
+
+# ---- first action and activation
+
+
+def _first_action(selectors: tuple[Selector, ...]) -> FirstAction:
+    return FirstEvent(selectors=selectors) if selectors else FirstActivity()
+
+
+def _activation_selectors(form: Any) -> tuple[Selector, ...]:
+    if not isinstance(form, WrittenActivation):
+        return _selectors(form)
+    if form.all_of is not None:
+        return ()
+    return _selectors(form.any_of if form.any_of is not None else form)
+
+
+def _activation(form: Any, selectors: tuple[Selector, ...]) -> Activation | None:
+    if isinstance(form, WrittenActivation):
+        if form.all_of is not None:
+            return ActivationTasks(tasks=tuple(form.all_of))
+        if form.times is not None and form.times > 1:
+            return ActivationTimes(selectors=selectors, times=form.times)
+        if form.distinct_days is not None and form.distinct_days > 1:
+            return ActivationDays(
+                selectors=selectors,
+                distinct_days=form.distinct_days,
+                within_days=form.within_days,
+            )
+    return ActivationOnce(selectors=selectors) if selectors else None
+
+
+# ---- the rest
+
+
+def _input(form: WrittenInput) -> Input:
+    fields = None if form.fields is None else Fields(**form.fields.model_dump())
+    return Input(topic=form.topic, format=form.format, fields=fields, time_unit=form.time_unit)
+
+
+def _horizons(form: Any) -> Horizons:
+    if form == ALL:
+        return Horizons(entity_days=None, tally_days=None)
+    return Horizons(entity_days=form.entity_days, tally_days=form.tally_days)
+
+
+def _kpis(form: WrittenKpis) -> Kpis:
+    settings = form.settings
+    return Kpis(
+        only=None if form.only is None else tuple(sorted(form.only)),
+        without=tuple(sorted(form.without)),
+        levels=ExtraLevels(account=tuple(sorted(form.levels.account))),
+        periods={kpi: tuple(periods) for kpi, periods in form.periods.items()},
+        settings=KpiSettings(
+            core_tasks=tuple(settings.core_tasks),
+            activation_tasks=tuple(settings.activation_tasks),
+            activation_tasks_min=settings.activation_tasks_min,
+            cohort_days=tuple(settings.cohort_days),
+            accounts_active_users_min=settings.accounts_active_users_min,
+            horizons_days=dict(settings.horizons_days),
+        ),
+        own=tuple(form.own),
+    )

@@ -1,0 +1,383 @@
+"""The single values people write in a plan, each with its check and its message.
+
+Every type here is an annotated pydantic type. A wrong value raises a `mistake`, whose suggestion
+check.py hands on. What a check must know of the rest of the file is in `Surroundings`.
+"""
+
+import json
+import re
+import zoneinfo
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from itertools import pairwise
+from typing import Annotated, Any, get_args
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+from schemas.plan.models import (
+    CATALOGUE_KINDS,
+    DURATION_UNITS_MS,
+    FACT_KINDS,
+    SETTING_NAMES,
+    TRAITS_PREFIX,
+    InputFormat,
+    Scalar,
+    TimeUnit,
+    WeekStart,
+)
+from schemas.rows import SETTING, FormulaRow, Period, Row, kinds_of
+
+TEXT_MAX = 256
+DAYS_MAX = 100_000
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What checks of single values need to know of the whole file (pydantic's context)."""
+
+    known_kpis: Collection[str] | None = None
+    """Ids of the catalogue; None: ids are not checked."""
+    own_kpis: tuple[str, ...] = ()
+    """Ids of the plan's own rows, as often as they are written."""
+    tasks: Collection[str] = ()
+    """Names of the key tasks that the plan makes."""
+    any_task: bool = False
+    """True if events name key tasks, so that any name may be one."""
+    only_segment: bool = True
+    """True if every input has the format segment."""
+    keeps_traits: bool = True
+    """True if events of some input have traits."""
+    exclusive_kinds: dict[str, str] = field(default_factory=dict)
+    """Kinds that no rule of `events` may make, with the reason."""
+
+
+def mistake(
+    message: str, suggestion: str | None = None, *, within: str | None = None
+) -> PydanticCustomError:
+    """What validators here raise. `within`: report at the entry that holds this key instead."""
+    context = {"message": message, "suggestion": suggestion, "within": within}
+    return PydanticCustomError("mistake", "{message}", context)
+
+
+def did_you_mean(word: str, options: Iterable[str]) -> str | None:
+    """A question naming the option that looks most like the word; None if none does."""
+    folded = {option.casefold(): option for option in options}
+    close = get_close_matches(word.casefold(), folded, n=1)
+    return f"did you mean `{folded[close[0]]}`?" if close else None
+
+
+def shown(value: Any) -> str:
+    """A value as it stands in a message: short, in backticks."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return f"`{text if len(text) <= 40 else text[:37] + '...'}`"
+
+
+def surroundings(info: ValidationInfo) -> Surroundings:
+    return info.context if isinstance(info.context, Surroundings) else Surroundings()
+
+
+# ---- texts
+
+
+def _check_text(text: str) -> str:
+    if not text.strip():
+        raise mistake("expected a text that is not empty")
+    if len(text) > TEXT_MAX:
+        raise mistake(f"text of {len(text)} characters; at most {TEXT_MAX} are allowed")
+    return text
+
+
+Text = Annotated[
+    str,
+    AfterValidator(_check_text),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": TEXT_MAX}),
+]
+
+
+def _matching(pattern: str, what: str) -> Any:
+    compiled = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if not compiled.fullmatch(text):
+            raise mistake(f"{shown(text)} is no {what}")
+        return text
+
+    return Annotated[
+        str, AfterValidator(check), WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"})
+    ]
+
+
+Topic = _matching(r"[A-Za-z0-9._-]{1,249}", "topic name (letters, digits, `.`, `_`, `-`)")
+Prefix = _matching(r"[A-Za-z0-9._-]{1,200}", "topic prefix (letters, digits, `.`, `_`, `-`)")
+DimensionName = _matching(r"[A-Za-z_][A-Za-z0-9_]{0,63}", "dimension name (letters, digits, `_`)")
+
+
+# ---- choices
+
+
+def _choice(what: str, options: Collection[str]) -> Any:
+    def check(text: Any) -> str:
+        if isinstance(text, str) and text in options:
+            return text
+        raise mistake(
+            f"unknown {what} {shown(text)}",
+            (did_you_mean(text, options) if isinstance(text, str) else None)
+            or f"known are {', '.join(f'`{option}`' for option in options)}",
+        )
+
+    return Annotated[
+        str, BeforeValidator(check), WithJsonSchema({"type": "string", "enum": list(options)})
+    ]
+
+
+FormatName = _choice("format", get_args(InputFormat))
+TimeUnitName = _choice("time unit", get_args(TimeUnit))
+WeekStartName = _choice("week start", get_args(WeekStart))
+PeriodName = _choice("period", get_args(Period))
+
+
+def _check_kind(kind: Any, info: ValidationInfo) -> str:
+    if not isinstance(kind, str):
+        raise mistake(f"expected a fact kind, not {shown(kind)}", within="is")
+    if kind in CATALOGUE_KINDS:
+        raise mistake(
+            f"fact kind `{kind}` is known to the catalogue, not computed yet",
+            f"computed are {', '.join(FACT_KINDS)}",
+            within="is",
+        )
+    if kind not in FACT_KINDS:
+        raise mistake(
+            f"unknown fact kind {shown(kind)}",
+            did_you_mean(kind, (*FACT_KINDS, *CATALOGUE_KINDS))
+            or f"known are {', '.join(FACT_KINDS)}",
+            within="is",
+        )
+    reason = surroundings(info).exclusive_kinds.get(kind)
+    if reason is not None:
+        raise mistake(reason, within="is")
+    return kind
+
+
+KindName = Annotated[
+    str,
+    BeforeValidator(_check_kind),
+    WithJsonSchema({"type": "string", "enum": list(FACT_KINDS)}),
+]
+
+
+def _check_timezone(name: str) -> str:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise mistake(
+            f"unknown time zone {shown(name)}",
+            did_you_mean(name, sorted(zoneinfo.available_timezones()))
+            or "use an IANA name such as `Europe/Berlin`",
+        ) from None
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_check_timezone)]
+
+
+# ---- numbers and durations
+
+Count = Annotated[int, Field(ge=1)]
+Days = Annotated[int, Field(ge=1, le=DAYS_MAX)]
+DayNumber = Annotated[int, Field(ge=0, le=DAYS_MAX)]
+"""A day counted from another one, which is day 0."""
+
+_DURATION = re.compile(r"([0-9]{1,12}) ?(ms|s|m|h|d)")
+
+
+def _check_duration(value: Any) -> int:
+    """Milliseconds of a text such as 500ms, 60s, 5m, 1h or 3d."""
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match:
+        return int(match[1]) * DURATION_UNITS_MS[match[2]]
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise mistake(f"duration {shown(value)} has no unit", f"write `{value}s` for seconds")
+    raise mistake(f"{shown(value)} is no duration", "write it as 500ms, 60s, 5m, 1h or 3d")
+
+
+Duration = Annotated[
+    int,
+    BeforeValidator(
+        _check_duration,
+        json_schema_input_type=Annotated[str, Field(pattern=f"^{_DURATION.pattern}$")],
+    ),
+]
+
+
+# ---- values of events
+
+
+def _check_plain_path(path: str) -> str:
+    if not all(path.split(".")):
+        raise mistake(f"{shown(path)} is no path", "write the keys with single dots between them")
+    return path
+
+
+def _check_path(path: str, info: ValidationInfo) -> str:
+    prefix, _, rest = path.partition(".")
+    around = surroundings(info)
+    if path.startswith(TRAITS_PREFIX):
+        check_traits_kept(info)
+    elif around.only_segment and prefix == "properties" and rest:
+        raise mistake(f"path {shown(path)} leaves the properties", f"write `{rest}`")
+    elif around.only_segment and prefix == "context" and rest:
+        raise mistake(
+            f"path {shown(path)} cannot be read: only properties and traits of a call are kept",
+            f"write `{TRAITS_PREFIX}{rest.removeprefix(TRAITS_PREFIX)}` for a trait",
+        )
+    return path
+
+
+def check_traits_kept(info: ValidationInfo) -> None:
+    """Refuses to read traits where no input has any."""
+    if not surroundings(info).keeps_traits:
+        raise mistake("no input has traits", "say where they are in `inputs`: `fields.traits`")
+
+
+RecordPath = Annotated[Text, AfterValidator(_check_plain_path)]
+"""A dotted path into an undecoded record."""
+
+Path = Annotated[RecordPath, AfterValidator(_check_path)]
+"""A dotted path into properties, or, after `traits.`, into traits."""
+
+
+def _check_property(path: str) -> str:
+    if path.startswith(TRAITS_PREFIX):
+        raise mistake(f"{shown(path)} is no property", "properties only can be read here")
+    return path
+
+
+PropertyPath = Annotated[Path, AfterValidator(_check_property)]
+"""A dotted path into properties."""
+
+
+def _check_scalar(value: Any) -> Scalar:
+    if isinstance(value, list | dict):
+        raise mistake(
+            "expected a text, a number, true, false or null",
+            "write `{in: [...]}` for one of several values" if isinstance(value, list) else None,
+        )
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    assert value is None or isinstance(value, str | bool | int | float)
+    return value
+
+
+def _check_ordered(value: Any) -> Scalar:
+    scalar = _check_scalar(value)
+    if scalar is None or isinstance(scalar, bool):
+        raise mistake(f"{shown(scalar)} has no order", "compare with a number or a text")
+    return scalar
+
+
+ScalarValue = Annotated[
+    Scalar,
+    PlainValidator(_check_scalar),
+    WithJsonSchema({"type": ["string", "number", "boolean", "null"]}),
+]
+OrderedValue = Annotated[
+    Scalar, PlainValidator(_check_ordered), WithJsonSchema({"type": ["string", "number"]})
+]
+
+
+# ---- references to other parts of the plan
+
+
+def _check_kpi(kpi: str, info: ValidationInfo) -> str:
+    around = surroundings(info)
+    if around.known_kpis is not None:
+        known = {*around.known_kpis, *around.own_kpis}
+        if kpi not in known:
+            raise mistake(f"unknown KPI {shown(kpi)}", did_you_mean(kpi, sorted(known)))
+    return kpi
+
+
+KpiId = Annotated[str, AfterValidator(_check_kpi)]
+
+
+def _check_own_row(row: Row, info: ValidationInfo) -> Row:
+    around = surroundings(info)
+    if row.id in (around.known_kpis or ()):
+        raise mistake(f"the catalogue has a KPI {shown(row.id)} already", "choose another id")
+    if around.own_kpis.count(row.id) > 1:
+        raise mistake(f"two KPIs of your own have the id {shown(row.id)}", "choose another id")
+    for what, names, known in _references(row, around):
+        unknown = sorted(set(names) - set(known))
+        if unknown:
+            raise mistake(
+                f"the row names an unknown {what} {shown(unknown[0])}",
+                did_you_mean(unknown[0], known) or f"known are {', '.join(known) or 'none'}",
+            )
+    return row
+
+
+def _references(
+    row: Row, around: Surroundings
+) -> Iterator[tuple[str, Iterable[str], Collection[str]]]:
+    """What a row names elsewhere: (what it is, the names, those there are)."""
+    data = row.model_dump(by_alias=True)
+    settings = (t.removeprefix(SETTING) for t in _texts(data) if t.startswith(SETTING))
+    yield "setting", settings, SETTING_NAMES
+    yield "fact kind", kinds_of(row), FACT_KINDS
+    if isinstance(row, FormulaRow):
+        yield "input", _texts(row.formula), list(row.inputs)
+        if around.known_kpis is not None:
+            kpis = (each["kpi"] for each in data["inputs"].values())
+            yield "KPI", _texts(list(kpis)), sorted({*around.known_kpis, *around.own_kpis})
+
+
+def _texts(data: Any) -> list[str]:
+    """Every text among the values of nested data."""
+    if isinstance(data, dict):
+        data = list(data.values())
+    if isinstance(data, list | tuple):
+        return [text for value in data for text in _texts(value)]
+    return [data] if isinstance(data, str) else []
+
+
+OwnRow = Annotated[Row, AfterValidator(_check_own_row)]
+
+
+def _check_task(task: str, info: ValidationInfo) -> str:
+    around = surroundings(info)
+    if info.context is not None and not around.any_task and task not in around.tasks:
+        raise mistake(
+            f"no rule makes the key task {shown(task)}",
+            did_you_mean(task, around.tasks)
+            or (f"key tasks are {', '.join(around.tasks)}" if around.tasks else None)
+            or f"add it: `key_tasks: {{{task}: <event name>}}`",
+        )
+    return task
+
+
+TaskName = Annotated[str, AfterValidator(_check_task)]
+
+
+def each_once(values: list[str]) -> list[str]:
+    """Refuses a list that names something twice."""
+    twice = next((v for i, v in enumerate(values) if v in values[:i]), None)
+    if twice is not None:
+        raise mistake(f"{shown(twice)} is listed twice")
+    return values
+
+
+def ascending(numbers: list[int]) -> list[int]:
+    """Refuses numbers that do not strictly rise."""
+    if any(a >= b for a, b in pairwise(numbers)):
+        rising = ", ".join(map(str, sorted(set(numbers))))
+        raise mistake("numbers must ascend, each once", f"write `[{rising}]`")
+    return numbers

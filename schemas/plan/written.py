@@ -1,0 +1,405 @@
+"""A plan as people write it: one model per place in the YAML.
+
+written_rules.py has the parts that say what events mean; normal.py turns a `WrittenPlan` into a
+`Plan`. Defaults stand in models.py.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, Tag, ValidationInfo, field_validator
+
+from schemas.plan.models import (
+    ALL,
+    DEFAULT_ENTITY_DAYS,
+    DEFAULT_INPUT,
+    DEFAULT_PREFIX,
+    DEFAULT_TALLY_DAYS,
+    DURATION_UNITS_MS,
+    FIRST_ACTIVITY,
+    TRAITS_PREFIX,
+    Duplicates,
+    KpiSettings,
+    Limits,
+    Milestones,
+    Watermark,
+)
+from schemas.plan.values import (
+    Count,
+    DayNumber,
+    Days,
+    DimensionName,
+    Duration,
+    FormatName,
+    KpiId,
+    OwnRow,
+    PeriodName,
+    Prefix,
+    PropertyPath,
+    RecordPath,
+    Text,
+    TimeUnitName,
+    TimeZone,
+    Topic,
+    WeekStartName,
+    ascending,
+    check_traits_kept,
+    each_once,
+    mistake,
+    shown,
+)
+from schemas.plan.written_rules import (
+    ActivationForm,
+    Selectors,
+    Sessions,
+    Tasks,
+    Written,
+    WrittenEvent,
+    WrittenOperators,
+    forms,
+)
+
+
+class WrittenFields(Written):
+    """Where a record of the company's own keeps each part of an event; dotted paths."""
+
+    name: RecordPath = Field(description="Name of the event.")
+    time: RecordPath = Field(description="When it happened; `time_unit` says in which form.")
+    user: RecordPath | None = Field(default=None, description="Id of the known user.")
+    anonymous: RecordPath | None = Field(default=None, description="Id of a user not known yet.")
+    account: RecordPath | None = Field(default=None, description="Id of the account.")
+    message_id: RecordPath | None = Field(
+        default=None, description="Id by which duplicates are known."
+    )
+    type: RecordPath | None = Field(
+        default=None,
+        description="track, page, screen, identify, group or alias; by default all are track.",
+    )
+    properties: RecordPath | None = Field(
+        default=None,
+        description="The object that holds the properties; by default the whole record.",
+    )
+    traits: RecordPath | None = Field(default=None, description="The object that holds the traits.")
+    previous: RecordPath | None = Field(default=None, description="The former id, in an alias.")
+
+
+class WrittenInput(Written):
+    """A topic that product events are read from."""
+
+    nullable = frozenset({"fields"})
+
+    topic: Topic = Field(description="Name of the topic.")
+    format: FormatName = Field(
+        default=DEFAULT_INPUT.format, description="How its records are written."
+    )
+    fields: WrittenFields | None = Field(
+        default=None,
+        validate_default=True,
+        description="With `format: mapping`: the path of each part of an event.",
+    )
+    time_unit: TimeUnitName = Field(
+        default=DEFAULT_INPUT.time_unit,
+        description="With `format: mapping`: ISO-8601 texts, or s or ms since 1970.",
+    )
+
+    @field_validator("fields")
+    @classmethod
+    def _goes_with_mapping(cls, fields: Any, info: ValidationInfo) -> Any:
+        written = info.data.get("format")
+        if written == "mapping" and fields is None:
+            raise mistake(
+                "format mapping needs `fields`",
+                "add `fields: {name: <path>, time: <path>, user: <path>, account: <path>}`",
+                within="fields",
+            )
+        if written == "segment" and fields is not None:
+            raise mistake("`fields` goes with `format: mapping` only")
+        if fields is not None and not (fields.user or fields.anonymous or fields.account):
+            raise mistake("events of nobody", "add the path of `user`, `anonymous` or `account`")
+        return fields
+
+
+def _check_trait(path: str, info: ValidationInfo) -> str:
+    check_traits_kept(info)
+    if path.startswith(TRAITS_PREFIX):
+        raise mistake(
+            f"{shown(path)} is a path of the event, not a trait",
+            f"write `{path.removeprefix(TRAITS_PREFIX)}`",
+        )
+    return path
+
+
+Trait = Annotated[RecordPath, AfterValidator(_check_trait)]
+
+
+class WrittenTraitTest(WrittenOperators):
+    """A test of a trait of a person."""
+
+    trait: Trait = Field(description="Path of the trait.")
+
+    @field_validator("not_equals", "not_in", "exists")
+    @classmethod
+    def _needs_the_trait(cls, operand: Any, info: ValidationInfo) -> Any:
+        if info.field_name != "exists" or operand is False:
+            raise mistake(
+                "this would leave out every person whose trait is not known",
+                "say whom to leave out with `equals`, `in` or `matches`",
+            )
+        return operand
+
+
+def _has_one_operator(test: WrittenTraitTest) -> WrittenTraitTest:
+    if len(test.operators()) != 1:
+        raise mistake(
+            f"a trait needs one operator, not {len(test.operators())}",
+            f'write such as `{{trait: {test.trait}, equals: "true"}}`',
+        )
+    return test
+
+
+class WrittenExclude(Written):
+    """What takes no part in any number, such as robots and colleagues."""
+
+    events: Selectors | None = Field(default=None, description="Such events make no facts.")
+    users: list[Annotated[WrittenTraitTest, AfterValidator(_has_one_operator)]] = Field(
+        default_factory=list,
+        description="Persons with such a trait are left out, with all they did before, too.",
+    )
+
+
+class WrittenDimension(Written):
+    """Where the value of a dimension is read: in the event, or in what is known of the person."""
+
+    nullable = frozenset({"trait"})
+
+    property: PropertyPath | None = Field(default=None, description="Path of the event's property.")
+    trait: Trait | None = Field(
+        default=None, validate_default=True, description="Path of the trait."
+    )
+
+    @field_validator("trait")
+    @classmethod
+    def _is_one_of_two(cls, trait: str | None, info: ValidationInfo) -> str | None:
+        if trait is None and info.data.get("property", "mistaken") is None:
+            raise mistake(
+                "a segment needs `property` or `trait`",
+                "write `{property: <path>}` or `{trait: <path>}`",
+                within="trait",
+            )
+        if trait is not None and info.data.get("property") is not None:
+            raise mistake("`property` and `trait` exclude each other", within="trait")
+        return trait
+
+
+Numbers = Annotated[list[Count], AfterValidator(ascending)]
+
+
+class WrittenMilestones(Written):
+    """How many users of an account make a signal."""
+
+    distinct_users: Numbers = Field(
+        default=list(Milestones().distinct_users), description="Different active users, ever."
+    )
+    activated_users: Numbers = Field(
+        default=list(Milestones().activated_users), description="Activated users, ever."
+    )
+
+
+KpiIds = Annotated[list[KpiId], AfterValidator(each_once)]
+
+
+class WrittenLevels(Written):
+    """KPIs that are published for parts of the company too."""
+
+    account: KpiIds = Field(default_factory=list, description="KPIs to publish per account.")
+
+
+class WrittenSettings(Written):
+    """Lists and numbers that KPIs refer to."""
+
+    core_tasks: Tasks = Field(
+        default_factory=list, description="Key tasks that count as core actions; none: all."
+    )
+    activation_tasks: Tasks = Field(
+        default_factory=list, description="Key tasks that lead to activation."
+    )
+    activation_tasks_min: Count = Field(
+        default=KpiSettings().activation_tasks_min,
+        description="How many different activation tasks key_activation_tasks_rate asks for.",
+    )
+    cohort_days: Annotated[list[DayNumber], AfterValidator(ascending), Field(min_length=1)] = Field(
+        default=list(KpiSettings().cohort_days), description="The days n of cohort_retention."
+    )
+    accounts_active_users_min: Count = Field(
+        default=KpiSettings().accounts_active_users_min,
+        description="How many users make an account count in accounts_3plus_active and its kin.",
+    )
+    horizons_days: dict[KpiId, Days] = Field(
+        default_factory=dict, description="KPI -> horizon in days, in place of the catalogue's."
+    )
+
+    @field_validator("activation_tasks_min")
+    @classmethod
+    def _can_be_reached(cls, least: int, info: ValidationInfo) -> int:
+        tasks = info.data.get("activation_tasks")
+        if tasks and least > len(tasks):
+            raise mistake(f"{least} tasks asked for, {len(tasks)} listed in `activation_tasks`")
+        return least
+
+
+class WrittenKpis(Written):
+    """Which KPIs run, how they are cut, and rows of the company's own."""
+
+    only: Annotated[KpiIds, Field(min_length=1)] | None = Field(
+        default=None, description="Just these KPIs; by default all whose facts the plan makes."
+    )
+    without: KpiIds = Field(default_factory=list, description="None of these KPIs.")
+    levels: WrittenLevels = WrittenLevels()
+    periods: dict[
+        KpiId, Annotated[list[PeriodName], AfterValidator(each_once), Field(min_length=1)]
+    ] = Field(default_factory=dict, description="KPI -> periods to add to those it has.")
+    settings: WrittenSettings = WrittenSettings()
+    own: list[OwnRow] = Field(
+        default_factory=list, description="KPIs of your own, in the form of the catalogue's rows."
+    )
+
+    @field_validator("without")
+    @classmethod
+    def _leaves_only_alone(cls, without: list[str], info: ValidationInfo) -> list[str]:
+        both = [kpi for kpi in without if kpi in (info.data.get("only") or ())]
+        if both:
+            raise mistake(f"`{both[0]}` is in `only` and in `without`")
+        return without
+
+
+class WrittenHorizon(Written):
+    """How far back history is kept for late events, in days."""
+
+    entity_days: Days = Field(
+        default=DEFAULT_ENTITY_DAYS, description="Of what one user or account did."
+    )
+    tally_days: Days = Field(default=DEFAULT_TALLY_DAYS, description="Of totals.")
+
+
+def _check_horizon(horizon: Any) -> Any:
+    if isinstance(horizon, str) and horizon != ALL:
+        raise mistake(f"unknown horizon {shown(horizon)}", f"write `{ALL}` for no bound at all")
+    return horizon
+
+
+def _duration(default_ms: int, description: str) -> Any:
+    unit = max(
+        (u for u in DURATION_UNITS_MS if default_ms % DURATION_UNITS_MS[u] == 0),
+        key=DURATION_UNITS_MS.__getitem__,
+    )
+    text = f"{default_ms // DURATION_UNITS_MS[unit]}{unit}"
+    return Field(default=default_ms, description=description, json_schema_extra={"default": text})
+
+
+class WrittenWatermark(Written):
+    """How event time advances."""
+
+    disorder: Duration = _duration(
+        Watermark().disorder_ms,
+        "How much older than the newest event of its partition one may be and still be in time.",
+    )
+    idle_after: Duration = _duration(
+        Watermark().idle_after_ms,
+        "After so long without a record a partition holds the others back no more.",
+    )
+    future_limit: Duration = _duration(
+        Watermark().future_limit_ms,
+        "Events dated later than now plus this are dead letters.",
+    )
+
+
+class WrittenDuplicates(Written):
+    """How repeated events are recognised."""
+
+    usage_window: Duration = _duration(
+        Duplicates().usage_window_ms, "How long the ids of usage events are remembered."
+    )
+
+
+class WrittenLimits(Written):
+    """What is too large to read."""
+
+    event_bytes: Count = Field(
+        default=Limits().event_bytes, description="Records larger than this are dead letters."
+    )
+
+
+def _no_near_miss(reserved: str) -> AfterValidator:
+    """Refuses an event name that was likely meant to be the reserved word."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and value != reserved and _letters(value) == _letters(reserved):
+            raise mistake(
+                f"{shown(value)} would be an event of that name",
+                f"did you mean `{reserved}`? If not, write `{{event: {value}}}`",
+            )
+        return value
+
+    return AfterValidator(check)
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalpha, text.casefold()))
+
+
+class WrittenPlan(Written):
+    """What a company's events mean and which numbers it wants."""
+
+    product: Text = Field(description="Name of the product.")
+    timezone: TimeZone = Field(
+        default="UTC", description="IANA time zone in which days begin and end."
+    )
+    week_start: WeekStartName = Field(default="monday", description="First day of the week.")
+    inputs: Annotated[list[WrittenInput], Field(min_length=1)] = Field(
+        default=[WrittenInput(topic=DEFAULT_INPUT.topic)], description="Topics to read events from."
+    )
+    activity: Annotated[Selectors, _no_near_miss(ALL)] | None = Field(
+        default=None,
+        description="What counts as use: `all`, or selectors. By default what `events` says is "
+        "activity; all, if that is nothing.",
+    )
+    exclude: WrittenExclude = WrittenExclude()
+    first_action: Annotated[Selectors, _no_near_miss(FIRST_ACTIVITY)] | None = Field(
+        default=None, description="A user's start: `first activity`, or selectors."
+    )
+    activation: ActivationForm | None = Field(
+        default=None, description="When a user counts as activated; without it nobody does."
+    )
+    key_tasks: dict[Text, Selectors] = Field(
+        default_factory=dict, description="Name -> the events that do this task."
+    )
+    features: dict[Text, Selectors] = Field(
+        default_factory=dict, description="Name -> the events that use this feature."
+    )
+    sessions: Sessions | None = Field(default=None, description="The events that start a session.")
+    events: list[WrittenEvent] = Field(
+        default_factory=list, description="The general form: which events make which facts."
+    )
+    segments: dict[DimensionName, WrittenDimension] = Field(
+        default_factory=dict, description="Dimension -> where its values are read."
+    )
+    milestones: WrittenMilestones = WrittenMilestones()
+    kpis: WrittenKpis = WrittenKpis()
+    horizon: Annotated[
+        Annotated[str, AfterValidator(_check_horizon), Tag("<text>")]
+        | Annotated[WrittenHorizon, Tag("<mapping>")],
+        forms("`all` or `{entity_days: ..., tally_days: ...}`"),
+    ] = Field(default=WrittenHorizon(), description="How far back late events can amend history.")
+    watermark: WrittenWatermark = WrittenWatermark()
+    duplicates: WrittenDuplicates = WrittenDuplicates()
+    prefix: Prefix = Field(
+        default=DEFAULT_PREFIX,
+        description="Names of output and internal topics begin with this and a dot.",
+    )
+    limits: WrittenLimits = WrittenLimits()
+
+    @field_validator("inputs")
+    @classmethod
+    def _reads_a_topic_once(cls, inputs: list[WrittenInput]) -> list[WrittenInput]:
+        topics = [each.topic for each in inputs]
+        each_once(topics)
+        return inputs

@@ -1,0 +1,344 @@
+"""What events mean, as people write it: conditions, selectors, activation, the general form.
+
+Descriptions here become the JSON Schema that editors show. Checks of one entry are field
+validators, never model validators, so that a mistake in one key hides no mistake in another.
+written.py has the rest of the file.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+)
+
+from schemas.plan.conditions import is_pattern
+from schemas.plan.models import FACT_KINDS, NAMED_KINDS, VALUED_KINDS
+from schemas.plan.values import (
+    Count,
+    Days,
+    KindName,
+    OrderedValue,
+    Path,
+    PropertyPath,
+    ScalarValue,
+    TaskName,
+    Text,
+    each_once,
+    mistake,
+)
+
+
+class Written(BaseModel):
+    """An entry of the file: no unknown keys, no conversions between types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    # A field that may be None was left out: None is no value that people can write.
+    nullable: ClassVar[frozenset[str]] = frozenset()
+    """Fields in which null is a value; elsewhere it means that somebody forgot one."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _has_a_value(cls, value: Any, info: ValidationInfo) -> Any:
+        assert info.field_name is not None
+        if value is None and info.field_name not in cls.nullable:
+            key = cls.model_fields[info.field_name].alias or info.field_name
+            raise mistake(f"`{key}` has no value", "give it one, or leave the key out")
+        return value
+
+
+def _form(value: Any) -> str | None:
+    """The tag of the form a value is written in; pydantic puts it into the places of errors."""
+    if isinstance(value, str):
+        return "<text>"
+    if isinstance(value, list):
+        return "<list>"
+    return "<mapping>" if isinstance(value, dict) else None
+
+
+def forms(expected: str) -> Discriminator:
+    return Discriminator(
+        _form, custom_error_type="mistake", custom_error_message=f"expected {expected}"
+    )
+
+
+# ---- conditions
+
+
+class WrittenOperators(Written):
+    """Tests of one value, which hold together."""
+
+    nullable = frozenset({"equals", "not_equals"})
+
+    equals: ScalarValue = Field(
+        default=None,
+        description="The same JSON value: 1 is 1.0, but neither true nor a 1 in quotes.",
+    )
+    not_equals: ScalarValue = Field(default=None, description="Another value, or none at all.")
+    in_: Annotated[list[ScalarValue], Field(min_length=1)] | None = Field(
+        default=None, alias="in", description="The same value as one of these."
+    )
+    not_in: Annotated[list[ScalarValue], Field(min_length=1)] | None = Field(
+        default=None, description="None of these values, or no value at all."
+    )
+    gt: OrderedValue = Field(default=None, description="Greater than this number (or text).")
+    ge: OrderedValue = Field(
+        default=None, description="Greater than or equal to this number (or text)."
+    )
+    lt: OrderedValue = Field(default=None, description="Less than this number (or text).")
+    le: OrderedValue = Field(
+        default=None, description="Less than or equal to this number (or text)."
+    )
+    matches: Text | None = Field(
+        default=None, description="A text that fits whole: * is any text, ? one character."
+    )
+    exists: bool | None = Field(default=None, description="Whether there is a value at all.")
+
+    def operators(self) -> list[tuple[str, Any]]:
+        """The operators that were written, with their operands, in this model's order."""
+        return [
+            (field.alias or name, getattr(self, name))
+            for name, field in WrittenOperators.model_fields.items()
+            if name in self.model_fields_set
+        ]
+
+
+class WrittenCondition(WrittenOperators):
+    """Tests of the value at a path."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+
+def _has_operators(test: Any) -> Any:
+    if not test.operators():
+        raise mistake("a test without an operator", "write `exists: true` for any value")
+    return test
+
+
+def _condition_form(value: Any) -> str:
+    return "<mapping>" if isinstance(value, dict) else "<value>"
+
+
+ConditionForm = Annotated[
+    Annotated[ScalarValue, Tag("<value>")]
+    | Annotated[WrittenCondition, AfterValidator(_has_operators), Tag("<mapping>")],
+    Discriminator(_condition_form),
+]
+"""A scalar stands for `equals`."""
+
+
+# ---- selectors
+
+EventPattern = Annotated[
+    Text, Field(description="Name of a track event; * is any text, ? one character.")
+]
+PagePattern = Annotated[Text, Field(description="Name of a page, patterns as for events.")]
+ScreenPattern = Annotated[Text, Field(description="Name of a screen, patterns as for events.")]
+Where = Annotated[
+    dict[Path, ConditionForm],
+    Field(
+        description="Path -> condition; all must hold. A path is dotted and leads into properties,"
+        " after `traits.` into traits. Without a name: any track, page or screen."
+    ),
+]
+
+_NAME_KEYS = ("event", "page", "screen")
+
+
+class _Selecting(Written):
+    """The checks of what selects events; subclasses declare names before `where`."""
+
+    @field_validator("page", "screen", check_fields=False)
+    @classmethod
+    def _has_one_name(cls, name: str, info: ValidationInfo) -> str:
+        other = _given(info, _NAME_KEYS)
+        if other is not None:
+            raise mistake(
+                f"`{other}` and `{info.field_name}` exclude each other",
+                "make it a list of two selectors",
+            )
+        return name
+
+    @field_validator("where", check_fields=False)
+    @classmethod
+    def _selects_something(cls, where: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        ways = [key for key in (*_NAME_KEYS, "any_of", "all_of") if key in cls.model_fields]
+        if not where and all(info.data.get(key, "mistaken") is None for key in ways):
+            raise mistake(
+                "a selector without `event`, `page`, `screen` or `where`",
+                'write `event: "*"` for every track event',
+                within="where",
+            )
+        return where
+
+
+def _given(info: ValidationInfo, keys: Iterable[str]) -> str | None:
+    """The first of these fields, among those checked so far, that has a value."""
+    return next((key for key in keys if info.data.get(key) is not None), None)
+
+
+class WrittenSelector(_Selecting):
+    """The events of one type and name that meet every condition."""
+
+    event: EventPattern | None = None
+    page: PagePattern | None = None
+    screen: ScreenPattern | None = None
+    where: Where = Field(default_factory=dict, validate_default=True)
+
+
+Selectable = Annotated[
+    Annotated[Text, Tag("<text>")] | Annotated[WrittenSelector, Tag("<mapping>")],
+    forms("an event name or a mapping such as `{event: ..., where: {...}}`"),
+]
+Selectors = Annotated[
+    Annotated[Text, Tag("<text>")]
+    | Annotated[WrittenSelector, Tag("<mapping>")]
+    | Annotated[list[Selectable], Field(min_length=1), Tag("<list>")],
+    forms("an event name, a mapping such as `{event: ...}`, or a list of these"),
+]
+
+
+class WrittenSession(WrittenSelector):
+    """The events that start a session."""
+
+    value: PropertyPath | None = Field(
+        default=None, description="Path of a number: how long the session was, in milliseconds."
+    )
+
+
+SessionForm = Annotated[
+    Annotated[Text, Tag("<text>")] | Annotated[WrittenSession, Tag("<mapping>")],
+    forms("an event name or a mapping such as `{event: ..., value: durationMs}`"),
+]
+Sessions = Annotated[
+    Annotated[Text, Tag("<text>")]
+    | Annotated[WrittenSession, Tag("<mapping>")]
+    | Annotated[list[SessionForm], Field(min_length=1), Tag("<list>")],
+    forms("an event name, a mapping such as `{event: ..., value: ...}`, or a list of these"),
+]
+
+Tasks = Annotated[list[TaskName], AfterValidator(each_once)]
+
+
+class WrittenActivation(_Selecting):
+    """When a user counts as activated: by one event, by several, on several days, by tasks."""
+
+    event: EventPattern | None = None
+    page: PagePattern | None = None
+    screen: ScreenPattern | None = None
+    any_of: Annotated[list[Selectable], Field(min_length=1)] | None = Field(
+        default=None, description="Several selectors, whose events count together."
+    )
+    all_of: Annotated[Tasks, Field(min_length=1)] | None = Field(
+        default=None, description="Activated once each of these key tasks was done."
+    )
+    where: Where = Field(default_factory=dict, validate_default=True)
+    times: Count | None = Field(default=None, description="Activated by the n-th such event.")
+    distinct_days: Count | None = Field(
+        default=None, description="Activated on the n-th different day with such an event."
+    )
+    within_days: Days | None = Field(
+        default=None, description="Those days must lie within so many days, the first one counted."
+    )
+
+    @field_validator("any_of", "all_of", "where", "times", "distinct_days")
+    @classmethod
+    def _has_one_rule(cls, value: Any, info: ValidationInfo) -> Any:
+        other = _given(info, _EXCLUDED_BY[info.field_name or ""])
+        if value and other is not None:
+            raise mistake(f"`{other}` and `{info.field_name}` exclude each other")
+        return value
+
+    @field_validator("within_days")
+    @classmethod
+    def _has_room_for_the_days(cls, within_days: int, info: ValidationInfo) -> int:
+        distinct_days = info.data.get("distinct_days", 1)
+        if distinct_days is None:
+            raise mistake("`within_days` without `distinct_days`", "add `distinct_days: <n>`")
+        if within_days < distinct_days:
+            raise mistake(f"{distinct_days} different days do not fit into {within_days}")
+        return within_days
+
+
+_EXCLUDED_BY = {
+    "any_of": _NAME_KEYS,
+    "all_of": (*_NAME_KEYS, "any_of"),
+    "where": ("any_of", "all_of"),
+    "times": ("all_of",),
+    "distinct_days": ("all_of", "times"),
+}
+
+ActivationForm = Annotated[
+    Annotated[Text, Tag("<text>")]
+    | Annotated[WrittenActivation, Tag("<mapping>")]
+    | Annotated[list[Selectable], Field(min_length=1), Tag("<list>")],
+    forms("an event name, a mapping such as `{event: ..., times: 3}`, or a list of selectors"),
+]
+
+
+# ---- the general form of what events mean
+
+
+class WrittenName(Written):
+    """A name that stands in the event."""
+
+    property: PropertyPath = Field(description="Path of the text or number that is the name.")
+
+
+NameForm = Annotated[
+    Annotated[Text, Tag("<text>")] | Annotated[WrittenName, Tag("<mapping>")],
+    forms("a name or `{property: <path>}`"),
+]
+Kinds = Annotated[
+    Annotated[KindName, Tag("<text>")]
+    | Annotated[list[KindName], Field(min_length=1), AfterValidator(each_once), Tag("<list>")],
+    forms(f"a fact kind or a list of them ({', '.join(FACT_KINDS)})"),
+]
+
+
+def kinds_of(kinds: str | list[str]) -> list[str]:
+    """The kinds of an `is`, written as one or as a list."""
+    return [kinds] if isinstance(kinds, str) else kinds
+
+
+class WrittenEvent(WrittenSelector):
+    """What the selected events mean."""
+
+    name: NameForm | None = Field(
+        default=None,
+        description="Name of its key task or feature; by default the name of the event.",
+    )
+    value: PropertyPath | None = Field(
+        default=None, description="Path of a session's length, a number of milliseconds."
+    )
+    is_: Kinds = Field(alias="is", description="The kinds of facts that such an event makes.")
+
+    @field_validator("is_")
+    @classmethod
+    def _fits_name_and_value(cls, kinds: str | list[str], info: ValidationInfo) -> Any:
+        named = next((kind for kind in kinds_of(kinds) if kind in NAMED_KINDS), None)
+        if named is None and info.data.get("name") is not None:
+            raise mistake(f"`name` goes with {' or '.join(NAMED_KINDS)} only", within="is")
+        if not set(kinds_of(kinds)) & set(VALUED_KINDS) and info.data.get("value") is not None:
+            raise mistake(f"`value` goes with {' or '.join(VALUED_KINDS)} only", within="is")
+        if named and info.data.get("name", "mistaken") is None and not cls._one_name(info):
+            raise mistake(
+                f"a {named} made of events with different names needs a name of its own",
+                "add `name: <text>` or `name: {property: <path>}`",
+                within="is",
+            )
+        return kinds
+
+    @classmethod
+    def _one_name(cls, info: ValidationInfo) -> bool:
+        """True if all selected events have the same name (or the name has a mistake)."""
+        names = [info.data.get(key, "mistaken") for key in _NAME_KEYS]
+        return any(name is not None and not is_pattern(name) for name in names)

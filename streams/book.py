@@ -1,0 +1,155 @@
+"""All tallies of one level in one place, with the values published from them."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from schemas.outputs import KpiKey, Published
+from schemas.rows import (
+    ConversionRow,
+    CountRow,
+    DistinctRow,
+    LagRow,
+    MembershipRow,
+    Row,
+    ShareRow,
+)
+from schemas.times import DAY_MS, SECOND_MS
+from streams.calendar import Calendar
+from streams.contributions import Cell, SpanKey, TallyKey
+from streams.operators import conversion, count, distinct, lag, membership, share
+from streams.publication import Timeline
+from streams.tally import CellTally, SpanTally, Tally, Value
+
+PROVISIONAL_EVERY_MS = SECOND_MS
+"""Provisional values of the company are published at most so often, in wall time."""
+
+
+def tally_of(row: Row, variant: str, calendar: Calendar) -> Tally:
+    """An empty tally for a row."""
+    if isinstance(row, DistinctRow):
+        return distinct.Tally(calendar)
+    if isinstance(row, ShareRow):
+        return share.Tally(calendar)
+    if isinstance(row, CountRow):
+        return count.Tally(calendar)
+    if isinstance(row, MembershipRow):
+        return membership.Tally(calendar)
+    within_ms = None
+    if isinstance(row, ConversionRow | LagRow) and row.within_days is not None:
+        within_ms = row.within_days * DAY_MS
+    if isinstance(row, LagRow):
+        return lag.Tally(calendar, row.headline, within_ms)
+    assert isinstance(row, ConversionRow)
+    on_day = int(variant.removeprefix("n=")) if variant else None
+    return conversion.Tally(calendar, within_ms, on_day)
+
+
+class Change(NamedTuple):
+    """A value to publish, and where it came from."""
+
+    tally: TallyKey
+    period: str
+    at: int
+    """Index of the period."""
+    key: KpiKey
+    published: Published
+    value: Value
+
+
+class Book:
+    """The tallies of the company, or of one account."""
+
+    def __init__(
+        self,
+        rows: dict[str, Row],
+        calendar: Calendar,
+        *,
+        level: str,
+        subject: str | None = None,
+        zeros: Iterable[TallyKey] = (),
+        provisional_every_ms: int = PROVISIONAL_EVERY_MS,
+    ) -> None:
+        """`zeros`: tallies whose empty periods are published too."""
+        self._rows, self._calendar = rows, calendar
+        self._level, self._subject = level, subject
+        self._zeros = frozenset(zeros)
+        self._every_ms = provisional_every_ms
+        self._provisional_ms = 0
+        self._tallies: dict[TallyKey, tuple[Tally, list[tuple[str, Timeline]]]] = {}
+        for key in self._zeros:
+            self._series(key)
+
+    def _series(self, key: TallyKey) -> tuple[Tally, list[tuple[str, Timeline]]]:
+        series = self._tallies.get(key)
+        if series is None:
+            row = self._rows[key.kpi]
+            tally = tally_of(row, key.variant, self._calendar)
+            shown = (key.kpi, key.variant or None, self._level, self._subject, key.segment)
+            zeros = key in self._zeros
+            timelines: list[tuple[str, Timeline]] = [
+                (period, Timeline(shown, period, tally, self._calendar, zeros=zeros))
+                for period in row.periods
+            ]
+            series = self._tallies[key] = tally, timelines
+        return series
+
+    def tally(self, key: TallyKey) -> Tally:
+        return self._series(key)[0]
+
+    def add_span(self, key: SpanKey, start: int, end: int | None, n: int) -> None:
+        tally = self.tally(key.tally)
+        assert isinstance(tally, SpanTally)
+        tally.add(key.period, key.part, start, end, n)
+
+    def add_cell(self, cell: Cell, n: int) -> None:
+        key, part, at, x = cell
+        tally = self.tally(key)
+        assert isinstance(tally, CellTally)
+        hourly = isinstance(tally, count.Tally) and part == count.BY_HOUR
+        tally.add(part, at, x, n, hourly=hourly)
+
+    def publish(
+        self, watermark_ms: int | None, first_fact_ms: int | None, now_ms: int
+    ) -> Iterator[Change]:
+        """What is to be published at this watermark."""
+        if watermark_ms is None:
+            return
+        provisional = now_ms - self._provisional_ms >= self._every_ms
+        if provisional:
+            self._provisional_ms = now_ms
+        for key, (_, timelines) in self._tallies.items():
+            for period, timeline in timelines:
+                for index, kpi_key, published, value in timeline.publish(
+                    watermark_ms, first_fact_ms, provisional=provisional
+                ):
+                    yield Change(key, period, index, kpi_key, published, value)
+
+    # ---- checkpoints
+
+    def take_unsaved(self) -> Iterator[tuple[tuple[Any, ...], Any]]:
+        """(place, content or None) of every small record that changed."""
+        for key, (tally, timelines) in self._tallies.items():
+            for chunk, content in tally.take_unsaved():
+                yield (*key, "tally", *chunk), content
+            for period, timeline in timelines:
+                for number, published in timeline.take_unsaved():
+                    yield (*key, "published", period, number), published
+
+    def load(self, place: tuple[Any, ...], content: Any) -> None:
+        """Takes back what `take_unsaved` gave; a KPI that no longer runs is passed over."""
+        key, (what, *chunk) = TallyKey(*place[:3]), place[3:]
+        if key.kpi not in self._rows:
+            return
+        tally, timelines = self._series(key)
+        if what == "tally":
+            tally.load(tuple(chunk), content)
+            return
+        for period, timeline in timelines:
+            if period == chunk[0]:
+                timeline.load(content)
+
+    def resume(self, watermark_ms: int | None, first_fact_ms: int | None) -> None:
+        """Goes on at the watermark of the checkpoint, once everything is loaded."""
+        for _, timelines in self._tallies.values():
+            for _, timeline in timelines:
+                timeline.resume(watermark_ms, first_fact_ms)

@@ -1,0 +1,115 @@
+"""The KPIs that a plan switches on: the product's rows and the company's own, ready to compile."""
+
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import yaml
+
+from schemas.plan.models import ActivationTasks, FirstActivity, Plan
+from schemas.rows import FormulaRow, Row, kinds_of, resolved, rows_of
+
+
+class Catalogue(NamedTuple):
+    """Rows that run, in the catalogue's order, and why the others do not."""
+
+    rows: dict[str, Row]
+    per_account: frozenset[str]
+    """Ids of those that are also published per account."""
+    idle: dict[str, str]
+    """KPI id -> a sentence saying why it does not run."""
+
+
+@cache
+def catalogue_rows() -> tuple[Row, ...]:
+    """All rows of the product's catalogue."""
+    text = files(__package__).joinpath("kpis.yaml").read_text(encoding="utf-8")
+    return tuple(rows_of(yaml.safe_load(text)))
+
+
+def catalogue_ids() -> frozenset[str]:
+    return frozenset(row.id for row in catalogue_rows())
+
+
+def catalogue_of(plan: Plan) -> Catalogue:
+    """The rows that a plan runs. Settings are resolved, periods and levels are the plan's."""
+    settings = settings_of(plan)
+    provided = fact_kinds(plan)
+    rows = (*catalogue_rows(), *plan.kpis.own)
+    wanted = _wanted(rows, plan)
+    running: dict[str, Row] = {}
+    idle: dict[str, str] = {}
+    for row in rows:
+        reason = _idle_reason(row, wanted, provided, running)
+        if reason is None:
+            running[row.id] = _planned(resolved(row, settings), plan)
+        else:
+            idle[row.id] = reason
+    per_account = frozenset(plan.kpis.levels.account) & running.keys()
+    return Catalogue(running, per_account, idle)
+
+
+def fact_kinds(plan: Plan) -> frozenset[str]:
+    """Kinds of facts there will be, with those that are derived from others."""
+    kinds = set(plan.kinds)
+    if isinstance(plan.first_action, FirstActivity) and "activity" in kinds:
+        kinds.add("first_action")
+    if isinstance(plan.activation, ActivationTasks):
+        kinds.add("activation")
+    return frozenset(kinds)
+
+
+def settings_of(plan: Plan) -> dict[str, Any]:
+    """What `setting.x` stands for."""
+    settings: dict[str, Any] = dict(plan.kpis.settings)
+    settings["milestone_users"] = plan.milestones.distinct_users
+    settings["milestone_activated_users"] = plan.milestones.activated_users
+    return settings
+
+
+def input_kpis(row: FormulaRow) -> frozenset[str]:
+    """The KPIs that a formula reads."""
+    named = (i.kpi if isinstance(i.kpi, dict) else {"": i.kpi} for i in row.inputs.values())
+    return frozenset(kpi for by_period in named for kpi in by_period.values())
+
+
+def _wanted(rows: tuple[Row, ...], plan: Plan) -> frozenset[str]:
+    """Ids that the plan asks for, with what their formulas read."""
+    by_id = {row.id: row for row in rows}
+    own = {row.id for row in plan.kpis.own}
+    asked = by_id.keys() if plan.kpis.only is None else own.union(plan.kpis.only)
+    wanted: set[str] = set()
+    waiting = [id for id in asked if id not in plan.kpis.without]
+    while waiting:
+        id = waiting.pop()
+        row = by_id.get(id)
+        if row is None or id in wanted:
+            continue
+        wanted.add(id)
+        if isinstance(row, FormulaRow):
+            waiting.extend(input_kpis(row))
+    return frozenset(wanted)
+
+
+def _idle_reason(
+    row: Row, wanted: frozenset[str], provided: frozenset[str], running: dict[str, Row]
+) -> str | None:
+    if row.id not in wanted:
+        return "switched off in the plan"
+    missing = sorted(kinds_of(row) - provided)
+    if missing:
+        return f"the plan maps no event to {', '.join(missing)}"
+    if isinstance(row, FormulaRow):
+        absent = sorted(input_kpis(row) - running.keys())
+        if absent:
+            return f"needs {', '.join(absent)}"
+    return None
+
+
+def _planned(row: Row, plan: Plan) -> Row:
+    periods = dict.fromkeys((*row.periods, *plan.kpis.periods.get(row.id, ())))
+    update: dict[str, Any] = {"periods": tuple(periods)}
+    horizon = plan.kpis.settings.horizons_days.get(row.id)
+    if horizon is not None:
+        update["within_days"] = horizon
+    return row.model_copy(update=update)

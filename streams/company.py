@@ -1,0 +1,249 @@
+"""company: the last step, where KPIs meet. Formulas over the values that tallies have published."""
+
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Any
+
+from schemas.batches import check_version, decode_values
+from schemas.outputs import KPIS, kpi_record
+from schemas.rows import CountRow, DistinctRow, FormulaRow, Input, MembershipRow, Row, kpi_in
+from streams.calendar import DAY, PERIODS, WINDOW_DAYS, Calendar
+from streams.catalogue import input_kpis
+from streams.compiled_plan import CompiledPlan
+from streams.measures import ALL
+from streams.operators.formula import compiled
+from streams.publication import Timeline
+from streams.stage import Flushed, Outgoing, RecordBatch
+from streams.state_keys import (
+    BOOK,
+    PARTITION,
+    VALUES,
+    read_key,
+    read_value,
+    state_key,
+    state_value,
+)
+from streams.tally import CHUNK, Hull, Number, Value
+from streams.watermark import Sources
+
+Place = tuple[str, str, str, str]
+"""KPI, variant, segment, period of an input."""
+
+
+class Inputs:
+    """The values that formulas read, as tallies publish them."""
+
+    def __init__(self, rows: dict[str, Row]) -> None:
+        self._empty = {
+            id: Fraction(0) if isinstance(row, DistinctRow | CountRow | MembershipRow) else None
+            for id, row in rows.items()
+        }
+        self._values: dict[Place, dict[int, Fraction | None]] = {}
+        self._unsaved: set[tuple[Place, int]] = set()
+
+    def put(self, place: Place, index: int, value: Fraction | None) -> None:
+        self._values.setdefault(place, {})[index] = value
+        self._unsaved.add((place, index // CHUNK))
+
+    def get(self, place: Place, index: int) -> Fraction | None:
+        """A value; one that was not published is empty: 0 of a number, null of a ratio."""
+        values = self._values.get(place)
+        if values is not None and index in values:
+            return values[index]
+        return self._empty[place[0]]
+
+    def first_index(self, place: Place) -> int | None:
+        return min(self._values.get(place, ()), default=None)
+
+    def take_unsaved(self) -> Iterable[tuple[tuple[Any, ...], Any]]:
+        for place, chunk in sorted(self._unsaved):
+            values = self._values[place]
+            indexes = (i for i in range(chunk * CHUNK, (chunk + 1) * CHUNK) if i in values)
+            yield (*place, chunk), [(i, _packed(values[i])) for i in indexes]
+        self._unsaved.clear()
+
+    def load(self, place: Place, content: Iterable[tuple[int, str | None]]) -> None:
+        values = self._values.setdefault(place, {})
+        for index, value in content:
+            values[index] = None if value is None else Fraction(value)
+
+
+def _packed(value: Fraction | None) -> str | None:
+    return None if value is None else str(value)
+
+
+class Formula:
+    """A formula in one segment: a source of values, as a tally is."""
+
+    depends_on_watermark = False
+    never_settles = False
+
+    def __init__(self, row: FormulaRow, segment: str, inputs: Inputs, calendar: Calendar) -> None:
+        self._row, self._segment, self._inputs, self._calendar = row, segment, inputs, calendar
+        self._value = compiled(row.formula)
+        self._changed: dict[str, Hull] = {period: Hull() for period in PERIODS}
+        self._readers: dict[Place, list[tuple[str, Input]]] = {}
+        for period in row.periods:
+            for input in row.inputs.values():
+                place = self._place(input, DAY if input.sum_of is not None else period)
+                self._readers.setdefault(place, []).append((period, input))
+
+    def value(self, period: str, index: int, watermark_ms: int) -> Value:
+        exact = {name: self._input(i, period, index) for name, i in self._row.inputs.items()}
+        result = self._value(exact)
+        parts: dict[str, Number | None] = {name: number(x) for name, x in exact.items()}
+        return Value(result, number(result), parts)
+
+    def _input(self, input: Input, period: str, index: int) -> Fraction | None:
+        if input.sum_of is not None:
+            first, after = self._calendar.days(period, index)
+            place = self._place(input, DAY)
+            days = [self._inputs.get(place, day) for day in range(first, after)]
+            return sum((day for day in days if day is not None), Fraction(0))
+        read = index - 1 if input.against == "previous" else index
+        return self._inputs.get(self._place(input, period), read)
+
+    def _place(self, input: Input, period: str) -> Place:
+        kpi = kpi_in(input, period)
+        assert kpi is not None, "catalogue/checks.py refuses formulas with gaps"
+        return kpi, input.variant or "", self._segment, input.period or period
+
+    def hear(self, place: Place, index: int) -> None:
+        """Widens what has to be looked at again after an input changed."""
+        for period, input in self._readers.get(place, ()):
+            if input.sum_of is not None:
+                start = self._calendar.index_of_day(period, index)
+                self._changed[period].widen(start, start + WINDOW_DAYS.get(period, 1))
+            else:
+                at = index + 1 if input.against == "previous" else index
+                self._changed[period].widen(at, at + 1)
+
+    def first_index(self, period: str) -> int | None:
+        firsts = []
+        for input in self._row.inputs.values():
+            place = self._place(input, DAY if input.sum_of is not None else period)
+            first = self._inputs.first_index(place)
+            if first is not None and input.sum_of is not None:
+                first = self._calendar.index_of_day(period, first)
+            firsts.append(first)
+        return min((f for f in firsts if f is not None), default=None)
+
+    def final_ms(self, period: str, index: int) -> int:
+        return self._calendar.bounds_ms(period, index)[1]
+
+    def take_changed(self, period: str) -> Hull:
+        hull, self._changed[period] = self._changed[period], Hull()
+        return hull
+
+
+def number(exact: Fraction | None) -> Number | None:
+    """An exact value as a JSON number: whole, or one correctly rounded division."""
+    if exact is None:
+        return None
+    return exact.numerator if exact.denominator == 1 else exact.numerator / exact.denominator
+
+
+class Company:
+    """The only partition of the company stage; reads `company`."""
+
+    def __init__(self, compiled: CompiledPlan, *, sources: Iterable[str]) -> None:
+        """`sources`: of tallies."""
+        rows = compiled.catalogue.rows
+        self._rows = {id: row for id, row in rows.items() if isinstance(row, FormulaRow)}
+        self._readers: dict[str, list[str]] = {}
+        """KPI -> the formulas that read it"""
+        for id, row in self._rows.items():
+            for kpi in sorted(input_kpis(row)):
+                self._readers.setdefault(kpi, []).append(id)
+        self._calendar = compiled.calendar
+        self._inputs = Inputs(rows)
+        self._sources = Sources(sources)
+        self._formulas: dict[tuple[str, str], tuple[Formula, list[tuple[str, Timeline]]]] = {}
+        for id in self._rows:
+            self._formula(id, ALL)
+
+    @property
+    def watermark_ms(self) -> int | None:
+        return self._sources.watermark_ms
+
+    def _formula(self, kpi: str, segment: str) -> tuple[Formula, list[tuple[str, Timeline]]]:
+        found = self._formulas.get((kpi, segment))
+        if found is None:
+            row = self._rows[kpi]
+            formula = Formula(row, segment, self._inputs, self._calendar)
+            key = (kpi, None, "company", None, segment)
+            timelines: list[tuple[str, Timeline]] = [
+                (p, Timeline(key, p, formula, self._calendar, zeros=segment == ALL))
+                for p in row.periods
+            ]
+            found = self._formulas[kpi, segment] = formula, timelines
+        return found
+
+    def process(self, batch: RecordBatch) -> None:
+        for value in batch.values:
+            if value is None:
+                continue
+            message = decode_values(value)
+            check_version(message.header.version)
+            self._sources.hear(message.header)
+            for number_of_key, index, numerator, denominator in message.values:
+                place = message.keys[number_of_key]
+                exact = None
+                if numerator is not None:
+                    exact = Fraction(int(numerator), int(denominator))
+                self._take(place, index, exact)
+
+    def _take(self, place: Place, index: int, exact: Fraction | None) -> None:
+        self._inputs.put(place, index, exact)
+        for kpi in self._readers.get(place[0], ()):
+            self._formula(kpi, place[2])[0].hear(place, index)
+
+    def flush(self, now_ms: int) -> Flushed:
+        entities: list[tuple[bytes, bytes | None]] = []
+        records: list[Outgoing] = []
+        while self._publish(now_ms, records):
+            pass  # a formula may read another one
+        for (kpi, segment), (_, timelines) in self._formulas.items():
+            for period, timeline in timelines:
+                for chunk, content in timeline.take_unsaved():
+                    place = state_key(BOOK, kpi, segment, period, chunk)
+                    entities.append((place, state_value(content)))
+        for place_of_values, content in self._inputs.take_unsaved():
+            entities.append((state_key(VALUES, *place_of_values), state_value(content)))
+        if entities or records:
+            entities.append((state_key(PARTITION), state_value(self._sources.packed())))
+        return Flushed(entities, records)
+
+    def _publish(self, now_ms: int, records: list[Outgoing]) -> bool:
+        """Publishes what is due; True if other formulas read something of it."""
+        watermark_ms, first_fact_ms = self._sources.watermark_ms, self._sources.first_fact_ms
+        if watermark_ms is None:
+            return False
+        heard = False
+        for (kpi, segment), (_, timelines) in list(self._formulas.items()):
+            for period, timeline in timelines:
+                for index, key, published, value in timeline.publish(
+                    watermark_ms, first_fact_ms, provisional=True
+                ):
+                    records.append(Outgoing(KPIS, None, *kpi_record(key, published, now_ms)))
+                    if kpi in self._readers:
+                        self._take((kpi, "", segment, period), index, value.exact)
+                        heard = True
+        return heard
+
+    def restore(self, key: bytes, value: bytes) -> None:
+        what, place = read_key(key)
+        content = read_value(value)
+        if what == VALUES:
+            self._inputs.load((place[0], place[1], place[2], place[3]), content)
+        elif what == BOOK and place[0] in self._rows:
+            for period, timeline in self._formula(place[0], place[1])[1]:
+                if period == place[2]:
+                    timeline.load(content)
+        elif what == PARTITION:
+            self._sources.load(*content)
+
+    def restored(self) -> None:
+        for _, timelines in self._formulas.values():
+            for _, timeline in timelines:
+                timeline.resume(self._sources.watermark_ms, self._sources.first_fact_ms)

@@ -1,0 +1,49 @@
+"""A plan compiled once, for all partitions of all stages."""
+
+from functools import cached_property
+
+from schemas.plan.fingerprint import plan_hash
+from schemas.plan.models import Plan
+from streams.account_program import AccountProgram
+from streams.calendar import Calendar
+from streams.catalogue import Catalogue, catalogue_of
+from streams.program import PersonProgram, person_rows
+
+
+class CompiledPlan:
+    """What follows from a plan alone. Holds no state of any subject."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.hash = plan_hash(plan)
+        self.calendar = Calendar(plan.timezone, plan.week_start)
+        self.catalogue: Catalogue = catalogue_of(plan)
+
+    @cached_property
+    def person(self) -> PersonProgram:
+        """The rows about users, for the company."""
+        rows = person_rows(self.catalogue.rows.values())
+        return PersonProgram(rows, self.plan, self.calendar)
+
+    @cached_property
+    def member(self) -> "MemberPrograms":
+        """What is computed of a member of an account."""
+        return MemberPrograms(self)
+
+
+class MemberPrograms:
+    """Programs over the measures of one member of one account."""
+
+    def __init__(self, compiled: CompiledPlan) -> None:
+        rows, plan, calendar = compiled.catalogue.rows, compiled.plan, compiled.calendar
+        per_account = [row for id, row in rows.items() if id in compiled.catalogue.per_account]
+        everywhere = PersonProgram(person_rows(rows.values()), plan, calendar)
+        self.measures = everywhere.measures
+        self.news = frozenset(everywhere.slots)
+        """Measures that users holds too: what changes none of them is no news to users."""
+        self.person = PersonProgram(person_rows(per_account), plan, calendar, self.measures)
+        """The rows about users that are also published per account."""
+        self.account = AccountProgram(rows.values(), self.measures, calendar)
+        """The rows about accounts."""
+        self.heard = self.account.slots | self.person.slots
+        """Measures of which the account hears."""

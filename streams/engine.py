@@ -1,0 +1,116 @@
+"""All stages of a plan in one object, wired by lists: for tests, and to try a plan in a notebook.
+
+Records of a stage reach the next one only when all stages are flushed, as at a checkpoint.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from schemas.outputs import ROLES
+from schemas.plan.models import Plan
+from streams.delta_batches import TALLIES_ROLE
+from streams.ingest import FACTS_ROLE
+from streams.stage import Outgoing, RecordBatch, StagePartition
+from streams.tallies import VALUES_ROLE
+from streams.topology import Partitions, Topology
+from streams.users import PEERS_ROLE, USER_STATE_ROLE
+
+READS = {
+    "accounts": (FACTS_ROLE, USER_STATE_ROLE),
+    "users": (PEERS_ROLE,),
+    "tallies": (TALLIES_ROLE,),
+    "company": (VALUES_ROLE,),
+}
+"""The roles of the topics that each stage behind ingest reads."""
+_STAGE_OF_ROLE = {role: stage for stage, roles in READS.items() for role in roles}
+
+
+class Engine:
+    """A plan at work. `feed`, `advance`, `settle`; then read `outputs`."""
+
+    def __init__(self, plan: Plan, *, input_partitions: int = 1, partitions: int = 4) -> None:
+        self._until_ms: int | None = None
+        self._input = plan.inputs[0]
+        self.topology = Topology(
+            plan,
+            {self._input.topic: input_partitions},
+            partitions=Partitions(partitions, partitions, partitions),
+            bounded=False,
+            until=lambda: self._until_ms,
+        )
+        self._input_partitions = input_partitions
+        self._states: dict[tuple[str, int], dict[bytes, bytes]] = defaultdict(dict)
+        self._waiting: list[Outgoing] = []
+        self._offsets = [0] * input_partitions
+        self.outputs: dict[str, list[bytes]] = {role: [] for role in ROLES}
+        self.stages = self._made()
+
+    def _made(self) -> dict[tuple[str, int], StagePartition]:
+        topology, counts = self.topology, self.topology.partitions
+        stages: dict[tuple[str, int], StagePartition] = {
+            ("ingest", p): topology.ingest(self._input, p) for p in range(self._input_partitions)
+        }
+        for p in range(counts.accounts):
+            stages["accounts", p] = topology.accounts(p)
+        for p in range(counts.users):
+            stages["users", p] = topology.users(p)
+        for p in range(counts.tallies):
+            stages["tallies", p] = topology.tallies(p)
+        stages["company", 0] = topology.company()
+        return stages
+
+    def feed(self, records: Sequence[bytes], *, partition: int = 0, now_ms: int = 1 << 42) -> None:
+        """Raw event records into an input partition."""
+        first = self._offsets[partition]
+        self._offsets[partition] += len(records)
+        batch = RecordBatch(
+            self._input.topic,
+            partition,
+            range(first, first + len(records)),
+            [now_ms] * len(records),
+            records,
+            at_end=False,
+        )
+        self.stages["ingest", partition].process(batch)
+
+    def advance(self, watermark_ms: int) -> None:
+        """Lets every input partition stand at a watermark, as the end of a replay does."""
+        self._until_ms = watermark_ms
+        for partition in range(self._input_partitions):
+            end = RecordBatch(self._input.topic, partition, [], [], [], at_end=True)
+            self.stages["ingest", partition].process(end)
+
+    def settle(self, now_ms: int = 1 << 42) -> None:
+        """Flushes all stages, and delivers what they send, until nothing is in flight."""
+        while self.step(now_ms):
+            now_ms += 1000
+
+    def step(self, now_ms: int) -> bool:
+        """One round: delivers what waits, then flushes every stage. True if more is in flight."""
+        waiting, self._waiting = self._waiting, []
+        for record in waiting:
+            assert record.partition is not None
+            batch = RecordBatch(record.role, record.partition, [0], [0], [record.value], False)
+            self.stages[_STAGE_OF_ROLE[record.role], record.partition].process(batch)
+        for place, stage in self.stages.items():
+            entities, records = stage.flush(now_ms)
+            for key, value in entities:
+                if value is None:
+                    self._states[place].pop(key, None)
+                else:
+                    self._states[place][key] = value
+            for record in records:
+                if record.role in self.outputs:
+                    assert record.value is not None
+                    self.outputs[record.role].append(record.value)
+                else:
+                    self._waiting.append(record)
+        return bool(self._waiting)
+
+    def restart(self) -> None:
+        """Makes every stage anew from its state records, as after a clean stop."""
+        self.stages = self._made()
+        for place, stage in self.stages.items():
+            for key, value in self._states[place].items():
+                stage.restore(key, value)
+            stage.restored()

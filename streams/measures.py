@@ -1,0 +1,392 @@
+"""Measures: all the state that a subject has, shared by every KPI that reads it.
+
+A measure is a set, a minimum or a bit mask per subject, so facts may come in any order and any
+number of times. `knows` says that a fact changes nothing, `add` takes it in, `merge` folds the
+values of several raw ids into those of one person. Values are None while empty.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from schemas.rows import FactSelector
+from streams.active_days import ActiveDays
+from streams.calendar import Calendar
+
+Moment = tuple[int, str, str]
+"""Time (UTC ms), event id, account key ('' if none); moments order by time, then id."""
+FirstFact = tuple[int, str, str, tuple[str, ...]]
+ChainValue = tuple[int | None, dict[str, list[Moment]]]
+
+ALL = "all"
+"""The segment of everybody."""
+
+MOMENTS_BEFORE_ANCHOR_MAX = 64
+
+
+class Fact(NamedTuple):
+    """What an event means: one of these per meaning."""
+
+    kind: str
+    name: str | None
+    time_ms: int
+    event_id: str
+    account: str
+    """Account key, '' if none."""
+    segments: tuple[str, ...]
+    """`dimension=value` of every dimension of the plan."""
+
+
+class Measure(Protocol):
+    """One kind of state of a subject; its values are opaque to everybody else."""
+
+    @property
+    def selectors(self) -> tuple[FactSelector, ...]:
+        """The facts it reads."""
+        ...
+
+    def knows(self, value: Any, fact: Fact) -> bool:
+        """True if `add` would change nothing."""
+        ...
+
+    def add(self, value: Any, fact: Fact) -> Any:
+        """The value with the fact in it; may change the given one in place."""
+        ...
+
+    def closed(self, value: Any, fact: Fact) -> bool:
+        """True if it knows every later fact of the same day, name and segments too."""
+        ...
+
+    def merge(self, values: Sequence[Any]) -> Any:
+        """The value of all of them together, as a new one."""
+        ...
+
+    def packed(self, value: Any) -> Any:
+        """The value in types that msgpack has."""
+        ...
+
+    def unpacked(self, data: Any) -> Any: ...
+
+
+class Reaching(Measure, Protocol):
+    """A measure that knows instants at which something was reached."""
+
+    def first(self, value: Any) -> Moment | None:
+        """The first ever."""
+        ...
+
+    def reached(self, value: Any, anchor_ms: int) -> Moment | None:
+        """The first at or after an instant."""
+        ...
+
+
+def reads(facts: FactSelector, kind: str, name: str | None) -> bool:
+    """True if a selector takes facts of that kind and name."""
+    if facts.kind != kind:
+        return False
+    if facts.name is None:
+        return True
+    return name == facts.name if isinstance(facts.name, str) else name in facts.name
+
+
+def moment_of(fact: Fact) -> Moment:
+    return fact.time_ms, fact.event_id, fact.account
+
+
+class Days:
+    """Active days, in all and per segment: `{segment: ActiveDays}`, `all` being everything."""
+
+    def __init__(self, facts: FactSelector, calendar: Calendar) -> None:
+        self.selectors = (facts,)
+        self._calendar = calendar
+
+    def knows(self, value: dict[str, ActiveDays] | None, fact: Fact) -> bool:
+        if value is None:
+            return False
+        day = self._calendar.day(fact.time_ms)
+        if not value[ALL].has(day):
+            return False
+        return all(s in value and value[s].has(day) for s in fact.segments)
+
+    def add(self, value: dict[str, ActiveDays] | None, fact: Fact) -> dict[str, ActiveDays]:
+        day = self._calendar.day(fact.time_ms)
+        if value is None:
+            value = {}
+        for segment in (ALL, *fact.segments):
+            days = value.get(segment)
+            if days is None:
+                value[segment] = ActiveDays(day)
+            else:
+                days.add(day, self._calendar)
+        return value
+
+    def closed(self, value: dict[str, ActiveDays] | None, fact: Fact) -> bool:
+        return True
+
+    def merge(self, values: Sequence[dict[str, ActiveDays] | None]) -> dict[str, ActiveDays] | None:
+        present = [v for v in values if v is not None]
+        segments = dict.fromkeys(s for v in present for s in v)
+        merged = {
+            s: ActiveDays.union([v[s] for v in present if s in v], self._calendar) for s in segments
+        }
+        return {s: days for s, days in merged.items() if days is not None} or None
+
+    def packed(self, value: dict[str, ActiveDays] | None) -> Any:
+        return value and {s: days.packed() for s, days in value.items()}
+
+    def unpacked(self, data: Any) -> dict[str, ActiveDays] | None:
+        return data and {s: ActiveDays.unpacked(*packed) for s, packed in data.items()}
+
+
+class First:
+    """The first fact ever: `(time_ms, id, account, segments)`."""
+
+    def __init__(self, facts: FactSelector) -> None:
+        self.selectors = (facts,)
+
+    def knows(self, value: FirstFact | None, fact: Fact) -> bool:
+        return value is not None and value[:2] <= (fact.time_ms, fact.event_id)
+
+    def add(self, value: FirstFact | None, fact: Fact) -> FirstFact:
+        found = (fact.time_ms, fact.event_id, fact.account, fact.segments)
+        return found if value is None or found[:2] < value[:2] else value
+
+    def closed(self, value: FirstFact | None, fact: Fact) -> bool:
+        return True
+
+    def merge(self, values: Sequence[FirstFact | None]) -> FirstFact | None:
+        return min((v for v in values if v is not None), default=None)
+
+    def packed(self, value: FirstFact | None) -> Any:
+        return value
+
+    def unpacked(self, data: Any) -> FirstFact | None:
+        return data and (data[0], data[1], data[2], tuple(data[3]))
+
+    def first(self, value: FirstFact | None) -> Moment | None:
+        return value and value[:3]
+
+    def reached(self, value: FirstFact | None, anchor_ms: int) -> Moment | None:
+        return value[:3] if value is not None and value[0] >= anchor_ms else None
+
+
+class Chain:
+    """Moments of the end facts, enough of them to find the first at or after the anchor.
+
+    The value is `(anchor time or None, {name: sorted moments})`. The anchor may still move to an
+    earlier time, so all moments before it are kept too, and the first at or after it; nothing later
+    can ever be the answer. Before an anchor is known, and in front of it, at most 64 are kept.
+    """
+
+    def __init__(self, anchor: FactSelector, end: FactSelector, *, by_name: bool = False) -> None:
+        self.selectors = (anchor, end)
+        self._anchor, self._end, self._by_name = anchor, end, by_name
+
+    def _is_end(self, fact: Fact) -> bool:
+        return reads(self._end, fact.kind, fact.name)
+
+    def _is_anchor(self, fact: Fact) -> bool:
+        return reads(self._anchor, fact.kind, fact.name)
+
+    def _name(self, fact: Fact) -> str:
+        return (fact.name or "") if self._by_name else ""
+
+    def knows(self, value: ChainValue | None, fact: Fact) -> bool:
+        if value is None:
+            return False
+        anchor_ms, chains = value
+        if self._is_anchor(fact) and (anchor_ms is None or fact.time_ms < anchor_ms):
+            return False
+        if not self._is_end(fact):
+            return True
+        moments = chains.get(self._name(fact))
+        if moments is None:
+            return False
+        last = moments[-1]
+        if anchor_ms is not None and last[0] >= anchor_ms:
+            return moment_of(fact) >= last or moment_of(fact) in moments
+        return moment_of(fact) in moments
+
+    def add(self, value: ChainValue | None, fact: Fact) -> ChainValue:
+        anchor_ms, chains = value if value is not None else (None, {})
+        if self._is_anchor(fact) and (anchor_ms is None or fact.time_ms < anchor_ms):
+            anchor_ms = fact.time_ms
+            for moments in chains.values():
+                _cut(moments, anchor_ms)
+        if self._is_end(fact):
+            moments = chains.setdefault(self._name(fact), [])
+            if moment_of(fact) not in moments:
+                insort(moments, moment_of(fact))
+                _cut(moments, anchor_ms)
+        return anchor_ms, chains
+
+    def closed(self, value: ChainValue | None, fact: Fact) -> bool:
+        if value is None or value[0] is None:
+            return False
+        if not self._is_end(fact):
+            return True
+        moments = value[1].get(self._name(fact))
+        return moments is not None and moments[-1][0] >= value[0]
+
+    def merge(self, values: Sequence[ChainValue | None]) -> ChainValue | None:
+        present = [v for v in values if v is not None]
+        if not present:
+            return None
+        anchor_ms = min((v[0] for v in present if v[0] is not None), default=None)
+        merged: dict[str, list[Moment]] = {}
+        for _, chains in present:
+            for name, moments in chains.items():
+                merged[name] = sorted({*merged.get(name, ()), *moments})
+        for moments in merged.values():
+            _cut(moments, anchor_ms)
+        return anchor_ms, merged
+
+    def packed(self, value: ChainValue | None) -> Any:
+        return value
+
+    def unpacked(self, data: Any) -> ChainValue | None:
+        if data is None:
+            return None
+        anchor_ms, chains = data
+        return anchor_ms, {name: [tuple(m) for m in moments] for name, moments in chains.items()}
+
+    def first(self, value: ChainValue | None) -> Moment | None:
+        return min((moments[0] for moments in value[1].values()), default=None) if value else None
+
+    def reached(self, value: ChainValue | None, anchor_ms: int) -> Moment | None:
+        found = self.reached_by_name(value, anchor_ms).values()
+        return min(found, default=None)
+
+    def reached_by_name(self, value: ChainValue | None, anchor_ms: int) -> dict[str, Moment]:
+        """The first moment at or after an instant, of every name that has one."""
+        if value is None:
+            return {}
+        return {
+            name: moment
+            for name, moments in value[1].items()
+            if (moment := _at_or_after(moments, anchor_ms)) is not None
+        }
+
+
+def _at_or_after(moments: list[Moment], anchor_ms: int) -> Moment | None:
+    return next((m for m in moments if m[0] >= anchor_ms), None)
+
+
+def _cut(moments: list[Moment], anchor_ms: int | None) -> None:
+    """Drops what can no longer be an answer."""
+    at = bisect_left(moments, (anchor_ms,)) if anchor_ms is not None else len(moments)
+    del moments[at + 1 :]
+    del moments[MOMENTS_BEFORE_ANCHOR_MAX:at]
+
+
+class _Derived:
+    """Activation by a rule over several facts: it happens at one instant, or never."""
+
+    def __init__(self, facts: FactSelector) -> None:
+        self.selectors = (facts,)
+
+    def instant(self, value: Any) -> Moment | None:
+        raise NotImplementedError
+
+    def first(self, value: Any) -> Moment | None:
+        return self.instant(value)
+
+    def reached(self, value: Any, anchor_ms: int) -> Moment | None:
+        moment = self.instant(value)
+        return moment if moment is not None and moment[0] >= anchor_ms else None
+
+    def packed(self, value: Any) -> Any:
+        return value
+
+
+class NthTime(_Derived):
+    """Reached with the n-th fact; the value holds the n earliest moments."""
+
+    def __init__(self, facts: FactSelector, times: int) -> None:
+        super().__init__(facts)
+        self._times = times
+
+    def knows(self, value: list[Moment] | None, fact: Fact) -> bool:
+        if value is None:
+            return False
+        moment = moment_of(fact)
+        return moment in value or (len(value) == self._times and moment > value[-1])
+
+    def add(self, value: list[Moment] | None, fact: Fact) -> list[Moment]:
+        return self.merge([value, [moment_of(fact)]])
+
+    def closed(self, value: list[Moment] | None, fact: Fact) -> bool:
+        return value is not None and len(value) == self._times
+
+    def merge(self, values: Sequence[list[Moment] | None]) -> list[Moment]:
+        return sorted({m for value in values for m in value or ()})[: self._times]
+
+    def instant(self, value: list[Moment] | None) -> Moment | None:
+        return value[-1] if value and len(value) == self._times else None
+
+    def unpacked(self, data: Any) -> list[Moment] | None:
+        return data and [tuple(m) for m in data]
+
+
+class _EarliestByKey(_Derived):
+    """The earliest moment per key of a fact."""
+
+    def key(self, fact: Fact) -> Any:
+        raise NotImplementedError
+
+    def knows(self, value: dict[Any, Moment] | None, fact: Fact) -> bool:
+        known = value.get(self.key(fact)) if value is not None else None
+        return known is not None and known <= moment_of(fact)
+
+    def add(self, value: dict[Any, Moment] | None, fact: Fact) -> dict[Any, Moment]:
+        return self.merge([value, {self.key(fact): moment_of(fact)}])
+
+    def closed(self, value: dict[Any, Moment] | None, fact: Fact) -> bool:
+        return True
+
+    def merge(self, values: Sequence[dict[Any, Moment] | None]) -> dict[Any, Moment]:
+        merged: dict[Any, Moment] = {}
+        for value in values:
+            for key, moment in (value or {}).items():
+                merged[key] = min(moment, merged.get(key, moment))
+        return merged
+
+    def unpacked(self, data: Any) -> dict[Any, Moment] | None:
+        return data and {key: tuple(m) for key, m in data.items()}
+
+
+class DaysWithin(_EarliestByKey):
+    """Reached on the first day that ends a span of m days with n distinct active ones."""
+
+    def __init__(
+        self, facts: FactSelector, distinct_days: int, within_days: int | None, calendar: Calendar
+    ) -> None:
+        super().__init__(facts)
+        self._distinct, self._within, self._calendar = distinct_days, within_days, calendar
+
+    def key(self, fact: Fact) -> int:
+        return self._calendar.day(fact.time_ms)
+
+    def instant(self, value: dict[int, Moment] | None) -> Moment | None:
+        days = sorted(value or ())
+        for last in range(self._distinct - 1, len(days)):
+            span = days[last] - days[last - self._distinct + 1] + 1
+            if self._within is None or span <= self._within:
+                return (value or {})[days[last]]
+        return None
+
+
+class AllNames(_EarliestByKey):
+    """Reached when each of the names was done once; the value holds the earliest of each."""
+
+    def __init__(self, facts: FactSelector, names: tuple[str, ...]) -> None:
+        super().__init__(facts)
+        self._names = names
+
+    def key(self, fact: Fact) -> str | None:
+        return fact.name
+
+    def instant(self, value: dict[str, Moment] | None) -> Moment | None:
+        if value is None or len(value) < len(self._names):
+            return None
+        return max(value.values())

@@ -1,0 +1,20 @@
+"""count: facts, or subjects by their first fact. Additive: longer periods are sums of days."""
+
+from fractions import Fraction
+
+from streams.calendar import HOUR
+from streams.tally import CellTally, Value
+
+BY_DAY, BY_HOUR = 0, 1
+
+
+class Tally(CellTally):
+    """Cells: (BY_DAY, day, 0) and, where the row lists hours, (BY_HOUR, hour, 0)."""
+
+    def value(self, period: str, index: int, watermark_ms: int) -> Value:
+        if period == HOUR:
+            n = self.cells(index, hourly=True).get((BY_HOUR, 0), 0)
+        else:
+            first, after = self.calendar.days(period, index)
+            n = sum(self.cells(day).get((BY_DAY, 0), 0) for day in range(first, after))
+        return Value(Fraction(n), n, None)

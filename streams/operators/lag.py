@@ -1,0 +1,117 @@
+"""lag: time from an anchor to an end, by anchor day; exact quantiles and Kaplan-Meier median.
+
+Cells: (ENDED, anchor day, lag in ms) of the subjects that reached the end and (OPEN, anchor day,
+anchor in UTC ms) of those that did not. Quantiles are of the former. The Kaplan-Meier median also
+knows the latter, censored at the watermark: those who have not ended yet are slow, not absent.
+
+With a horizon an end after it is none, censoring stops there, and quantiles leave out who is not
+mature yet; the part of an ended subject is then its maturity in UTC ms instead of ENDED.
+"""
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from itertools import accumulate
+
+from schemas.times import HOUR_MS
+from streams.calendar import Calendar
+from streams.operators.conversion import whole_hour_ms
+from streams.tally import NULL, CellTally, Number, Value
+
+ENDED, OPEN = 0, 1
+_MS_PER_S = 1000
+
+
+class Quantiles:
+    """Exact quantiles of a multiset of lags, by linear interpolation between order statistics."""
+
+    def __init__(self, counts: Mapping[int, int]) -> None:
+        self._lags = sorted(lag for lag, n in counts.items() if n)
+        self._ranks = list(accumulate(counts[lag] for lag in self._lags))
+        self.n = self._ranks[-1] if self._ranks else 0
+        self.sum_ms = sum(lag * counts[lag] for lag in self._lags)
+
+    def _at(self, rank: int) -> int:
+        return self._lags[bisect_right(self._ranks, rank)]
+
+    def seconds(self, tenths: int) -> Fraction | None:
+        """The quantile at tenths / 10 in seconds: x[h] at h = (n - 1) x tenths / 10."""
+        if self.n == 0:
+            return None
+        whole, rest = divmod((self.n - 1) * tenths, 10)
+        low = self._at(whole)
+        high = self._at(whole + 1) if rest else low
+        return Fraction(low * 10 + rest * (high - low), 10 * _MS_PER_S)
+
+    def mean_seconds(self) -> Fraction | None:
+        return Fraction(self.sum_ms, _MS_PER_S * self.n) if self.n else None
+
+
+def kaplan_meier_median_ms(ended: Mapping[int, int], censored: Mapping[int, int]) -> int | None:
+    """The smallest lag t with S(t) <= 1/2, S computed exactly; None if S stays above.
+
+    `ended` and `censored` map ms to numbers of subjects; ends come before censorings on ties.
+    """
+    at_risk = sum(ended.values()) + sum(censored.values())
+    survival = Fraction(1)
+    waiting = sorted(((t, n) for t, n in censored.items() if n), reverse=True)
+    for lag in sorted(t for t, n in ended.items() if n):
+        while waiting and waiting[-1][0] < lag:
+            at_risk -= waiting.pop()[1]
+        survival *= Fraction(at_risk - ended[lag], at_risk)
+        if 2 * survival <= 1:
+            return lag
+        at_risk -= ended[lag]
+    return None
+
+
+class Tally(CellTally):
+    """value = the row's headline; parts n, median, p90, mean, km_median, in seconds."""
+
+    depends_on_watermark = True
+
+    def __init__(self, calendar: Calendar, headline: str, horizon_ms: int | None) -> None:
+        super().__init__(calendar)
+        self._headline, self._horizon_ms = headline, horizon_ms
+        self.never_settles = horizon_ms is None
+
+    def final_ms(self, period: str, index: int) -> int:
+        end_ms = self.calendar.bounds_ms(period, index)[1]
+        return end_ms if self._horizon_ms is None else whole_hour_ms(end_ms + self._horizon_ms)
+
+    def value(self, period: str, index: int, watermark_ms: int) -> Value:
+        first, after = self.calendar.days(period, index)
+        return self._value_of(range(first, after), watermark_ms)
+
+    def overall(self, watermark_ms: int) -> Value:
+        """Over all cohorts together."""
+        return self._value_of(self.all_at(), watermark_ms)
+
+    def _value_of(self, days: Iterable[int], watermark_ms: int) -> Value:
+        ended, mature, censored = Counter[int](), Counter[int](), Counter[int]()
+        hour_ms = watermark_ms // HOUR_MS * HOUR_MS
+        for day in days:
+            for (part, x), n in self.cells(day).items():
+                if part == OPEN:
+                    waited_ms = watermark_ms - x
+                    limit_ms = self._horizon_ms
+                    censored[waited_ms if limit_ms is None else min(waited_ms, limit_ms)] += n
+                else:
+                    ended[x] += n
+                    if part == ENDED or part <= hour_ms:
+                        mature[x] += n
+        if not ended and not censored:
+            return NULL
+        lags = Quantiles(mature)
+        km_ms = kaplan_meier_median_ms(ended, censored)
+        exact = {
+            "median": lags.seconds(5),
+            "p90": lags.seconds(9),
+            "mean": lags.mean_seconds(),
+            "km_median": None if km_ms is None else Fraction(km_ms, _MS_PER_S),
+        }
+        parts: dict[str, Number | None] = {"n": lags.n}
+        parts |= {name: None if x is None else float(x) for name, x in exact.items()}
+        headline = exact[self._headline]
+        return Value(headline, None if headline is None else float(headline), parts)

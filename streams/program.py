@@ -1,0 +1,359 @@
+"""Rows compiled for one subject: which measures its facts feed, and what it contributes.
+
+The same form serves a person over all accounts (company level) and a person inside one account
+(account level, and what the account needs to know of its members).
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from schemas.plan.models import (
+    ActivationDays,
+    ActivationOnce,
+    ActivationTasks,
+    ActivationTimes,
+    Plan,
+)
+from schemas.rows import (
+    ActiveOnDay,
+    Condition,
+    ConversionRow,
+    CountRow,
+    DistinctRow,
+    FactSelector,
+    LagRow,
+    ReachesFact,
+    ReachesNames,
+    Row,
+    ShareRow,
+)
+from schemas.times import DAY_MS, HOUR_MS
+from streams.active_days import ActiveDays
+from streams.calendar import HOUR, Calendar
+from streams.contributions import NOTHING, Cell, Contributions, Masks, SpanGroup, tally_key
+from streams.measures import (
+    ALL,
+    AllNames,
+    Chain,
+    Days,
+    DaysWithin,
+    Fact,
+    First,
+    FirstFact,
+    Measure,
+    NthTime,
+    Reaching,
+    reads,
+)
+from streams.operators import conversion, count, distinct, lag, share
+from streams.operators.conditions import MaskFunction
+
+FIRST_ACTION = FactSelector(kind="first_action")
+ACTIVATION = FactSelector(kind="activation")
+
+
+def span_conditions(row: DistinctRow | ShareRow) -> tuple[Condition, ...]:
+    """The conditions whose periods are counted, one for each part of the value."""
+    return distinct.conditions(row) if isinstance(row, DistinctRow) else share.conditions(row)
+
+
+class Measures:
+    """The measures of one kind of subject; equal ones are shared."""
+
+    def __init__(self, plan: Plan, calendar: Calendar) -> None:
+        self._activation = plan.activation
+        self._calendar = calendar
+        self._slots: dict[tuple[Any, ...], int] = {}
+        self.all: list[Measure] = []
+
+    def _slot(self, key: tuple[Any, ...], make: Callable[[], Measure]) -> int:
+        slot = self._slots.get(key)
+        if slot is None:
+            slot = self._slots[key] = len(self.all)
+            self.all.append(make())
+        return slot
+
+    def days(self, facts: FactSelector) -> int:
+        return self._slot(("days", facts), lambda: Days(facts, self._calendar))
+
+    def first(self, facts: FactSelector) -> int:
+        return self._slot(("first", facts), lambda: First(facts))
+
+    def first_reaching(self, facts: FactSelector) -> int:
+        """The first time ever; of an activation by the plan's rule."""
+        derived = self._derived(facts)
+        return self.first(facts) if derived is None else derived
+
+    def reaching(self, anchor: FactSelector, end: FactSelector) -> int:
+        """The first end at or after an anchor."""
+        derived = self._derived(end)
+        if derived is not None:
+            return derived
+        return self._slot(("chain", anchor, end), lambda: Chain(anchor, end))
+
+    def names_reaching(self, anchor: FactSelector, end: FactSelector) -> int:
+        return self._slot(("names", anchor, end), lambda: Chain(anchor, end, by_name=True))
+
+    def _derived(self, facts: FactSelector) -> int | None:
+        rule = self._activation
+        if facts.kind != "activation" or rule is None or isinstance(rule, ActivationOnce):
+            return None
+        if isinstance(rule, ActivationTimes):
+            return self._slot(("times",), lambda: NthTime(facts, rule.times))
+        if isinstance(rule, ActivationDays):
+            days = rule.distinct_days, rule.within_days
+            return self._slot(("days within",), lambda: DaysWithin(facts, *days, self._calendar))
+        assert isinstance(rule, ActivationTasks)
+        tasks = FactSelector(kind="key_task", name=rule.tasks)
+        return self._slot(("tasks",), lambda: AllNames(tasks, rule.tasks))
+
+    def routes(self, kind: str, name: str | None) -> tuple[int, ...]:
+        """The slots of the measures that read a fact."""
+        return tuple(
+            slot
+            for slot, measure in enumerate(self.all)
+            if any(reads(selector, kind, name) for selector in measure.selectors)
+        )
+
+    def know(self, values: Sequence[Any], slots: Sequence[int], fact: Fact) -> bool:
+        """True if a fact changes nothing."""
+        return all(self.all[slot].knows(values[slot], fact) for slot in slots)
+
+    def merged(self, subjects: Sequence[Sequence[Any]]) -> list[Any]:
+        """The values of several raw ids as those of one person."""
+        return [m.merge([s[slot] for s in subjects]) for slot, m in enumerate(self.all)]
+
+    def packed(self, values: Sequence[Any]) -> list[Any]:
+        return [m.packed(v) for m, v in zip(self.all, values, strict=True)]
+
+    def unpacked(self, data: Sequence[Any]) -> list[Any]:
+        return [m.unpacked(d) for m, d in zip(self.all, data, strict=True)]
+
+
+def person_rows(rows: Iterable[Row]) -> list[Row]:
+    """The rows whose subject is a user."""
+    return [row for row in rows if getattr(row, "subject", None) == "user"]
+
+
+Spans = dict[tuple[int, str], Masks]
+Cells = dict[Cell, int]
+Reached = Callable[[Sequence[Any], int], bool]
+"""Whether a subject with these measures reached the goal after an anchor (UTC ms)."""
+
+
+class Part(NamedTuple):
+    """Some of what a person contributes, and the measures it follows from."""
+
+    slots: frozenset[int]
+    add: Callable[[Sequence[Any], Spans, Cells], None]
+    """Adds the spans and cells that follow from a person's measures."""
+
+
+class PersonProgram:
+    """What the rows about users say of one person."""
+
+    def __init__(
+        self,
+        rows: Iterable[Row],
+        plan: Plan,
+        calendar: Calendar,
+        measures: Measures | None = None,
+    ) -> None:
+        """`measures`: where it adds those it needs; new ones by default."""
+        self.measures = measures or Measures(plan, calendar)
+        self._calendar = calendar
+        parts: list[Part] = []
+        groups: dict[tuple[int, bool], tuple[MaskFunction, list[tuple[str, str, str, int]]]] = {}
+        for row in rows:
+            if isinstance(row, DistinctRow | ShareRow):
+                slot = self.measures.days(row.facts)
+                function, slots = groups.setdefault((slot, row.segments), (MaskFunction(), []))
+                for period in row.periods:
+                    for part, condition in enumerate(span_conditions(row)):
+                        function.add(condition, period)
+                        slots.append((row.id, "", period, part))
+            elif isinstance(row, CountRow):
+                if row.each == "subject":
+                    parts.append(self._count(row))
+            elif isinstance(row, ConversionRow):
+                parts.extend(self._conversions(row))
+            elif isinstance(row, LagRow):
+                parts.append(self._lag(row))
+        self.groups = tuple(SpanGroup(tuple(slots)) for _, slots in groups.values())
+        for number, ((slot, segments), (function, _)) in enumerate(groups.items()):
+            parts.append(_spans(number, slot, function, segments=segments))
+        self._parts = tuple(parts)
+        self.activation = self._activation(plan)
+        slots_read = [part.slots for part in parts] + [frozenset(self.activation or ())]
+        self.slots = frozenset().union(*slots_read)
+        """The measures that this program reads."""
+        self.all_parts = frozenset(range(len(parts)))
+        self.parts_of = {
+            slot: frozenset(n for n, part in enumerate(parts) if slot in part.slots)
+            for slot in range(len(self.measures.all))
+        }
+        """Numbers of the parts that follow from a measure."""
+
+    def _activation(self, plan: Plan) -> tuple[int, int, int] | None:
+        """Measures behind the signal: first activation, first action, activation after it."""
+        if plan.activation is None:
+            return None
+        return (
+            self.measures.first_reaching(ACTIVATION),
+            self.measures.first(FIRST_ACTION),
+            self.measures.reaching(FIRST_ACTION, ACTIVATION),
+        )
+
+    def empty(self) -> list[Any]:
+        return [None] * len(self.measures.all)
+
+    def contributions(
+        self, values: Sequence[Any], parts: Iterable[int] | None = None
+    ) -> Contributions:
+        """What a person with these measures contributes, in all or by some parts."""
+        if not any(values):
+            return NOTHING
+        spans: Spans = {}
+        cells: Cells = {}
+        for number in self.all_parts if parts is None else parts:
+            self._parts[number].add(values, spans, cells)
+        return Contributions(spans, cells)
+
+    # ---- cells of each operator
+
+    def _count(self, row: CountRow) -> Part:
+        slot = self.measures.first_reaching(row.of)
+        measure: Reaching = self.measures.all[slot]  # type: ignore[assignment]
+        day_of, hourly = self._calendar.day, HOUR in row.periods
+
+        def add(values: Sequence[Any], spans: Spans, into: Cells) -> None:
+            moment = measure.first(values[slot])
+            if moment is None:
+                return
+            fact = values[slot]
+            segments = fact[3] if row.segments and isinstance(measure, First) else ()
+            for segment in (ALL, *segments):
+                tally = tally_key(row.id, "", segment)
+                into[tally, count.BY_DAY, day_of(moment[0]), 0] = 1
+                if hourly:
+                    into[tally, count.BY_HOUR, moment[0] // HOUR_MS, 0] = 1
+
+        return Part(frozenset({slot}), add)
+
+    def _conversions(self, row: ConversionRow) -> list[Part]:
+        anchor = self.measures.first(row.anchor)
+        goal = row.goal
+        if isinstance(goal, ActiveOnDay):
+            assert isinstance(row.variant, tuple)
+            slot = self.measures.days(goal.active_on)
+            return [self._on_day(row, anchor, slot, n) for n in row.variant]
+        assert row.within_days is not None
+        within_ms = row.within_days * DAY_MS
+        if isinstance(goal, ReachesFact):
+            slot = self.measures.reaching(row.anchor, goal.first)
+            reached = self._fact(slot, within_ms)
+        else:
+            slot = self.measures.names_reaching(row.anchor, goal.names)
+            reached = self._names(slot, goal, within_ms)
+        tally = conversion.Tally(self._calendar, within_ms, None)
+        return [self._converting(row, "", anchor, tally, slot, reached)]
+
+    def _fact(self, slot: int, within_ms: int) -> Reached:
+        measure: Reaching = self.measures.all[slot]  # type: ignore[assignment]
+
+        def reached(values: Sequence[Any], anchor_ms: int) -> bool:
+            moment = measure.reached(values[slot], anchor_ms)
+            return moment is not None and moment[0] < anchor_ms + within_ms
+
+        return reached
+
+    def _names(self, slot: int, goal: ReachesNames, within_ms: int) -> Reached:
+        chain: Chain = self.measures.all[slot]  # type: ignore[assignment]
+        at_least = goal.at_least
+        assert isinstance(at_least, int)
+
+        def reached(values: Sequence[Any], anchor_ms: int) -> bool:
+            moments = chain.reached_by_name(values[slot], anchor_ms).values()
+            return sum(m[0] < anchor_ms + within_ms for m in moments) >= at_least
+
+        return reached
+
+    def _on_day(self, row: ConversionRow, anchor: int, slot: int, n: int) -> Part:
+        day_of = self._calendar.day
+
+        def reached(values: Sequence[Any], anchor_ms: int) -> bool:
+            if n == 0:
+                return True  # day 0 is the cohort itself, whatever its first action was
+            days = values[slot]
+            return days is not None and days[ALL].has(day_of(anchor_ms) + n)
+
+        tally = conversion.Tally(self._calendar, None, n)
+        return self._converting(row, f"n={n}", anchor, tally, slot, reached)
+
+    def _converting(
+        self,
+        row: ConversionRow,
+        variant: str,
+        anchor_slot: int,
+        tally: conversion.Tally,
+        goal_slot: int,
+        reached: Reached,
+    ) -> Part:
+        day_of = self._calendar.day
+
+        def add(values: Sequence[Any], spans: Spans, into: Cells) -> None:
+            anchor: FirstFact | None = values[anchor_slot]
+            if anchor is None:
+                return
+            anchor_ms = anchor[0]
+            day, mature_ms = day_of(anchor_ms), tally.mature_ms(anchor_ms)
+            success = reached(values, anchor_ms)
+            for segment in (ALL, *(anchor[3] if row.segments else ())):
+                key = tally_key(row.id, variant, segment)
+                into[key, conversion.ALL_SUBJECTS, day, mature_ms] = 1
+                if success:
+                    into[key, conversion.SUCCESSES, day, mature_ms] = 1
+
+        return Part(frozenset({anchor_slot, goal_slot}), add)
+
+    def _lag(self, row: LagRow) -> Part:
+        anchor_slot = self.measures.first(row.anchor)
+        slot = self.measures.reaching(row.anchor, row.end)
+        measure: Reaching = self.measures.all[slot]  # type: ignore[assignment]
+        day_of = self._calendar.day
+        horizon_ms = None if row.within_days is None else row.within_days * DAY_MS
+
+        def add(values: Sequence[Any], spans: Spans, into: Cells) -> None:
+            anchor: FirstFact | None = values[anchor_slot]
+            if anchor is None:
+                return
+            anchor_ms = anchor[0]
+            end = measure.reached(values[slot], anchor_ms)
+            part, x = lag.OPEN, anchor_ms
+            if end is not None and (horizon_ms is None or end[0] - anchor_ms < horizon_ms):
+                x = end[0] - anchor_ms
+                part = (
+                    lag.ENDED
+                    if horizon_ms is None
+                    else conversion.whole_hour_ms(anchor_ms + horizon_ms)
+                )
+            for segment in (ALL, *(anchor[3] if row.segments else ())):
+                into[tally_key(row.id, "", segment), part, day_of(anchor_ms), x] = 1
+
+        return Part(frozenset({anchor_slot, slot}), add)
+
+
+def _spans(number: int, slot: int, function: MaskFunction, *, segments: bool) -> Part:
+    """The spans of one group: its conditions over one measure of active days."""
+    masks = function.build()
+
+    def add(values: Sequence[Any], into: Spans, cells: Cells) -> None:
+        days_by_segment: dict[str, ActiveDays] | None = values[slot]
+        if days_by_segment is not None:
+            for segment, days in days_by_segment.items():
+                if segment != ALL and not segments:
+                    continue
+                found = masks(days.days, days.weeks, days.months, ())
+                into[number, segment] = Masks(days.base, found)
+
+    return Part(frozenset({slot}), add)

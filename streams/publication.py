@@ -1,0 +1,171 @@
+"""When values are published, with which status and revision.
+
+A period is published once the watermark passes the start of its last day. Until its end (and the
+horizon of its row) it is `provisional`, then `final`, and `amended` if a late fact changes it after
+that. A revision counts the published changes of value or status of one key.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+import orjson
+import xxhash
+
+from schemas.outputs import KpiKey, Published
+from schemas.times import DAY_MS, HOUR_MS
+from streams.calendar import Calendar
+from streams.tally import CHUNK, Hull, Value
+
+PROVISIONAL, FINAL, AMENDED = "provisional", "final", "amended"
+_STATUSES = (PROVISIONAL, FINAL, AMENDED)
+_NO_INDEX = -(1 << 62)
+
+
+class Source(Protocol):
+    """Where a timeline gets its values: a tally, or a formula over other values."""
+
+    depends_on_watermark: bool
+    never_settles: bool
+
+    def value(self, period: str, index: int, watermark_ms: int) -> Value: ...
+
+    def first_index(self, period: str) -> int | None: ...
+
+    def final_ms(self, period: str, index: int) -> int: ...
+
+    def take_changed(self, period: str) -> Hull: ...
+
+
+class Timeline:
+    """The published values of one series in one kind of period."""
+
+    def __init__(
+        self,
+        key: tuple[str, str | None, str, str | None, str],
+        period: str,
+        source: Source,
+        calendar: Calendar,
+        *,
+        zeros: bool,
+    ) -> None:
+        """`key`: kpi, variant, level, subject, segment. `zeros`: publish empty periods too."""
+        self._key, self._period, self._source = key, period, source
+        self._calendar, self._zeros = calendar, zeros
+        self._known: dict[int, tuple[int, int, int]] = {}
+        """index -> (status, revision, fingerprint of value and parts) as last published."""
+        self._pending = Hull()
+        self._first = self._opened = self._closed = _NO_INDEX
+        self._watermark_ms = _NO_INDEX
+        self._unsaved: set[int] = set()
+
+    def publish(
+        self, watermark_ms: int, first_fact_ms: int | None, *, provisional: bool
+    ) -> Iterator[tuple[int, KpiKey, Published, Value]]:
+        """Everything that is to be published now, each as (index, key, published, value).
+
+        `provisional` False holds provisional values back until a later call.
+        """
+        period, source, calendar = self._period, self._source, self._calendar
+        changed = source.take_changed(period)
+        if changed.start is not None:
+            self._pending.widen(changed.start, changed.end)
+        first = self._first_index(first_fact_ms)
+        if first is None:
+            return
+        opened = calendar.last_open_index(period, watermark_ms)
+        if opened < first:
+            return
+        closed = max(self._closed, first - 1)
+        while closed < opened and source.final_ms(period, closed + 1) <= watermark_ms:
+            closed += 1
+        due = set(self._pending.until(opened))
+        due.update(range(max(self._closed + 1, first), closed + 1))
+        due.update(range(max(self._opened + 1, first), opened + 1))
+        if self._zeros and self._first != _NO_INDEX:
+            due.update(range(first, min(self._first, opened + 1)))
+        if source.depends_on_watermark:
+            due.update(self._moved_by_watermark(first, closed, opened, watermark_ms))
+        self._pending = Hull()
+        self._first, self._opened, self._closed = first, opened, closed
+        self._watermark_ms = watermark_ms
+        for index in sorted(due):
+            over = source.final_ms(period, index) <= watermark_ms
+            if not over and not provisional:
+                self._pending.widen(index, index + 1)
+                continue
+            value = source.value(period, index, watermark_ms)
+            published = self._revised(index, value, over)
+            if published is not None:
+                start_ms, end_ms = calendar.bounds_ms(period, index)
+                yield index, KpiKey(*self._key, period, start_ms, end_ms), published, value
+
+    def _first_index(self, first_fact_ms: int | None) -> int | None:
+        if self._zeros:
+            if first_fact_ms is None:
+                return None
+            return self._calendar.index(self._period, first_fact_ms)
+        first = self._source.first_index(self._period)
+        if self._first == _NO_INDEX:
+            return first
+        # what was published and is empty now still has to be said to be empty
+        return self._first if first is None else min(first, self._first)
+
+    def _moved_by_watermark(
+        self, first: int, closed: int, opened: int, watermark_ms: int
+    ) -> Iterable[int]:
+        if self._source.never_settles:
+            if watermark_ms // DAY_MS > self._watermark_ms // DAY_MS:
+                return range(first, opened + 1)
+            return range(closed + 1, opened + 1)
+        if watermark_ms // HOUR_MS > self._watermark_ms // HOUR_MS:
+            return range(max(closed + 1, first), opened + 1)
+        return range(0)
+
+    def _revised(self, index: int, value: Value, over: bool) -> Published | None:
+        known = self._known.get(index)
+        if known is None and not self._zeros and not value.number:
+            return None
+        fingerprint = xxhash.xxh3_64_intdigest(orjson.dumps((value.number, value.parts))) >> 1
+        status = FINAL if over else PROVISIONAL
+        if known is not None:
+            was = _STATUSES[known[0]]
+            same = known[2] == fingerprint
+            if over and not self._source.never_settles and was != PROVISIONAL:
+                status = was if same else AMENDED
+            if same and status == was:
+                return None
+        revision = known[1] + 1 if known is not None else 1
+        self._known[index] = (_STATUSES.index(status), revision, fingerprint)
+        self._unsaved.add(index // CHUNK)
+        return Published(value.number, value.parts, status, revision)
+
+    # ---- checkpoints
+
+    def take_unsaved(self) -> Iterator[tuple[int, Any]]:
+        """(chunk number, content) of what changed since the last call."""
+        for number in sorted(self._unsaved):
+            indexes = range(number * CHUNK, (number + 1) * CHUNK)
+            yield number, [(i, *self._known[i]) for i in indexes if i in self._known]
+        self._unsaved.clear()
+
+    def load(self, content: Iterable[tuple[int, int, int, int]]) -> None:
+        for index, status, revision, fingerprint in content:
+            self._known[index] = (status, revision, fingerprint)
+
+    def resume(self, watermark_ms: int | None, first_fact_ms: int | None) -> None:
+        """Goes on after a restart, at the watermark of the checkpoint."""
+        if self._known and not self._zeros:
+            self._first = min(self._known)
+        first = self._first_index(first_fact_ms)
+        if watermark_ms is None or first is None:
+            return
+        opened = self._calendar.last_open_index(self._period, watermark_ms)
+        if opened < first:
+            return
+        closed = first - 1
+        while closed < opened and self._source.final_ms(self._period, closed + 1) <= watermark_ms:
+            closed += 1
+        self._first, self._opened, self._closed = first, opened, closed
+        self._watermark_ms = watermark_ms
+        # what was held back is not in the checkpoint: look at every open period again
+        self._pending.widen(closed + 1, opened + 1)

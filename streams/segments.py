@@ -1,0 +1,17 @@
+"""Names of segments: `dimension=value`."""
+
+from typing import Any
+
+import msgspec
+
+NO_VALUE = "(none)"
+"""The value of whoever, or whatever, has none."""
+
+
+def shown_value(value: Any) -> str:
+    """A property or trait in the name of a segment: text as it is, other scalars as JSON."""
+    if isinstance(value, str):
+        return value
+    if value is None or not isinstance(value, bool | int | float):
+        return NO_VALUE
+    return msgspec.json.encode(value).decode()

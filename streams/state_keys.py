@@ -1,0 +1,47 @@
+"""Keys of state records: msgpack arrays that begin with what the record is.
+
+Every value begins with the version of its layout, so that a later release can read it or refuse it
+with a clear message.
+"""
+
+from typing import Any
+
+import msgspec
+
+STATE_VERSION = 1
+
+MEMBER, LEAF, COPY, PERSON = "member", "leaf", "copy", "person"
+SIGNALS, BOOK, SEEN, VALUES = "signals", "book", "seen", "values"
+PARTITION = "partition"
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder().decode
+
+
+class UnknownStateVersion(Exception):
+    """A state record was written by a release that this one does not know."""
+
+
+def state_key(what: str, *place: Any) -> bytes:
+    return _encode((what, *place))
+
+
+def read_key(key: bytes) -> tuple[str, list[Any]]:
+    """What a record is, and its place."""
+    what, *place = _decode(key)
+    return what, place
+
+
+def state_value(content: Any) -> bytes:
+    return _encode((STATE_VERSION, content))
+
+
+def read_value(value: bytes) -> Any:
+    """The content of a record. Raises UnknownStateVersion."""
+    version, content = _decode(value)
+    if version != STATE_VERSION:
+        raise UnknownStateVersion(
+            f"a state record has version {version}, this release reads {STATE_VERSION}: "
+            "start the release that wrote it, or run under a new prefix"
+        )
+    return content

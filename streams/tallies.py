@@ -1,0 +1,127 @@
+"""tallies: adds up the deltas of all subjects and publishes the company's values.
+
+Every KPI in every segment has its tally in one partition. Values that formulas read go on to the
+company stage, where KPIs and segments meet.
+"""
+
+from collections.abc import Iterable
+
+from schemas.batches import ValueBatch, check_version, decode_deltas, encode
+from schemas.outputs import KPIS, kpi_record
+from schemas.rows import FormulaRow, Row, variants_of
+from streams.book import Book, Change
+from streams.catalogue import input_kpis
+from streams.compiled_plan import CompiledPlan
+from streams.contributions import SpanKey, TallyKey
+from streams.delta_batches import tally_partition
+from streams.measures import ALL
+from streams.operators import lag
+from streams.stage import Flushed, Outgoing, RecordBatch
+from streams.state_keys import BOOK, PARTITION, read_key, read_value, state_key, state_value
+from streams.tally import Value
+from streams.watermark import Announcements, Sources
+
+VALUES_ROLE = "company"
+INT64_MAX = (1 << 63) - 1
+
+
+class Tallies:
+    """One partition of the tallies; reads `tallies`."""
+
+    def __init__(
+        self,
+        compiled: CompiledPlan,
+        *,
+        partition: int,
+        partitions: int,
+        sources: Iterable[str],
+    ) -> None:
+        """`sources`: of accounts and users."""
+        rows = compiled.catalogue.rows
+        company: dict[str, Row] = {
+            id: row for id, row in rows.items() if not isinstance(row, FormulaRow)
+        }
+        keys = (TallyKey(id, v, ALL) for id, row in company.items() for v in variants_of(row))
+        zeros = [key for key in keys if tally_partition(key, partitions) == partition]
+        self._book = Book(company, compiled.calendar, level="company", zeros=zeros)
+        self._lags = [key for key in zeros if company[key.kpi].operator == "lag"]
+        self._read_by_formulas = frozenset(
+            kpi for row in rows.values() if isinstance(row, FormulaRow) for kpi in input_kpis(row)
+        )
+        self._sources = Sources(sources)
+        self._announcements = Announcements(compiled.hash, f"tallies:{partition}")
+
+    @property
+    def watermark_ms(self) -> int | None:
+        return self._sources.watermark_ms
+
+    def overall_lags(self) -> dict[str, Value]:
+        """Of each lag KPI kept here, the value over all cohorts together."""
+        found: dict[str, Value] = {}
+        for key in self._lags:
+            tally = self._book.tally(key)
+            assert isinstance(tally, lag.Tally)
+            found[key.kpi] = tally.overall(self.watermark_ms or 0)
+        return found
+
+    def process(self, batch: RecordBatch) -> None:
+        for value in batch.values:
+            if value is None:
+                continue
+            message = decode_deltas(value)
+            check_version(message.header.version)
+            self._sources.hear(message.header)
+            keys = [TallyKey(*key) for key in message.keys]
+            for key, period, part, start, end, n in message.spans:
+                self._book.add_span(SpanKey(keys[key], period, part), start, end, n)
+            for key, part, at, x, n in message.cells:
+                self._book.add_cell((keys[key], part, at, x), n)
+
+    def flush(self, now_ms: int) -> Flushed:
+        entities: list[tuple[bytes, bytes | None]] = []
+        records: list[Outgoing] = []
+        passed_on: list[Change] = []
+        sources = self._sources
+        for change in self._book.publish(sources.watermark_ms, sources.first_fact_ms, now_ms):
+            record = kpi_record(change.key, change.published, now_ms)
+            records.append(Outgoing(KPIS, None, *record))
+            if change.tally.kpi in self._read_by_formulas:
+                passed_on.append(change)
+        for place, content in self._book.take_unsaved():
+            packed = None if content is None else state_value(content)
+            entities.append((state_key(BOOK, *place), packed))
+        header = self._announcements.header(sources.watermark_ms, sources.first_fact_ms)
+        if self._announcements.due(header, now_ms, urgent=True) or passed_on:
+            columns = _columns(passed_on)
+            records.append(Outgoing(VALUES_ROLE, 0, None, encode(ValueBatch(header, *columns))))
+        if entities or records:
+            entities.append((state_key(PARTITION), state_value(sources.packed())))
+        return Flushed(entities, records)
+
+    def restore(self, key: bytes, value: bytes) -> None:
+        what, place = read_key(key)
+        content = read_value(value)
+        if what == BOOK:
+            self._book.load(tuple(place), content)
+        elif what == PARTITION:
+            self._sources.load(*content)
+
+    def restored(self) -> None:
+        self._book.resume(self._sources.watermark_ms, self._sources.first_fact_ms)
+
+
+def _columns(
+    changes: Iterable[Change],
+) -> tuple[list[tuple[str, str, str, str]], list[tuple[int, int, int | str | None, int | str]]]:
+    keys: dict[tuple[str, str, str, str], int] = {}
+    values: list[tuple[int, int, int | str | None, int | str]] = []
+    for change in changes:
+        number = keys.setdefault((*change.tally, change.period), len(keys))
+        exact = change.value.exact
+        if exact is None:
+            values.append((number, change.at, None, 1))
+        else:
+            n, d = exact.numerator, exact.denominator
+            small = max(abs(n), d) <= INT64_MAX
+            values.append((number, change.at, n if small else str(n), d if small else str(d)))
+    return list(keys), values

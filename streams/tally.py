@@ -1,0 +1,236 @@
+"""Tallies: sums of what all subjects contribute to one KPI in one segment, and their values.
+
+A tally keeps whole numbers only. Which of its periods changed is remembered until they have been
+looked at, and records for the checkpoint are small: a chunk of consecutive indexes each.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+from streams.calendar import DAY, HOUR, PERIODS, WINDOW_DAYS, Calendar
+
+Number = int | float
+CHUNK = 32
+"""Indexes in one state record."""
+
+
+class Value(NamedTuple):
+    """A KPI value: exact for formulas, as a JSON number for readers, with what it was made of."""
+
+    exact: Fraction | None
+    number: Number | None
+    parts: dict[str, Number | None] | None
+
+
+NULL = Value(None, None, None)
+
+
+def ratio(numerator: int, denominator: int) -> Value:
+    """One division of two whole numbers; null over an empty denominator."""
+    parts: dict[str, Number | None] = {"numerator": numerator, "denominator": denominator}
+    if denominator == 0:
+        return Value(None, None, parts)
+    return Value(Fraction(numerator, denominator), numerator / denominator, parts)
+
+
+class Hull:
+    """The smallest range of indexes that holds all changes; `end` None: without end."""
+
+    def __init__(self) -> None:
+        self.start: int | None = None
+        self.end: int | None = None
+
+    def widen(self, start: int, end: int | None) -> None:
+        if self.start is None:
+            self.start, self.end = start, end
+            return
+        self.start = min(self.start, start)
+        self.end = None if end is None or self.end is None else max(self.end, end)
+
+    def until(self, last: int) -> range:
+        """The indexes in it, none above `last`."""
+        if self.start is None:
+            return range(0)
+        return range(self.start, last + 1 if self.end is None else min(self.end, last + 1))
+
+
+class Steps:
+    """A whole number per index, kept as differences to the index before."""
+
+    def __init__(self) -> None:
+        self._differences: dict[int, int] = {}
+        self._sums: tuple[list[int], list[int]] | None = None
+
+    def add(self, start: int, end: int | None, n: int) -> None:
+        self._add(start, n)
+        if end is not None:
+            self._add(end, -n)
+
+    def _add(self, index: int, n: int) -> None:
+        left = self._differences.get(index, 0) + n
+        if left:
+            self._differences[index] = left
+        else:
+            self._differences.pop(index, None)
+        self._sums = None
+
+    def at(self, index: int) -> int:
+        if self._sums is None:
+            indexes = sorted(self._differences)
+            self._sums = indexes, list(accumulate(self._differences[i] for i in indexes))
+        position = bisect_right(self._sums[0], index)
+        return self._sums[1][position - 1] if position else 0
+
+    def difference(self, index: int) -> int:
+        return self._differences.get(index, 0)
+
+    def first(self) -> int | None:
+        return min(self._differences, default=None)
+
+
+class Tally:
+    """What every operator's tally has in common."""
+
+    depends_on_watermark = False
+    """True: a later watermark alone may change values until they are final."""
+    never_settles = False
+    """True: so it may even afterwards, and a value is final once its period is over."""
+    lasting = False
+    """True: a change lasts from its period on for ever."""
+
+    def __init__(self, calendar: Calendar) -> None:
+        self.calendar = calendar
+        self.changed: dict[str, Hull] = {p: Hull() for p in PERIODS}
+        self._unsaved: set[tuple[Any, ...]] = set()
+
+    def value(self, period: str, index: int, watermark_ms: int) -> Value:
+        """The value of a period as far as the watermark says."""
+        raise NotImplementedError
+
+    def first_index(self, period: str) -> int | None:
+        """The first index that may have a value; None while there is nothing."""
+        raise NotImplementedError
+
+    def final_ms(self, period: str, index: int) -> int:
+        """When the watermark makes a period final: its end, and the horizon of the row."""
+        return self.calendar.bounds_ms(period, index)[1]
+
+    def take_changed(self, period: str) -> Hull:
+        hull, self.changed[period] = self.changed[period], Hull()
+        return hull
+
+    def take_unsaved(self) -> Iterator[tuple[tuple[Any, ...], Any]]:
+        """(chunk, content or None if it is empty) of every chunk changed since the last call."""
+        for chunk in sorted(self._unsaved):
+            yield chunk, self._content(chunk) or None
+        self._unsaved.clear()
+
+    def _content(self, chunk: tuple[Any, ...]) -> Any:
+        raise NotImplementedError
+
+    def load(self, chunk: tuple[Any, ...], content: Any) -> None:
+        """Takes back what `take_unsaved` gave."""
+        raise NotImplementedError
+
+
+class SpanTally(Tally):
+    """Numbers of subjects per period, for each part of the KPI."""
+
+    parts = 1
+
+    def __init__(self, calendar: Calendar) -> None:
+        super().__init__(calendar)
+        self._steps: dict[tuple[str, int], Steps] = {}
+
+    def add(self, period: str, part: int, start: int, end: int | None, n: int) -> None:
+        self._of(period, part).add(start, end, n)
+        self.changed[period].widen(start, end)
+        for index in (start, end):
+            if index is not None:
+                self._unsaved.add((period, part, index // CHUNK))
+
+    def at(self, period: str, part: int, index: int) -> int:
+        return self._of(period, part).at(index)
+
+    def first_index(self, period: str) -> int | None:
+        firsts = (self._of(period, part).first() for part in range(self.parts))
+        return min((f for f in firsts if f is not None), default=None)
+
+    def _of(self, period: str, part: int) -> Steps:
+        steps = self._steps.get((period, part))
+        if steps is None:
+            steps = self._steps[period, part] = Steps()
+        return steps
+
+    def _content(self, chunk: tuple[Any, ...]) -> list[tuple[int, int]]:
+        period, part, number = chunk
+        steps = self._of(period, part)
+        indexes = range(number * CHUNK, (number + 1) * CHUNK)
+        return [(i, d) for i in indexes if (d := steps.difference(i))]
+
+    def load(self, chunk: tuple[Any, ...], content: Iterable[tuple[int, int]]) -> None:
+        period, part, _ = chunk
+        for index, difference in content:
+            self._of(period, part).add(index, None, difference)
+
+
+class CellTally(Tally):
+    """Whole numbers by local day (or hour) and, inside it, by (part, x)."""
+
+    def __init__(self, calendar: Calendar) -> None:
+        super().__init__(calendar)
+        self._days: dict[int, dict[tuple[int, int], int]] = {}
+        self._hours: dict[int, dict[tuple[int, int], int]] = {}
+        self._totals = Steps()
+
+    def add(self, part: int, at: int, x: int, n: int, *, hourly: bool = False) -> None:
+        cells = (self._hours if hourly else self._days).setdefault(at, {})
+        left = cells.get((part, x), 0) + n
+        if left:
+            cells[part, x] = left
+        else:
+            cells.pop((part, x), None)
+        self._unsaved.add((HOUR if hourly else DAY, at))
+        if hourly:
+            self.changed[HOUR].widen(at, at + 1)
+            return
+        if self.lasting:
+            self._totals.add(at, None, n)
+        for period in PERIODS:
+            if period != HOUR:
+                index = self.calendar.index_of_day(period, at)
+                windows = WINDOW_DAYS.get(period, 1)
+                self.changed[period].widen(index, None if self.lasting else index + windows)
+
+    def cells(self, at: int, *, hourly: bool = False) -> Mapping[tuple[int, int], int]:
+        """{(part, x): n} of a day or hour."""
+        return (self._hours if hourly else self._days).get(at, {})
+
+    def all_at(self) -> list[int]:
+        """Every day that has cells, in order."""
+        return sorted(self._days)
+
+    def running_total(self, day: int) -> int:
+        """The sum of all cells up to and including a day."""
+        return self._totals.at(day)
+
+    def first_index(self, period: str) -> int | None:
+        if period == HOUR:
+            return min(self._hours, default=None)
+        day = min(self._days, default=None)
+        return None if day is None else self.calendar.index_of_day(period, day)
+
+    def _content(self, chunk: tuple[Any, ...]) -> list[tuple[int, int, int]]:
+        grid, at = chunk
+        return [(part, x, n) for (part, x), n in self.cells(at, hourly=grid == HOUR).items()]
+
+    def load(self, chunk: tuple[Any, ...], content: Iterable[tuple[int, int, int]]) -> None:
+        grid, at = chunk
+        cells = (self._hours if grid == HOUR else self._days).setdefault(at, {})
+        for part, x, n in content:
+            cells[part, x] = n
+            if self.lasting:
+                self._totals.add(at, None, n)

@@ -1,0 +1,111 @@
+"""How the stages of a plan fit together: who reads whom, in how many partitions."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from schemas.formats import format_named
+from schemas.plan.models import Input, Plan
+from streams.accounts import Accounts
+from streams.catalogue import Catalogue
+from streams.company import Company
+from streams.compiled_plan import CompiledPlan
+from streams.ingest import Ingest
+from streams.tallies import Tallies
+from streams.users import Users
+
+
+class Partitions(NamedTuple):
+    """Partitions of the stages; fixed for the life of a deployment."""
+
+    accounts: int = 16
+    users: int = 16
+    tallies: int = 8
+
+
+class Topology:
+    """Makes the stage partitions of a plan."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        input_partitions: dict[str, int],
+        *,
+        partitions: Partitions = Partitions(),  # noqa: B008 - it is immutable
+        bounded: bool = True,
+        until: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        """`input_partitions`: partitions of every input topic. `bounded`, `until`: see Ingest."""
+        self.plan, self.partitions = plan, partitions
+        self._compiled = CompiledPlan(plan)
+        self._bounded, self._until = bounded, until
+        self._inputs = [
+            f"{topic}:{partition}"
+            for topic, count in input_partitions.items()
+            for partition in range(count)
+        ]
+
+    @property
+    def hash(self) -> str:
+        """Of the plan."""
+        return self._compiled.hash
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return self._compiled.catalogue
+
+    def ingest(self, input: Input, partition: int) -> Ingest:
+        return Ingest(
+            self._compiled,
+            format_named(input.format, _format_options(input)),
+            source=f"{input.topic}:{partition}",
+            partitions=self.partitions.accounts,
+            bounded=self._bounded,
+            until=self._until,
+        )
+
+    def accounts(self, partition: int) -> Accounts:
+        return Accounts(
+            self._compiled,
+            partition=partition,
+            sources=self._inputs,
+            user_partitions=self.partitions.users,
+            tally_partitions=self.partitions.tallies,
+            bounded=self._bounded,
+        )
+
+    def users(self, partition: int) -> Users:
+        return Users(
+            self._compiled,
+            partition=partition,
+            sources=_sources("accounts", self.partitions.accounts),
+            user_partitions=self.partitions.users,
+            account_partitions=self.partitions.accounts,
+            tally_partitions=self.partitions.tallies,
+        )
+
+    def tallies(self, partition: int) -> Tallies:
+        return Tallies(
+            self._compiled,
+            partition=partition,
+            partitions=self.partitions.tallies,
+            sources=[
+                *_sources("accounts", self.partitions.accounts),
+                *_sources("users", self.partitions.users),
+            ],
+        )
+
+    def company(self) -> Company:
+        return Company(
+            self._compiled,
+            sources=_sources("tallies", self.partitions.tallies),
+        )
+
+
+def _sources(stage: str, partitions: int) -> list[str]:
+    return [f"{stage}:{partition}" for partition in range(partitions)]
+
+
+def _format_options(input: Input) -> dict[str, object]:
+    if input.fields is None:
+        return {}
+    return {"fields": input.fields.model_dump(exclude_none=True), "time_unit": input.time_unit}

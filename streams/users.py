@@ -1,0 +1,583 @@
+"""users: a person over all accounts counts once.
+
+State is kept per leaf, the raw id of an event. An identification points a leaf to another one; a
+person is the root that a chain of pointers ends at, and what the person did is what all its leaves
+did. Leaves live in different partitions, so they talk: a leaf tells its parent that it points to
+it, a parent tells its children how its own chain goes on, and a leaf sends its state to the
+partition of its root. Each message replaces an earlier one, so a change of pointers corrects every
+number by the difference of what a person said before and says now.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from schemas.batches import (
+    VERSION,
+    ChainOf,
+    ChildOf,
+    FactBatch,
+    LeafCopy,
+    PeerBatch,
+    Pointer,
+    Rows,
+    Traits,
+    UserState,
+    UserStateBatch,
+    check_version,
+    decode_facts,
+    encode,
+)
+from schemas.keys import ACCOUNT, partition_of, shown_account, shown_user
+from schemas.outputs import SIGNALS, signal_record
+from schemas.plan.conditions import compile_where
+from schemas.times import SECOND_MS, iso
+from streams.compiled_plan import CompiledPlan
+from streams.contributions import NOTHING, Contributions, Deltas, add_difference
+from streams.delta_batches import delta_records
+from streams.identity import chain_through, root_of
+from streams.measures import Fact, Reaching
+from streams.program import Cells, Spans
+from streams.signals import Revisions, Standing
+from streams.stage import Flushed, Outgoing, RecordBatch
+from streams.state_keys import (
+    COPY,
+    LEAF,
+    PARTITION,
+    PERSON,
+    read_key,
+    read_value,
+    state_key,
+    state_value,
+)
+from streams.traits import TraitDays, TraitSegments, latest, merged, tell
+from streams.watermark import Announcements, Sources
+
+PEERS_ROLE = "user-facts"
+USER_STATE_ROLE = "user-state"
+
+
+class LeafState:
+    """What a raw id did, wherever it is looked at: at home, or as a copy where its root lives."""
+
+    __slots__ = ("accounts", "traits", "values")
+
+    def __init__(self, values: list[Any]) -> None:
+        self.values = values
+        self.accounts: set[str] = set()
+        self.traits: TraitDays = {}
+
+
+class Leaf(LeafState):
+    """A raw id at home."""
+
+    __slots__ = ("chain", "children", "key", "parent_chain", "pointer", "root", "version")
+
+    def __init__(self, key: str, values: list[Any]) -> None:
+        super().__init__(values)
+        self.key = self.root = key
+        self.pointer: tuple[int, str, str] | None = None
+        """The latest identification: (time ms, event id, target)."""
+        self.parent_chain: list[str] = []
+        self.chain: list[str] = [key]
+        self.children: set[str] = set()
+        self.version = 0
+        """Grows with every change of root."""
+
+
+class Copy(LeafState):
+    """The state of a leaf from elsewhere that belongs to a root of this partition."""
+
+    __slots__ = ("version",)
+
+    def __init__(self, values: list[Any], version: int) -> None:
+        super().__init__(values)
+        self.version = version
+
+
+class Person:
+    """A root, and what others were told of it."""
+
+    __slots__ = ("copies", "revisions", "told")
+
+    def __init__(self) -> None:
+        self.copies: dict[str, Copy] = {}
+        self.told: dict[tuple[str, str], tuple[int, bool]] = {}
+        """(account, leaf) -> (version, excluded) as accounts know it; absent: nothing special."""
+        self.revisions = Revisions()
+
+
+class _Said:
+    """What a person said at the last flush, as far as it may have changed since."""
+
+    __slots__ = ("activated", "cells", "parts", "spans")
+
+    def __init__(self) -> None:
+        self.parts: frozenset[int] = frozenset()
+        """Parts of the program that may have changed."""
+        self.spans: Spans = {}
+        self.cells: Cells = {}
+        self.activated: Standing | None = None
+
+    @property
+    def contributions(self) -> Contributions:
+        return Contributions(self.spans, self.cells)
+
+
+class _Peers:
+    """What goes to one users partition at the next flush; the latest word on each leaf."""
+
+    def __init__(self) -> None:
+        self.children: dict[tuple[str, str], ChildOf] = {}
+        self.chains: dict[tuple[str, str], ChainOf] = {}
+        self.copies: dict[tuple[str, str], LeafCopy] = {}
+
+
+class Users:
+    """One partition of the users stage; reads `user-facts`."""
+
+    def __init__(
+        self,
+        compiled: CompiledPlan,
+        *,
+        partition: int,
+        sources: Iterable[str],
+        user_partitions: int,
+        account_partitions: int,
+        tally_partitions: int,
+    ) -> None:
+        """`sources`: of the accounts stage."""
+        plan, self._plan_hash, self._calendar = compiled.plan, compiled.hash, compiled.calendar
+        self._user_partitions = user_partitions
+        self._account_partitions, self._tally_partitions = account_partitions, tally_partitions
+        self._program = compiled.person
+        self._measures = self._program.measures
+        self._segments = TraitSegments(plan.segments, self._measures.all, self._calendar)
+        self._excluding = [compile_where([condition]) for condition in plan.exclude_users]
+        self._routes: dict[tuple[str, str | None], tuple[int, ...]] = {}
+        self._sources = Sources(sources)
+        self._announcements = Announcements(self._plan_hash, f"users:{partition}")
+        self._leaves: dict[str, Leaf] = {}
+        self._persons: dict[str, Person] = {}
+        self._said: dict[str, _Said] = {}
+        self._handed_over: set[str] = set()
+        """Leaves that were persons of their own at the last flush, and are no longer."""
+        self._unsaved: dict[str, Leaf] = {}
+        self._to_send: dict[str, Leaf] = {}
+        self._copies_unsaved: dict[tuple[str, str], Copy | None] = {}
+        self._peers: dict[int, _Peers] = {}
+        self._deltas = Deltas()
+
+    @property
+    def watermark_ms(self) -> int | None:
+        return self._sources.watermark_ms
+
+    @property
+    def leaves(self) -> int:
+        """Raw ids held."""
+        return len(self._leaves)
+
+    # ---- facts in
+
+    def process(self, batch: RecordBatch) -> None:
+        for value in batch.values:
+            if value is None:
+                continue
+            message = decode_facts(value)
+            if isinstance(message, FactBatch):
+                check_version(message.header.version)
+                self._sources.hear(message.header)
+                self._take_rows(message.rows)
+                for pointer in message.pointers:
+                    self._take_pointer(pointer)
+                for traits in message.traits:
+                    self._take_traits(traits)
+            elif isinstance(message, PeerBatch):
+                check_version(message.version)
+                self._take_peers(message)
+
+    def _take_rows(self, rows: Rows) -> None:
+        leaves = [self._leaf(leaf) for _, leaf in rows.members]
+        segments = [tuple(segments) for segments in rows.segments]
+        for account_leaf, leaf in zip(rows.members, leaves, strict=True):
+            self._take_account(leaf, account_leaf[0])
+        for number, time_ms, meaning, segment, event_id in zip(
+            rows.member, rows.time_ms, rows.meaning, rows.segment, rows.event_id, strict=True
+        ):
+            account = rows.members[number][0]
+            for kind, name in rows.meanings[meaning]:
+                fact = Fact(kind, name, time_ms, event_id, account, segments[segment])
+                self._take_fact(leaves[number], fact)
+
+    def _take_fact(self, leaf: Leaf, fact: Fact) -> None:
+        slots = self._routes.get((fact.kind, fact.name))
+        if slots is None:
+            slots = self._measures.routes(fact.kind, fact.name)
+            self._routes[fact.kind, fact.name] = slots
+        for slot in slots:
+            measure = self._measures.all[slot]
+            if not measure.knows(leaf.values[slot], fact):
+                self._touch(leaf, slot)
+                leaf.values[slot] = measure.add(leaf.values[slot], fact)
+
+    def _take_account(self, leaf: Leaf, account: str) -> None:
+        if account.startswith(ACCOUNT) and account not in leaf.accounts:
+            self._touch(leaf)
+            leaf.accounts.add(account)
+
+    def _take_traits(self, told: Traits) -> None:
+        leaf = self._leaf(told.leaf)
+        self._take_account(leaf, told.account)
+        day = self._calendar.day(told.time_ms)
+        for name, value in told.values.items():
+            self._touch(leaf)
+            tell(leaf.traits, name, day, (told.time_ms, told.event_id, value))
+
+    def _take_pointer(self, pointer: Pointer) -> None:
+        leaf = self._leaf(pointer.leaf)
+        self._take_account(leaf, pointer.account)
+        latest = pointer.time_ms, pointer.event_id, pointer.target
+        if leaf.pointer is not None and leaf.pointer >= latest:
+            return
+        self._touch(leaf)
+        parent = leaf.pointer[2] if leaf.pointer is not None else None
+        leaf.pointer = latest
+        if parent != pointer.target:
+            if parent is not None:
+                self._tell_parent(leaf.key, parent, joined=False)
+            self._tell_parent(leaf.key, pointer.target, joined=True)
+            leaf.parent_chain = [pointer.target]
+            self._rechain(leaf)
+
+    # ---- persons: chains of pointers, and the states of leaves at their roots
+
+    def _take_peers(self, message: PeerBatch) -> None:
+        for child in message.children:
+            parent = self._leaf(child.parent)
+            self._unsaved[parent.key] = parent
+            if child.joined:
+                parent.children.add(child.leaf)
+                self._tell_child(parent, child.leaf)
+            else:
+                parent.children.discard(child.leaf)
+        for told in message.chains:
+            leaf = self._leaf(told.leaf)
+            if leaf.pointer is not None and leaf.pointer[2] == told.parent:
+                self._touch(leaf)
+                leaf.parent_chain = told.chain
+                self._rechain(leaf)
+        for copy in message.copies:
+            self._take_copy(copy)
+
+    def _rechain(self, leaf: Leaf) -> None:
+        """Follows a change of the parent's chain: to the root, and to the children."""
+        chain = chain_through(leaf.key, leaf.parent_chain)
+        if chain == leaf.chain:
+            return
+        leaf.chain = chain
+        for child in sorted(leaf.children):
+            self._tell_child(leaf, child)
+        root = root_of(chain)
+        if root != leaf.root:
+            if leaf.root != leaf.key and leaf.key not in self._handed_over:
+                self._send_copy(leaf, leaf.root, None)
+            self._touch_person(leaf.key)
+            if leaf.root == leaf.key:
+                self._handed_over.add(leaf.key)
+            elif root == leaf.key:
+                self._handed_over.discard(leaf.key)
+            leaf.version += 1
+            leaf.root = root
+            self._touch(leaf)
+
+    def _take_copy(self, copy: LeafCopy) -> None:
+        person = self._person(copy.root)
+        known = person.copies.get(copy.leaf)
+        if copy.state is None:
+            if known is not None and known.version <= copy.version:
+                self._touch_person(copy.root)
+                del person.copies[copy.leaf]
+                self._copies_unsaved[copy.root, copy.leaf] = None
+            return
+        self._touch_person(copy.root)
+        values, accounts, traits = read_value(copy.state)
+        state = Copy(self._measures.unpacked(values), copy.version)
+        state.accounts = set(accounts)
+        state.traits = _unpacked(traits)
+        person.copies[copy.leaf] = state
+        if copy.counted:
+            alone = self._program.contributions(self._values_of([state]))
+            self._add(alone, NOTHING)
+        self._copies_unsaved[copy.root, copy.leaf] = state
+
+    def _to_peer(self, key: str) -> _Peers:
+        partition = partition_of(key, self._user_partitions)
+        peers = self._peers.get(partition)
+        if peers is None:
+            peers = self._peers[partition] = _Peers()
+        return peers
+
+    def _tell_parent(self, leaf: str, parent: str, *, joined: bool) -> None:
+        self._to_peer(parent).children[leaf, parent] = ChildOf(leaf, parent, joined)
+
+    def _tell_child(self, parent: Leaf, leaf: str) -> None:
+        told = ChainOf(leaf, parent.key, parent.chain)
+        self._to_peer(leaf).chains[leaf, parent.key] = told
+
+    def _send_copy(self, leaf: Leaf, root: str, state: bytes | None) -> None:
+        counted = state is not None and self._counts_alone(leaf)
+        copy = LeafCopy(leaf.key, root, leaf.version, counted, state)
+        self._to_peer(root).copies[leaf.key, root] = copy
+
+    # ---- state
+
+    def _leaf(self, key: str) -> Leaf:
+        leaf = self._leaves.get(key)
+        if leaf is None:
+            leaf = self._leaves[key] = Leaf(key, self._program.empty())
+        return leaf
+
+    def _person(self, root: str) -> Person:
+        person = self._persons.get(root)
+        if person is None:
+            person = self._persons[root] = Person()
+        return person
+
+    def _touch(self, leaf: Leaf, slot: int | None = None) -> None:
+        """To be called before a leaf (or only one of its measures) changes."""
+        self._unsaved[leaf.key] = leaf
+        if leaf.root == leaf.key:
+            self._touch_person(leaf.key, slot)
+        else:
+            self._to_send[leaf.key] = leaf
+
+    def _touch_person(self, root: str, slot: int | None = None) -> None:
+        """Remembers what the person has said so far, if not done since the last flush."""
+        said = self._said.get(root)
+        first = said is None
+        if said is None:
+            said = self._said[root] = _Said()
+        program = self._program
+        parts = program.all_parts if slot is None else program.parts_of[slot]
+        if not first and parts <= said.parts:
+            return
+        values = self._values(root)
+        if first:
+            said.activated = self._activated(root, values)
+        contributions = program.contributions(values, parts - said.parts)
+        said.spans.update(contributions.spans)
+        said.cells.update(contributions.cells)
+        said.parts |= parts
+
+    def _leaves_of(self, root: str) -> dict[str, LeafState]:
+        """The leaves of a person that are known here."""
+        found: dict[str, LeafState] = {}
+        own = self._leaves.get(root)
+        if own is not None and own.root == root:
+            found[root] = own
+        person = self._persons.get(root)
+        if person is not None:
+            found.update(person.copies)
+        return found
+
+    def _counts_alone(self, leaf: Leaf) -> bool:
+        """True for a leaf that was counted, is handed over, and to which nobody else belongs.
+
+        Its new root takes its count away.
+        """
+        if leaf.key not in self._handed_over or self._said[leaf.key].contributions == NOTHING:
+            return False
+        person = self._persons.get(leaf.key)
+        return not (person and person.copies)
+
+    def _values(self, root: str) -> Sequence[Any]:
+        """The measures of a person: those of all its leaves together."""
+        return self._values_of(list(self._leaves_of(root).values()))
+
+    def _values_of(self, leaves: Sequence[LeafState]) -> Sequence[Any]:
+        if not leaves or self._excluded(leaves):
+            return self._program.empty()
+        values, traits = leaves[0].values, leaves[0].traits
+        if len(leaves) > 1:
+            values = self._measures.merged([leaf.values for leaf in leaves])
+            traits = merged(leaf.traits for leaf in leaves)
+        return self._segments.applied(values, traits)
+
+    def _excluded(self, leaves: Iterable[LeafState]) -> bool:
+        """True if the latest traits of the person meet a condition of the plan's exclusions."""
+        if not self._excluding:
+            return False
+        traits = latest(merged(leaf.traits for leaf in leaves))
+        return any(test is None or test({}, traits) for test in self._excluding)
+
+    def _activated(self, root: str, values: Sequence[Any]) -> Standing | None:
+        if self._program.activation is None:
+            return None
+        first_slot, anchor_slot, reached_slot = self._program.activation
+        first: Reaching = self._measures.all[first_slot]  # type: ignore[assignment]
+        moment = first.first(values[first_slot])
+        if moment is None:
+            return None
+        time_ms, event_id, account = moment
+        anchor, end = values[anchor_slot], None
+        if anchor is not None:
+            reaching: Reaching = self._measures.all[reached_slot]  # type: ignore[assignment]
+            end = reaching.reached(values[reached_slot], anchor[0])
+        evidence = {
+            "lag_seconds": None if end is None else (end[0] - anchor[0]) / SECOND_MS,
+            "first_action_at": None if anchor is None else iso(anchor[0]),
+            "event": event_id,
+        }
+        user = shown_user(root)
+        return Standing("activated", None, user, shown_account(account), user, time_ms, evidence)
+
+    # ---- changes out
+
+    def flush(self, now_ms: int) -> Flushed:
+        entities: list[tuple[bytes, bytes | None]] = []
+        records: list[Outgoing] = []
+        states: dict[int, list[UserState]] = {}
+        for root, said in self._said.items():
+            self._settle(root, said, records, entities)
+            self._tell_accounts(root, states, entities)
+        for leaf in self._to_send.values():
+            if leaf.root != leaf.key:
+                self._send_copy(leaf, leaf.root, self._packed_state(leaf))
+        self._to_send.clear()
+        self._said.clear()
+        self._handed_over.clear()
+        for partition, told in sorted(states.items()):
+            batch = UserStateBatch(VERSION, self._plan_hash, told)
+            records.append(Outgoing(USER_STATE_ROLE, partition, None, encode(batch)))
+        for partition, peers in sorted(self._peers.items()):
+            records.append(Outgoing(PEERS_ROLE, partition, None, self._peer_batch(peers)))
+        self._peers = {}
+        self._save(entities)
+        header = self._announcements.header(self.watermark_ms, self._sources.first_fact_ms)
+        to_all = self._announcements.due(header, now_ms)
+        records.extend(delta_records(self._deltas, header, self._tally_partitions, to_all=to_all))
+        if entities or records:
+            entities.append((state_key(PARTITION), state_value(self._sources.packed())))
+        return Flushed(entities, records)
+
+    def _peer_batch(self, peers: _Peers) -> bytes:
+        return encode(
+            PeerBatch(
+                VERSION,
+                self._plan_hash,
+                list(peers.children.values()),
+                list(peers.chains.values()),
+                list(peers.copies.values()),
+            )
+        )
+
+    def _settle(
+        self,
+        root: str,
+        said: _Said,
+        records: list[Outgoing],
+        entities: list[tuple[bytes, bytes | None]],
+    ) -> None:
+        values, own = self._values(root), self._leaves.get(root)
+        handed_over = own is not None and self._counts_alone(own)
+        counted = self._values_of([own]) if own is not None and handed_over else values
+        self._add(said.contributions, self._program.contributions(counted, said.parts))
+        activated = self._activated(root, values)
+        if said.activated == activated:
+            return
+        person = self._person(root)
+        for signal in person.revisions.changes(said.activated, activated):
+            records.append(Outgoing(SIGNALS, None, *signal_record(signal)))
+        self._save_person(root, person, entities)
+
+    def _add(self, old: Contributions, new: Contributions) -> None:
+        add_difference(old, new, self._program.groups, self._calendar, self._deltas)
+
+    def _tell_accounts(
+        self,
+        root: str,
+        states: dict[int, list[UserState]],
+        entities: list[tuple[bytes, bytes | None]],
+    ) -> None:
+        """Tells the accounts of a person's leaves whose they are, where that is not the default."""
+        leaves = self._leaves_of(root)
+        excluded = self._excluded(leaves.values())
+        changed = False
+        for key, leaf in leaves.items():
+            assert isinstance(leaf, Leaf | Copy)
+            for account in sorted(leaf.accounts):
+                person = self._persons.get(root)
+                known = person.told.get((account, key), (0, False)) if person else (0, False)
+                news = leaf.version, excluded
+                if news != known:
+                    self._person(root).told[account, key] = news
+                    changed = True
+                    partition = partition_of(account, self._account_partitions)
+                    state = UserState(account, key, root, *news)
+                    states.setdefault(partition, []).append(state)
+        if changed:
+            self._save_person(root, self._person(root), entities)
+
+    # ---- checkpoints
+
+    def _packed_state(self, leaf: LeafState) -> bytes:
+        packed = self._measures.packed(leaf.values)
+        return state_value((packed, sorted(leaf.accounts), leaf.traits))
+
+    def _save(self, entities: list[tuple[bytes, bytes | None]]) -> None:
+        for key, leaf in self._unsaved.items():
+            place = (leaf.pointer, leaf.parent_chain, sorted(leaf.children), leaf.version)
+            value = state_value((self._packed_state(leaf), *place))
+            entities.append((state_key(LEAF, key), value))
+        self._unsaved.clear()
+        for place_of_copy, copy in self._copies_unsaved.items():
+            packed = None
+            if copy is not None:
+                packed = state_value((self._packed_state(copy), copy.version))
+            entities.append((state_key(COPY, *place_of_copy), packed))
+        self._copies_unsaved.clear()
+
+    def _save_person(
+        self, root: str, person: Person, entities: list[tuple[bytes, bytes | None]]
+    ) -> None:
+        told = [(*place, *news) for place, news in person.told.items()]
+        value = state_value((told, person.revisions.revised))
+        entities.append((state_key(PERSON, root), value))
+
+    def restore(self, key: bytes, value: bytes) -> None:
+        what, place = read_key(key)
+        content = read_value(value)
+        if what == LEAF:
+            leaf = self._leaf(place[0])
+            state, pointer, leaf.parent_chain, children, leaf.version = content
+            self._load_state(leaf, state)
+            leaf.pointer = tuple(pointer) if pointer is not None else None
+            leaf.children = set(children)
+            leaf.chain = chain_through(leaf.key, leaf.parent_chain)
+            leaf.root = root_of(leaf.chain)
+        elif what == COPY:
+            copy = Copy(self._program.empty(), content[1])
+            self._load_state(copy, content[0])
+            self._person(place[0]).copies[place[1]] = copy
+        elif what == PERSON:
+            person = self._person(place[0])
+            told, revised = content
+            person.told = {(t[0], t[1]): (t[2], t[3]) for t in told}
+            person.revisions = Revisions(revised)
+        elif what == PARTITION:
+            self._sources.load(*content)
+
+    def _load_state(self, into: LeafState, packed: bytes) -> None:
+        values, accounts, traits = read_value(packed)
+        into.values = self._measures.unpacked(values)
+        into.accounts = set(accounts)
+        into.traits = _unpacked(traits)
+
+    def restored(self) -> None:
+        """Nothing more to rebuild."""
+
+
+def _unpacked(traits: dict[str, dict[int, list[Any]]]) -> TraitDays:
+    return {
+        name: {day: (told[0], told[1], told[2]) for day, told in days.items()}
+        for name, days in traits.items()
+    }

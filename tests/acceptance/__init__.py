@@ -1,0 +1,1 @@
+"""Acceptance: numbers that others have published for the same events."""

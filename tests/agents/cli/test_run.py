@@ -1,0 +1,295 @@
+"""`headwater topics` and `headwater run` as processes on a real broker, beside a replay."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import orjson
+import pytest
+import yaml
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+
+from agents.topics import TOPICS, topic_name
+from schemas.outputs import DEAD_LETTERS, KPIS, SIGNALS
+from schemas.times import HOUR_MS, MINUTE_MS, iso, parse_iso
+from tests.records import Result, is_nothing, result_of
+from tests.replays import replay
+
+ROOT = Path(__file__).resolve().parents[3]
+PARTITIONS = 3
+TIMEOUT_S = 120
+FIRST_MS = parse_iso("2015-09-11T22:00:00Z")
+UNTIL = "2015-09-13T00:00:00Z"
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def edits(count: int, seed: int = 1) -> list[bytes]:
+    """Edits of an encyclopaedia over a day, a few of them late or twice, one that is broken."""
+    rng = Random(seed)
+    lines = []
+    for number in range(count):
+        at_ms = FIRST_MS + number * 24 * HOUR_MS // count + rng.randrange(MINUTE_MS)
+        if rng.random() < 0.02:
+            at_ms -= rng.randrange(3 * HOUR_MS)
+        user = int(rng.expovariate(1 / 40))
+        event = {
+            "messageId": f"m{number}",
+            "type": "track",
+            "event": "Page Created" if rng.random() < 0.2 else "Page Edited",
+            "timestamp": iso(at_ms),
+            "context": {"groupId": f"#{rng.choice(['en', 'de', 'fr', 'vi'])}"},
+            "properties": {"page": f"p{rng.randrange(50)}", "isRobot": rng.random() < 0.1},
+            **({"anonymousId": f"ip{user}"} if user % 5 == 0 else {"userId": f"user{user}"}),
+        }
+        lines += [orjson.dumps(event)] * (2 if rng.random() < 0.01 else 1)
+    return [*lines[: count // 2], b'{"type": "track"', *lines[count // 2 :]]
+
+
+def plan_for(prefix: str) -> dict[str, Any]:
+    return {
+        "product": "Encyclopaedia",
+        "inputs": [{"topic": f"{prefix}-in", "format": "segment"}],
+        "activity": "all",
+        "first_action": "first activity",
+        "activation": {"event": "Page Created"},
+        "key_tasks": {"edit": "Page Edited", "create": "Page Created"},
+        "segments": {"robot": {"property": "isRobot"}},
+        "milestones": {"distinct_users": [1, 3, 10], "activated_users": [3]},
+        "horizon": "all",
+        "prefix": prefix,
+    }
+
+
+@pytest.fixture
+def plan(prefix: str, tmp_path: Path) -> Path:
+    path = tmp_path / "plan.yaml"
+    path.write_text(yaml.safe_dump(plan_for(prefix), sort_keys=False))
+    return path
+
+
+class Headwater:
+    """The command on one broker."""
+
+    def __init__(self, bootstrap: str, plan: Path) -> None:
+        self._options = ["--plan", str(plan), "--bootstrap-servers", bootstrap]
+        self._started: list[subprocess.Popen[str]] = []
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "agents.cli", *arguments, *self._options]
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self._started.append(process)
+        return process
+
+    def run(self, *arguments: str) -> tuple[int, str, str]:
+        return ended(self.start(*arguments))
+
+    def end_all(self) -> None:
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a process, once it has ended."""
+    out, errors = process.communicate(timeout=TIMEOUT_S)
+    return process.returncode, out, errors
+
+
+@pytest.fixture
+def headwater(kafka: str, plan: Path) -> Iterator[Headwater]:
+    command = Headwater(kafka, plan)
+    yield command
+    command.end_all()
+
+
+def create_input(bootstrap: str, topic: str) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    admin.create_topics({topic: {"num_partitions": PARTITIONS}}, wait_for_metadata=True)
+    admin.close()
+
+
+def send(bootstrap: str, topic: str, lines: Sequence[bytes]) -> None:
+    """Each line to a partition of its own in turn, as a load balancer would."""
+    producer = KafkaProducer(bootstrap_servers=bootstrap, linger_ms=20)
+    for number, line in enumerate(lines):
+        producer.send(topic, line, partition=number % PARTITIONS)
+    producer.flush()
+    producer.close()
+
+
+def committed_records(bootstrap: str, topic: str) -> list[bytes]:
+    """All committed records of a topic, those of a partition in order."""
+    consumer = KafkaConsumer(
+        bootstrap_servers=bootstrap,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+    )
+    partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic)]
+    consumer.assign(partitions)
+    ends = consumer.end_offsets(partitions)
+    found = []
+    while any(consumer.position(each) < ends[each] for each in partitions):
+        for records in consumer.poll(timeout_ms=500).values():
+            found += [record.value for record in records]
+    consumer.close()
+    return found
+
+
+def result_on(bootstrap: str, prefix: str) -> Result:
+    return result_of(
+        {
+            role: committed_records(bootstrap, topic_name(prefix, role))
+            for role in (KPIS, SIGNALS, DEAD_LETTERS)
+        }
+    )
+
+
+def settled(result: Result) -> set[str]:
+    """What is the same however the events came: last values, standing signals, dead letters.
+
+    A value of nothing is left out: in a segment it is published only where there was one before.
+    """
+    kpis = (
+        f"{key}: {record['value']} {record['parts']} {record['status'] == 'provisional'}"
+        for key, record in result.kpis.items()
+        if not is_nothing(record["value"])
+    )
+    signals = (str(record | {"revision": None}) for record in result.signals.values())
+    letters = (f"{letter['code']}: {letter['original']}" for letter in result.dead_letters)
+    return {*kpis, *signals, *letters}
+
+
+def replayed(lines: Sequence[bytes], plan: Path, folder: Path) -> Result:
+    file = folder / "events.jsonl"
+    file.write_bytes(b"\n".join(lines))
+    kpis, signals, dead_letters, *_ = replay(file, plan, folder, UNTIL)
+    return Result(kpis, signals, dead_letters)
+
+
+def test_until_gives_what_a_replay_of_the_same_events_gives(
+    kafka: str, prefix: str, plan: Path, headwater: Headwater, tmp_path: Path
+) -> None:
+    lines = edits(3000)
+    create_input(kafka, f"{prefix}-in")
+    code, out, errors = headwater.run("topics", "create")
+    assert code == 0, errors
+    assert out.splitlines() == [f"created {topic.name(prefix)}" for topic in TOPICS]
+    send(kafka, f"{prefix}-in", lines)
+
+    code, _, errors = headwater.run("run", "--until", UNTIL)
+    assert code == 0, errors
+
+    ours, wanted = settled(result_on(kafka, prefix)), settled(replayed(lines, plan, tmp_path))
+    assert ours - wanted == set()
+    assert wanted - ours == set()
+    assert len(wanted) > 100
+
+
+def test_workers_that_join_and_leave_give_the_same_numbers_together(
+    kafka: str, prefix: str, plan: Path, headwater: Headwater, tmp_path: Path
+) -> None:
+    lines = edits(3000)
+    create_input(kafka, f"{prefix}-in")
+    headwater.run("topics", "create")
+    send(kafka, f"{prefix}-in", lines[:1000])
+    first = headwater.start("run", "--slot", "first", "--until", UNTIL)
+    wait_for_records(kafka, topic_name(prefix, KPIS))
+    send(kafka, f"{prefix}-in", lines[1000:2000])
+
+    second = headwater.start("run", "--slot", "second", "--until", UNTIL)
+    send(kafka, f"{prefix}-in", lines[2000:])
+    first.send_signal(signal.SIGTERM)
+    code, _, errors = ended(first)
+    assert code == 0, errors
+    third = headwater.start("run", "--slot", "third", "--until", UNTIL)
+    for worker in (second, third):
+        code, _, errors = ended(worker)
+        assert code == 0, errors
+
+    ours, wanted = settled(result_on(kafka, prefix)), settled(replayed(lines, plan, tmp_path))
+    assert ours - wanted == set()
+    assert wanted - ours == set()
+
+
+def wait_for_records(bootstrap: str, topic: str) -> None:
+    give_up_at = time.monotonic() + TIMEOUT_S
+    while not committed_records(bootstrap, topic):
+        assert time.monotonic() < give_up_at, f"nothing came to {topic}"
+
+
+def test_a_worker_that_is_asked_to_end_takes_a_last_checkpoint(
+    kafka: str, prefix: str, headwater: Headwater
+) -> None:
+    create_input(kafka, f"{prefix}-in")
+    headwater.run("topics", "create")
+    send(kafka, f"{prefix}-in", [b"{"] * 7)
+    worker = headwater.start("run")
+    letters = topic_name(prefix, DEAD_LETTERS)
+    wait_for_records(kafka, letters)
+    send(kafka, f"{prefix}-in", [b"["] * 7)
+
+    worker.send_signal(signal.SIGTERM)
+
+    assert ended(worker)[0] == 0
+    assert headwater.run("run", "--until", UNTIL)[0] == 0
+    assert len(committed_records(kafka, letters)) == 14
+
+
+def test_a_run_until_a_moment_that_was_reached_ends_and_writes_nothing_more(
+    kafka: str, prefix: str, headwater: Headwater
+) -> None:
+    create_input(kafka, f"{prefix}-in")
+    headwater.run("topics", "create")
+    send(kafka, f"{prefix}-in", edits(200))
+    assert headwater.run("run", "--until", UNTIL)[0] == 0
+    before = [committed_records(kafka, topic_name(prefix, role)) for role in (KPIS, SIGNALS)]
+
+    # Another slot: the first one's place is still kept for it, as it is for one that restarts.
+    assert headwater.run("run", "--until", UNTIL, "--slot", "another")[0] == 0
+
+    after = [committed_records(kafka, topic_name(prefix, role)) for role in (KPIS, SIGNALS)]
+    assert after == before
+
+
+def test_the_first_run_begins_where_it_is_told(
+    kafka: str, prefix: str, headwater: Headwater
+) -> None:
+    create_input(kafka, f"{prefix}-in")
+    headwater.run("topics", "create")
+    send(kafka, f"{prefix}-in", [b"{"] * 5)
+    time.sleep(1.1)
+    now = iso(time.time_ns() // 1_000_000)
+    time.sleep(1.1)
+    send(kafka, f"{prefix}-in", [b"["] * 4)
+
+    assert headwater.run("run", "--until", UNTIL, "--from", now)[0] == 0
+
+    letters = map(orjson.loads, committed_records(kafka, topic_name(prefix, DEAD_LETTERS)))
+    assert [letter["original"] for letter in letters] == ["Ww=="] * 4
+
+
+def test_a_missing_topic_is_told_with_what_to_do(
+    kafka: str, prefix: str, headwater: Headwater
+) -> None:
+    for command in (["run"], ["topics", "check"]):
+        code, _, errors = headwater.run(*command)
+        assert code == 1
+        assert f"Input topic {prefix}-in does not exist" in errors
+        assert "run `headwater topics create`" in errors
+        assert "Traceback" not in errors
+
+    create_input(kafka, f"{prefix}-in")
+    assert headwater.run("topics", "create")[0] == 0
+    code, out, _ = headwater.run("topics", "check")
+    assert code == 0
+    assert "are as they must be" in out

@@ -1,0 +1,216 @@
+"""Checkpoints on a real broker: what a commit holds, who may commit, and what a restore waits for.
+
+Each hazard has its own test: random crashes pass over most of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import confluent_kafka as ck
+import pytest
+from faust.types import TP
+
+from agents.checkpoints import (
+    Checkpoint,
+    Home,
+    StageState,
+    Start,
+    StopWorker,
+    WaitForAssignment,
+)
+from agents.checkpoints.kafka import KafkaCheckpoints
+from agents.transport.kafka import KafkaSettings, Membership
+from streams.stage import Outgoing
+from tests.agents.kafka_topics import (
+    committed_offsets,
+    committed_records,
+    create_topics,
+    delete_records,
+    send_events,
+)
+
+HOME = Home("accounts", 2)
+
+
+@pytest.fixture
+def settings(kafka: str, prefix: str) -> KafkaSettings:
+    create_topics(kafka, prefix)
+    return KafkaSettings(kafka, prefix, "a")
+
+
+def new_store(settings: KafkaSettings, membership: Membership | None = None) -> KafkaCheckpoints:
+    return KafkaCheckpoints(settings, membership or Membership(), prefix=settings.group)
+
+
+@contextmanager
+def member(settings: KafkaSettings) -> Iterator[tuple[Membership, ck.Consumer]]:
+    """A member of the group that was assigned all partitions of `activity`."""
+    membership, joined = Membership(), threading.Event()
+    client = ck.Consumer(settings.consumer())
+
+    def on_assign(client: ck.Consumer, partitions: list[ck.TopicPartition]) -> None:
+        membership.join(client)
+        joined.set()
+        client.assign([])
+
+    client.subscribe([f"{settings.group}.activity"], on_assign=on_assign)
+    deadline = time.monotonic() + 20
+    while not joined.is_set() and time.monotonic() < deadline:
+        client.consume(1, 0.1)
+    assert joined.is_set()
+    try:
+        yield membership, client
+    finally:
+        client.close()
+
+
+def checkpoint(settings: KafkaSettings, *entities: tuple[bytes, bytes | None]) -> Checkpoint:
+    return Checkpoint(
+        [StageState(HOME, list(entities))],
+        [Outgoing("kpis", None, b"k", b"v"), Outgoing("user-state", 3, None, b"u")],
+        {TP(f"{settings.group}.activity", 2): 7},
+        0,
+    )
+
+
+def test_a_commit_holds_state_records_and_offsets(settings: KafkaSettings):
+    topic = f"{settings.group}.activity"
+    send_events(settings.bootstrap, topic, [b"u%d:1" % n for n in range(200)])
+    with member(settings) as (membership, _):
+        store = new_store(settings, membership)
+        mark = asyncio.run(store.commit(checkpoint(settings, (b"one", b"1"), (b"two", b"2"))))
+        asyncio.run(store.commit(checkpoint(settings, (b"two", None))._replace(positions={})))
+        assert store.restore([HOME, Home("accounts", 0)]) == {
+            HOME: {b"one": b"1"},
+            Home("accounts", 0): {},
+        }
+        starts = store.starts([TP(topic, 2), TP(topic, 1)])
+    assert starts == {TP(topic, 2): Start(7, mark), TP(topic, 1): Start(0, None)}
+    assert committed_records(settings.bootstrap, f"{settings.group}.kpis") == [(b"k", b"v")] * 2
+    assert committed_offsets(settings.bootstrap, settings.group, topic) == {2: 7}
+
+
+def test_a_member_that_left_the_group_cannot_commit_any_more(settings: KafkaSettings):
+    dynamic = KafkaSettings(settings.bootstrap, settings.group, "a", static=False)
+    with member(dynamic) as (membership, _):
+        store = new_store(dynamic, membership)
+    with pytest.raises(WaitForAssignment):
+        asyncio.run(store.commit(checkpoint(dynamic, (b"one", b"1"))))
+    assert store.restore([HOME]) == {HOME: {}}
+    assert committed_records(settings.bootstrap, f"{settings.group}.kpis") == []
+
+
+def test_a_worker_whose_slot_was_taken_over_stops(settings: KafkaSettings):
+    with member(settings) as (membership, _):
+        old = new_store(settings, membership)
+        new = new_store(settings, membership)
+        with pytest.raises(StopWorker, match="another worker runs as"):
+            asyncio.run(old.commit(checkpoint(settings, (b"one", b"1"))))
+        asyncio.run(new.commit(checkpoint(settings, (b"one", b"2"))))
+        assert new.restore([HOME]) == {HOME: {b"one": b"2"}}
+
+
+def test_a_record_that_the_client_refuses_stops_the_worker_and_commits_nothing(
+    settings: KafkaSettings,
+):
+    with member(settings) as (membership, _):
+        store = new_store(settings, membership)
+        with pytest.raises(StopWorker, match="cannot be written"):
+            asyncio.run(store.commit(checkpoint(settings, (b"one", b"x" * 2_000_000))))
+        assert store.restore([HOME]) == {HOME: {}}
+        asyncio.run(store.commit(checkpoint(settings, (b"one", b"1"))))
+        assert store.restore([HOME]) == {HOME: {b"one": b"1"}}
+
+
+def open_transaction(settings: KafkaSettings, transactional_id: str) -> ck.Producer:
+    """A producer with one record of state in an open transaction."""
+    producer = ck.Producer(
+        {
+            "bootstrap.servers": settings.bootstrap,
+            "transactional.id": transactional_id,
+            "transaction.timeout.ms": 60_000,
+        }
+    )
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    producer.produce(f"{settings.group}.accounts.state", b"1", b"one", HOME.partition)
+    producer.flush(10)
+    return producer
+
+
+def test_a_restore_waits_for_a_transaction_of_a_single_record_to_be_committed(
+    settings: KafkaSettings,
+):
+    store = new_store(settings)
+    other = open_transaction(settings, "somebody else")
+    threading.Timer(1.5, other.commit_transaction).start()
+    assert store.restore([HOME]) == {HOME: {b"one": b"1"}}
+
+
+def test_a_restore_passes_over_what_was_aborted(settings: KafkaSettings):
+    store = new_store(settings)
+    other = open_transaction(settings, "somebody else")
+    threading.Timer(1.5, other.abort_transaction).start()
+    assert store.restore([HOME]) == {HOME: {}}
+
+
+DIE_IN_A_TRANSACTION = """
+import os, signal, sys
+from agents.transport.kafka import KafkaSettings
+from tests.agents.test_checkpoints_kafka import open_transaction
+bootstrap, group = sys.argv[1:]
+open_transaction(KafkaSettings(bootstrap, group, "a"), group + ".dead")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_restore_ends_the_transaction_of_a_dead_slot_instead_of_waiting_for_its_timeout(
+    settings: KafkaSettings,
+):
+    store = new_store(settings)
+    command = [sys.executable, "-c", DIE_IN_A_TRANSACTION, settings.bootstrap, settings.group]
+    assert subprocess.run(command, timeout=60).returncode == -9
+    started = time.monotonic()
+    assert store.restore([HOME]) == {HOME: {}}
+    assert time.monotonic() - started < 20
+
+
+def test_without_a_committed_offset_reading_starts_at_the_low_watermark(settings: KafkaSettings):
+    topic = f"{settings.group}.events"
+    send_events(settings.bootstrap, topic, [b"u%d:1" % n for n in range(100)])
+    delete_records(settings.bootstrap, topic, 1, before=5)
+    starts = new_store(settings).starts([TP(topic, 0), TP(topic, 1)])
+    assert starts == {TP(topic, 0): Start(0, None), TP(topic, 1): Start(5, None)}
+
+
+def commit_offset(settings: KafkaSettings, topic: str, offset: int) -> None:
+    client = ck.Consumer({"bootstrap.servers": settings.bootstrap, "group.id": settings.group})
+    client.commit(offsets=[ck.TopicPartition(topic, 1, offset)], asynchronous=False)
+    client.close()
+
+
+def test_a_committed_offset_below_the_low_watermark_names_what_is_lost(settings: KafkaSettings):
+    topic = f"{settings.group}.events"
+    send_events(settings.bootstrap, topic, [b"u%d:1" % n for n in range(100)])
+    commit_offset(settings, topic, 2)
+    delete_records(settings.bootstrap, topic, 1, before=5)
+    with pytest.raises(StopWorker, match=rf"{topic} partition 1: offsets 2 to 4 are lost"):
+        new_store(settings).starts([TP(topic, 1)])
+    accepting = KafkaCheckpoints(settings, Membership(), prefix=settings.group, accept_loss=True)
+    assert accepting.starts([TP(topic, 1)])[TP(topic, 1)].position == 5
+
+
+def test_a_committed_offset_behind_the_end_means_another_topic_of_the_same_name(
+    settings: KafkaSettings,
+):
+    topic = f"{settings.group}.events"
+    commit_offset(settings, topic, 1000)
+    with pytest.raises(StopWorker, match=r"committed offset 1000 lies behind the end 0"):
+        new_store(settings).starts([TP(topic, 1)])

@@ -1,0 +1,199 @@
+"""Worker processes on a real broker: every event counts once, whatever happens to its worker."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.agents.kafka_topics import (
+    committed_offsets,
+    committed_records,
+    create_topics,
+    delete_records,
+    ends,
+    send_events,
+)
+from tests.agents.toy import EVERY, PARTITIONS, events, expected_outputs
+
+USERS, EACH = 100, 400
+SLOW_S = 0.0002
+"""Cost of an event that makes 40,000 of them last some seconds, so that there is a middle."""
+
+
+class Workers:
+    """Worker processes on the topics of one prefix."""
+
+    def __init__(self, bootstrap: str, prefix: str, log_dir: Path) -> None:
+        self.bootstrap, self.prefix = bootstrap, prefix
+        self.events = f"{prefix}.events"
+        self._log_dir = log_dir
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def start(self, slot: str, **settings: object) -> subprocess.Popen[bytes]:
+        told = {"bootstrap": self.bootstrap, "prefix": self.prefix, "slot": slot, **settings}
+        log = self._log_dir / f"{slot}-{len(self._running)}.log"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.agents.toy_worker", json.dumps(told)],
+            stdout=log.open("wb"),
+            stderr=subprocess.STDOUT,
+        )
+        process.log = log  # type: ignore[attr-defined]
+        self._running.append(process)
+        return process
+
+    def stop_all(self) -> None:
+        for process in self._running:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+    def done(self) -> int:
+        """How many input events lie before the committed offsets."""
+        return sum(committed_offsets(self.bootstrap, self.prefix, self.events).values())
+
+    def wait_until(self, condition: Callable[[], bool], timeout_s: float = 60) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > deadline:
+                logs = [path.read_text()[-3000:] for path in sorted(self._log_dir.iterdir())]
+                pytest.fail(f"not within {timeout_s} s; the workers said:\n" + "\n\n".join(logs))
+            time.sleep(0.2)
+
+    def wait_for_the_end(self) -> None:
+        """Waits until every topic that is read has been read to its end."""
+        read = [f"{self.prefix}.{role}" for role in ("events", "activity", "user-state")]
+        self.wait_until(lambda: all(self._read_to_the_end(topic) for topic in read))
+
+    def _read_to_the_end(self, topic: str) -> bool:
+        committed = committed_offsets(self.bootstrap, self.prefix, topic)
+        return all(committed.get(p, 0) >= end for p, end in ends(self.bootstrap, topic).items())
+
+    def check_every_event_counted_once(self, users: int = USERS, each: int = EACH) -> None:
+        outputs = committed_records(self.bootstrap, f"{self.prefix}.kpis")
+        assert sorted(value or b"" for _, value in outputs) == expected_outputs(users, each)
+        assert committed_records(self.bootstrap, f"{self.prefix}.dead-letters") == []
+        states = dict(committed_records(self.bootstrap, f"{self.prefix}.accounts.state"))
+        assert states == {b"u%d" % user: b"%d,%d" % (each, each // EVERY) for user in range(users)}
+
+
+@pytest.fixture
+def workers(kafka: str, prefix: str, tmp_path: Path) -> Iterator[Workers]:
+    create_topics(kafka, prefix)
+    started = Workers(kafka, prefix, tmp_path)
+    yield started
+    started.stop_all()
+
+
+def output(process: subprocess.Popen[bytes]) -> str:
+    return process.log.read_text()  # type: ignore[attr-defined,no-any-return]
+
+
+def test_a_worker_reads_everything_and_stops_cleanly_when_told(workers: Workers):
+    send_events(workers.bootstrap, workers.events, events(USERS, EACH))
+    worker = workers.start("a")
+    workers.wait_for_the_end()
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+    workers.check_every_event_counted_once()
+
+
+def test_two_workers_share_the_partitions_and_one_is_stopped_and_restarted_half_way(
+    workers: Workers,
+):
+    send_events(workers.bootstrap, workers.events, events(USERS, EACH))
+    first, second = (workers.start(slot, delay_s=SLOW_S) for slot in "ab")
+    both = [f"split-{workers.events} [0, 1]", f"split-{workers.events} [2, 3]"]
+    workers.wait_until(lambda: all(any(x in output(w) for x in both) for w in (first, second)))
+    done = workers.done()
+    workers.wait_until(lambda: workers.done() > done + 500)
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(20) == 0
+    assert workers.done() < USERS * EACH
+    workers.start("a")
+    workers.wait_for_the_end()
+    workers.check_every_event_counted_once()
+
+
+def test_a_killed_worker_is_replaced_by_its_own_slot(workers: Workers):
+    send_events(workers.bootstrap, workers.events, events(USERS, EACH))
+    worker = workers.start("a", delay_s=SLOW_S)
+    workers.wait_until(lambda: workers.done() > 1000)
+    worker.kill()
+    worker.wait()
+    assert workers.done() < USERS * EACH
+    workers.start("a")
+    workers.wait_for_the_end()
+    workers.check_every_event_counted_once()
+
+
+def test_a_killed_worker_is_replaced_by_the_others(workers: Workers):
+    send_events(workers.bootstrap, workers.events, events(USERS, EACH))
+    victim = workers.start("a", delay_s=SLOW_S)
+    workers.wait_until(lambda: workers.done() > 1000)
+    workers.start("b", delay_s=SLOW_S)
+    victim.kill()
+    victim.wait()
+    workers.wait_for_the_end()
+    workers.check_every_event_counted_once()
+
+
+def test_a_worker_whose_slot_runs_twice_is_the_one_that_stops(workers: Workers):
+    send_events(workers.bootstrap, workers.events, events(USERS, EACH))
+    old = workers.start("a", delay_s=SLOW_S)
+    workers.wait_until(lambda: workers.done() > 1000)
+    workers.start("a")
+    assert old.wait(30) == 1
+    workers.wait_for_the_end()
+    workers.check_every_event_counted_once()
+
+
+def test_an_idle_worker_whose_slot_runs_twice_stops_too(workers: Workers):
+    old = workers.start("a")
+    workers.wait_until(lambda: "assigned accounts [0, 1, 2, 3]" in output(old))
+    workers.start("a")
+    assert old.wait(30) == 1
+    assert "cannot read on (group): Fatal error: Broker: Static consumer fenced" in output(old)
+
+
+def test_a_worker_behind_retention_stops_and_names_what_is_lost(workers: Workers):
+    values = events(USERS, 20)
+    send_events(workers.bootstrap, workers.events, values)
+    worker = workers.start("a")
+    workers.wait_for_the_end()
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+    at = committed_offsets(workers.bootstrap, workers.prefix, workers.events)[1]
+    send_events(workers.bootstrap, workers.events, events(USERS, 40)[len(values) :])
+    delete_records(workers.bootstrap, workers.events, 1, before=at + 3)
+
+    stopped = workers.start("a")
+    assert stopped.wait(30) == 1
+    assert f"{workers.events} partition 1: offsets {at} to {at + 2} are lost" in output(stopped)
+
+    workers.start("a", accept_loss=True)
+    workers.wait_for_the_end()
+    assert len(committed_records(workers.bootstrap, f"{workers.prefix}.dead-letters")) > 0
+
+
+def test_without_committed_offsets_a_worker_starts_at_the_low_watermark(workers: Workers):
+    send_events(workers.bootstrap, workers.events, events(USERS, 3))
+    for partition in range(PARTITIONS):
+        delete_records(workers.bootstrap, workers.events, partition, before=1)
+    workers.start("a")
+    workers.wait_for_the_end()
+    states = dict(committed_records(workers.bootstrap, f"{workers.prefix}.accounts.state"))
+    counted = sum(int((value or b"0,0").split(b",")[0]) for value in states.values())
+    assert counted == USERS * 3 - PARTITIONS
+
+
+def test_topics_that_are_missing_are_named_at_start(workers: Workers):
+    worker = workers.start("a", inputs=["nowhere"])
+    assert worker.wait(30) == 1
+    assert "nowhere has none instead of 4" in output(worker)

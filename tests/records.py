@@ -1,0 +1,131 @@
+"""Reads what Headwater writes, and says where it differs from the oracle.
+
+The last record of a key holds its value; a signal stands if its highest revision is not
+retracted. A value that was never written counts as 0 or null.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from schemas.times import parse_iso
+from tests.oracle import KPIS, SIGNALS, Key, Oracle, Standing
+
+PUBLISHED_STATUSES = ("provisional", "final", "amended")
+TOLERANCE = 1e-9
+
+Record = dict[str, Any]
+
+
+class Result(NamedTuple):
+    """The standing end of a run: last record of each KPI key, signals by id, dead letters."""
+
+    kpis: dict[Key, Record]
+    signals: dict[str, Record]
+    dead_letters: list[Record]
+
+
+def key_of(record: Record) -> Key:
+    return Key(
+        record["kpi"],
+        record["variant"],
+        record["level"],
+        record["subject"],
+        record["segment"],
+        record["period"],
+        parse_iso(record["start"]),
+        parse_iso(record["end"]),
+    )
+
+
+def last_of_each_key(lines: Iterable[bytes]) -> dict[Key, Record]:
+    return {key_of(record): record for record in map(orjson.loads, lines)}
+
+
+def latest_signals(lines: Iterable[bytes]) -> dict[str, Record]:
+    """The record of the highest revision of each signal id, retracted ones too."""
+    latest: dict[str, Record] = {}
+    for record in map(orjson.loads, lines):
+        known = latest.get(record["id"])
+        if known is None or record["revision"] >= known["revision"]:
+            latest[record["id"]] = record
+    return latest
+
+
+def result_of(outputs: Mapping[str, Iterable[bytes]]) -> Result:
+    """Reads records out by the role of their topic."""
+    signals = latest_signals(outputs.get("signals", ()))
+    return Result(
+        last_of_each_key(outputs.get("kpis", ())),
+        {id: record for id, record in signals.items() if not record["retracted"]},
+        [orjson.loads(line) for line in outputs.get("dead-letters", ())],
+    )
+
+
+def is_nothing(value: object) -> bool:
+    return value is None or value == 0
+
+
+def same_number(ours: object, wanted: object, tolerance: float = TOLERANCE) -> bool:
+    """Equal up to a relative tolerance; null equals null only."""
+    if ours is None or wanted is None:
+        return ours is wanted
+    assert isinstance(ours, int | float)
+    assert isinstance(wanted, int | float)
+    return abs(ours - wanted) <= tolerance * max(1.0, abs(wanted))
+
+
+def standing_of(record: Record) -> Standing:
+    return Standing(
+        record["signal"],
+        record["variant"],
+        record["account"],
+        record["user"],
+        parse_iso(record["at"]),
+        record["evidence"].get("lag_seconds"),
+    )
+
+
+def judged(key: Key) -> bool:
+    """Whether the oracle has an opinion; which facts split a share of accounts it does not say."""
+    return key.kpi in KPIS and (key.kpi != "accounts_3plus_activated_rate" or key.segment == "all")
+
+
+def disagreements(result: Result, oracle: Oracle) -> list[str]:
+    """One line for each value or signal in which a run differs from the oracle."""
+    found: list[str] = []
+    for key, record in result.kpis.items():
+        if not judged(key):
+            continue
+        if key not in oracle.values:
+            if not is_nothing(record["value"]):
+                found.append(f"{key}: {record['value']}, the oracle has nothing there")
+            continue
+        row = oracle.values[key]
+        if not same_number(record["value"], row.value):
+            found.append(f"{key}: {record['value']}, should be {row.value}")
+            continue
+        parts = record["parts"] or {}
+        for name, wanted in row.parts.items():
+            if name not in parts and is_nothing(wanted):
+                continue
+            if not same_number(parts.get(name), wanted):
+                found.append(f"{key}: part {name} {parts.get(name)}, should be {wanted}")
+        if record["status"] not in PUBLISHED_STATUSES:
+            found.append(f"{key}: status {record['status']}")
+        elif (record["status"] == "provisional") == row.final:
+            found.append(f"{key}: {record['status']}, should be {'' if row.final else 'not '}final")
+    known = {key.kpi for key in result.kpis}
+    for key, row in oracle.values.items():
+        if key in result.kpis or not row.due:
+            continue
+        always = key.kpi in known and key.level == "company" and key.segment == "all"
+        if always or not is_nothing(row.value):
+            found.append(f"{key}: missing, should be {row.value}")
+    ours = {
+        standing_of(record) for record in result.signals.values() if record["signal"] in SIGNALS
+    }
+    found += [f"signal {s} should not stand" for s in sorted(map(str, ours - oracle.signals))]
+    found += [f"signal {s} is missing" for s in sorted(map(str, oracle.signals - ours))]
+    return found
