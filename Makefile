@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-TYPED := schemas streams agents benchmarks deploy
+TYPED := schemas streams agents benchmarks deploy docs
 ALL_CODE := $(TYPED) tests
 DEMO := var/demo
 

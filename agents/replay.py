@@ -191,9 +191,12 @@ class _Replay:
         if not all(file.ended for file in self._files):
             return None
         newest_ms = self._newest_event_ms()
-        if self._until_ms is not None or newest_ms is None:
+        if newest_ms is None:
             return self._until_ms
-        return (newest_ms // DAY_MS + 1) * DAY_MS
+        if self._until_ms is None:
+            return (newest_ms // DAY_MS + 1) * DAY_MS
+        # It may have come so far already, and time does not turn back.
+        return max(self._until_ms, newest_ms - self._topology.plan.watermark.disorder_ms)
 
     # ---- input
 

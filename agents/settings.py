@@ -57,6 +57,8 @@ _OF_KAFKA_PYTHON = {
     "ssl.key.password": "ssl_password",
     "ssl.crl.location": "ssl_crlfile",
 }
+_ONLY_ALONE = "Failed to create producer"
+"""How librdkafka begins to say that other settings are missing."""
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
 
@@ -165,7 +167,7 @@ def _about_options(options: Mapping[str, str]) -> list[str]:
             problems.append(f"{name}: give it as --bootstrap-servers")
         elif name in EXACTLY_ONCE:
             problems.append(f"{name}: leave it out, exact numbers depend on Headwater's setting")
-        elif refused := _refusal({name: value}):
+        elif (refused := _refusal({name: value})) and not refused.startswith(_ONLY_ALONE):
             problems.append(f"{refused} (see librdkafka's CONFIGURATION.md)")
     mechanism = options.get("sasl.mechanism", options.get("sasl.mechanisms", "PLAIN"))
     if mechanism.upper() not in _MECHANISMS:

@@ -389,8 +389,9 @@ class Accounts:
         for chunk, ids in self._seen.take_unsaved():
             entities.append((state_key(SEEN, *chunk), None if ids is None else state_value(ids)))
         self._announce(now_ms, records)
-        if entities or records:
-            entities.append((state_key(PARTITION), state_value(self._sources.packed())))
+        heard = self._sources.take_unsaved()
+        if heard is not None:
+            entities.append((state_key(PARTITION), state_value(heard)))
         return Flushed(entities, records)
 
     def _settle(

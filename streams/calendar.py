@@ -98,6 +98,12 @@ class Calendar:
         first, after = self.days(period, index)
         return self.day_start_ms(first), self.day_start_ms(after)
 
+    def opening_ms(self, period: str, index: int) -> int:
+        """When a period begins to be published: the start of its last day (of an hour: its own)."""
+        if period == HOUR:
+            return index * HOUR_MS
+        return self.day_start_ms(self.days(period, index)[1] - 1)
+
     def last_open_index(self, period: str, watermark_ms: int) -> int:
         """The newest period whose last day (of an hour: whose start) the watermark has reached."""
         if period == HOUR:

@@ -210,8 +210,9 @@ class Company:
                     entities.append((place, state_value(content)))
         for place_of_values, content in self._inputs.take_unsaved():
             entities.append((state_key(VALUES, *place_of_values), state_value(content)))
-        if entities or records:
-            entities.append((state_key(PARTITION), state_value(self._sources.packed())))
+        heard = self._sources.take_unsaved()
+        if heard is not None:
+            entities.append((state_key(PARTITION), state_value(heard)))
         return Flushed(entities, records)
 
     def _publish(self, now_ms: int, records: list[Outgoing]) -> bool:

@@ -55,7 +55,8 @@ class Timeline:
         """index -> (status, revision, fingerprint of value and parts) as last published."""
         self._pending = Hull()
         self._first = self._opened = self._closed = _NO_INDEX
-        self._watermark_ms = _NO_INDEX
+        self._watermark_ms = self._due_ms = _NO_INDEX
+        self._first_fact_ms: int | None = None
         self._unsaved: set[int] = set()
 
     def publish(
@@ -69,6 +70,8 @@ class Timeline:
         changed = source.take_changed(period)
         if changed.start is not None:
             self._pending.widen(changed.start, changed.end)
+        elif self._nothing_due(watermark_ms, first_fact_ms):
+            return
         first = self._first_index(first_fact_ms)
         if first is None:
             return
@@ -87,7 +90,8 @@ class Timeline:
             due.update(self._moved_by_watermark(first, closed, opened, watermark_ms))
         self._pending = Hull()
         self._first, self._opened, self._closed = first, opened, closed
-        self._watermark_ms = watermark_ms
+        self._watermark_ms, self._first_fact_ms = watermark_ms, first_fact_ms
+        self._due_ms = self._next_due_ms()
         for index in sorted(due):
             over = source.final_ms(period, index) <= watermark_ms
             if not over and not provisional:
@@ -110,13 +114,25 @@ class Timeline:
         # what was published and is empty now still has to be said to be empty
         return self._first if first is None else min(first, self._first)
 
+    def _nothing_due(self, watermark_ms: int, first_fact_ms: int | None) -> bool:
+        earlier = self._zeros and first_fact_ms != self._first_fact_ms
+        return watermark_ms < self._due_ms and self._pending.start is None and not earlier
+
+    def _next_due_ms(self) -> int:
+        """The next watermark at which something is to be published without any change."""
+        calendar, period = self._calendar, self._period
+        opening_ms = calendar.opening_ms(period, self._opened + 1)
+        closing_ms = self._source.final_ms(period, self._closed + 1)
+        due_ms = min(opening_ms, closing_ms)
+        if self._source.depends_on_watermark:
+            due_ms = min(due_ms, (self._watermark_ms // HOUR_MS + 1) * HOUR_MS)
+        return due_ms
+
     def _moved_by_watermark(
         self, first: int, closed: int, opened: int, watermark_ms: int
     ) -> Iterable[int]:
-        if self._source.never_settles:
-            if watermark_ms // DAY_MS > self._watermark_ms // DAY_MS:
-                return range(first, opened + 1)
-            return range(closed + 1, opened + 1)
+        if self._source.never_settles and watermark_ms // DAY_MS > self._watermark_ms // DAY_MS:
+            return range(first, opened + 1)
         if watermark_ms // HOUR_MS > self._watermark_ms // HOUR_MS:
             return range(max(closed + 1, first), opened + 1)
         return range(0)

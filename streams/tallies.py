@@ -94,8 +94,9 @@ class Tallies:
         if self._announcements.due(header, now_ms, urgent=True) or passed_on:
             columns = _columns(passed_on)
             records.append(Outgoing(VALUES_ROLE, 0, None, encode(ValueBatch(header, *columns))))
-        if entities or records:
-            entities.append((state_key(PARTITION), state_value(sources.packed())))
+        heard = sources.take_unsaved()
+        if heard is not None:
+            entities.append((state_key(PARTITION), state_value(heard)))
         return Flushed(entities, records)
 
     def restore(self, key: bytes, value: bytes) -> None:

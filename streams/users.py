@@ -455,8 +455,9 @@ class Users:
         header = self._announcements.header(self.watermark_ms, self._sources.first_fact_ms)
         to_all = self._announcements.due(header, now_ms)
         records.extend(delta_records(self._deltas, header, self._tally_partitions, to_all=to_all))
-        if entities or records:
-            entities.append((state_key(PARTITION), state_value(self._sources.packed())))
+        heard = self._sources.take_unsaved()
+        if heard is not None:
+            entities.append((state_key(PARTITION), state_value(heard)))
         return Flushed(entities, records)
 
     def _peer_batch(self, peers: _Peers) -> bytes:

@@ -28,9 +28,11 @@ class Sources:
         )
         self.watermark_ms: int | None = None
         self.first_fact_ms: int | None = None
+        self._unsaved = False
 
     def hear(self, header: Header) -> None:
         """Takes in what a batch says of its source. An unknown source counts from now on."""
+        self._unsaved = True
         known_ms, _ = self._heard.get(header.source, (None, None))
         self._heard[header.source] = (
             _at_least(known_ms, header.watermark_ms),
@@ -49,7 +51,11 @@ class Sources:
             return None if None in busy else min(ms for ms in busy if ms is not None)
         return min((idle for _, idle in self._heard.values() if idle is not None), default=None)
 
-    def packed(self) -> tuple[object, ...]:
+    def take_unsaved(self) -> tuple[object, ...] | None:
+        """The table of sources for the checkpoint, if it has changed since the last call."""
+        if not self._unsaved:
+            return None
+        self._unsaved = False
         heard = [(source, *known) for source, known in self._heard.items()]
         return heard, self.watermark_ms, self.first_fact_ms
 

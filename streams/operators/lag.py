@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from itertools import accumulate
 
-from schemas.times import HOUR_MS
+from schemas.times import DAY_MS, HOUR_MS
 from streams.calendar import Calendar
 from streams.operators.conversion import whole_hour_ms
 from streams.tally import NULL, CellTally, Number, Value
@@ -81,8 +81,10 @@ class Tally(CellTally):
         return end_ms if self._horizon_ms is None else whole_hour_ms(end_ms + self._horizon_ms)
 
     def value(self, period: str, index: int, watermark_ms: int) -> Value:
+        # censoring follows the watermark by whole hours, by whole days once the period is over
+        step_ms = DAY_MS if self.final_ms(period, index) <= watermark_ms else HOUR_MS
         first, after = self.calendar.days(period, index)
-        return self._value_of(range(first, after), watermark_ms)
+        return self._value_of(range(first, after), watermark_ms // step_ms * step_ms)
 
     def overall(self, watermark_ms: int) -> Value:
         """Over all cohorts together."""

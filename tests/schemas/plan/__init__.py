@@ -1,0 +1,1 @@
+"""Tests of schemas/plan, mirroring the source."""
