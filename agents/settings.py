@@ -82,7 +82,13 @@ class Settings(BaseModel):
 
     def of_worker(self, group: str) -> KafkaSettings:
         """The settings of a worker in a consumer group."""
-        return KafkaSettings(self.bootstrap_servers, group, self.slot, options=self.kafka)
+        return KafkaSettings(
+            self.bootstrap_servers,
+            group,
+            self.slot,
+            options=self.kafka,
+            security=self.security(),
+        )
 
     def security(self) -> dict[str, Any]:
         """The settings that make a connection secure, as kafka-python names them."""
@@ -91,9 +97,8 @@ class Settings(BaseModel):
             for name, value in self.kafka.items()
             if name in _OF_KAFKA_PYTHON
         }
-        for name in ("security_protocol", "sasl_mechanism"):
-            if name in security:
-                security[name] = security[name].upper()
+        if "security_protocol" in security:
+            security["security_protocol"] = security["security_protocol"].upper()
         if self.kafka.get("ssl.endpoint.identification.algorithm") == "none":
             security["ssl_check_hostname"] = False
         return security
@@ -170,7 +175,7 @@ def _about_options(options: Mapping[str, str]) -> list[str]:
         elif (refused := _refusal({name: value})) and not refused.startswith(_ONLY_ALONE):
             problems.append(f"{refused} (see librdkafka's CONFIGURATION.md)")
     mechanism = options.get("sasl.mechanism", options.get("sasl.mechanisms", "PLAIN"))
-    if mechanism.upper() not in _MECHANISMS:
+    if mechanism not in _MECHANISMS:
         problems.append(f"sasl.mechanism {mechanism}: supported are {', '.join(_MECHANISMS)}")
     if not problems and (refused := _refusal(options)):
         problems.append(refused)

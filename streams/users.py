@@ -36,6 +36,7 @@ from streams.contributions import NOTHING, Contributions, Deltas, add_difference
 from streams.delta_batches import delta_records
 from streams.identity import chain_through, root_of
 from streams.measures import Fact, Reaching
+from streams.person_state import Copy, Leaf, LeafState, Person
 from streams.program import Cells, Spans
 from streams.signals import Revisions, Standing
 from streams.stage import Flushed, Outgoing, RecordBatch
@@ -54,56 +55,6 @@ from streams.watermark import Announcements, Sources
 
 PEERS_ROLE = "user-facts"
 USER_STATE_ROLE = "user-state"
-
-
-class LeafState:
-    """What a raw id did, wherever it is looked at: at home, or as a copy where its root lives."""
-
-    __slots__ = ("accounts", "traits", "values")
-
-    def __init__(self, values: list[Any]) -> None:
-        self.values = values
-        self.accounts: set[str] = set()
-        self.traits: TraitDays = {}
-
-
-class Leaf(LeafState):
-    """A raw id at home."""
-
-    __slots__ = ("chain", "children", "key", "parent_chain", "pointer", "root", "version")
-
-    def __init__(self, key: str, values: list[Any]) -> None:
-        super().__init__(values)
-        self.key = self.root = key
-        self.pointer: tuple[int, str, str] | None = None
-        """The latest identification: (time ms, event id, target)."""
-        self.parent_chain: list[str] = []
-        self.chain: list[str] = [key]
-        self.children: set[str] = set()
-        self.version = 0
-        """Grows with every change of root."""
-
-
-class Copy(LeafState):
-    """The state of a leaf from elsewhere that belongs to a root of this partition."""
-
-    __slots__ = ("version",)
-
-    def __init__(self, values: list[Any], version: int) -> None:
-        super().__init__(values)
-        self.version = version
-
-
-class Person:
-    """A root, and what others were told of it."""
-
-    __slots__ = ("copies", "revisions", "told")
-
-    def __init__(self) -> None:
-        self.copies: dict[str, Copy] = {}
-        self.told: dict[tuple[str, str], tuple[int, bool]] = {}
-        """(account, leaf) -> (version, excluded) as accounts know it; absent: nothing special."""
-        self.revisions = Revisions()
 
 
 class _Said:

@@ -45,7 +45,9 @@ class StuckTransactions:
 
     def _list_open(self) -> set[tuple[str, int]]:
         """Transactional id and start of each transaction that other slots have open."""
-        admin = KafkaAdminClient(bootstrap_servers=self._settings.bootstrap)
+        admin = KafkaAdminClient(
+            bootstrap_servers=self._settings.bootstrap, **self._settings.security
+        )
         with closing(admin):
             listed = admin.list_transactions(state_filters=["Ongoing"])
             ids = {each.transactional_id for of_broker in listed.values() for each in of_broker}

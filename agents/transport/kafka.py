@@ -50,7 +50,7 @@ class KafkaSettings:
 
     `slot` names the worker's place among its like and stays the same over restarts. With
     `static` a restart within the session timeout moves no partition. `options` go to librdkafka
-    as they are (security, mostly).
+    as they are (security, mostly); `security` is the same as kafka-python names it.
     """
 
     bootstrap: str
@@ -61,6 +61,7 @@ class KafkaSettings:
     max_poll_interval_ms: int = 60_000
     transaction_timeout_ms: int = 10_000
     options: Mapping[str, str | int | bool] = field(default_factory=dict)
+    security: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def transactional_id(self) -> str:

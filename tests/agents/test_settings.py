@@ -46,7 +46,7 @@ def test_a_worker_is_known_by_group_and_slot() -> None:
 def test_kafka_python_gets_the_same_security() -> None:
     kafka = (
         "security.protocol=sasl_ssl",
-        "sasl.mechanism=scram-sha-256",
+        "sasl.mechanism=SCRAM-SHA-256",
         "sasl.username=u",
         "sasl.password=p=q",
         "ssl.endpoint.identification.algorithm=none",

@@ -1,0 +1,74 @@
+"""What the accounts stage holds: accounts, and their members."""
+
+from typing import Any
+
+from streams.account_program import AccountTotals
+from streams.book import Book
+from streams.contributions import Cell
+from streams.signals import Revisions
+
+
+class Member:
+    """One raw id in one account ('' where an event names no account, or nobody)."""
+
+    __slots__ = (
+        "account",
+        "closed",
+        "closed_day",
+        "closed_ms",
+        "counted",
+        "excluded",
+        "leaf",
+        "root",
+        "values",
+        "version",
+    )
+
+    def __init__(self, account: str, leaf: str, values: list[Any]) -> None:
+        self.account, self.leaf, self.values = account, leaf, values
+        self.root = leaf
+        """The person the leaf belongs to, as far as users has told."""
+        self.version = 0
+        self.excluded = False
+        self.closed = self.closed_day = self.closed_ms = 0
+        """Most events repeat what is known: bits of the meanings of which no event of that day,
+        if it is later than `closed_ms`, would change anything."""
+        self.counted: dict[Cell, int] = {}
+        """Facts counted of a member who may still be excluded; unused if nobody can be."""
+
+    def close(self, mark: int, day: int, time_ms: int) -> None:
+        if day != self.closed_day:
+            self.closed, self.closed_day, self.closed_ms = mark, day, time_ms
+        else:
+            self.closed |= mark
+            self.closed_ms = max(self.closed_ms, time_ms)
+
+
+class Account:
+    """One account and what follows from its members."""
+
+    __slots__ = ("book", "key", "members", "merged", "revisions", "totals")
+
+    def __init__(self, key: str, totals: AccountTotals, book: Book | None) -> None:
+        self.key, self.totals, self.book = key, totals, book
+        self.members: dict[str, Member] = {}
+        self.merged: dict[str, set[str]] = {}
+        """root -> other leaves that belong to it"""
+        self.revisions = Revisions()
+
+    def leaves(self, root: str) -> list[Member]:
+        """The members that are one person, in the order of their ids."""
+        own = self.members.get(root)
+        found = [own] if own is not None and own.root == root else []
+        if root in self.merged:
+            found += [self.members[leaf] for leaf in self.merged[root]]
+            found.sort(key=lambda member: member.leaf)
+        return found
+
+    def join(self, member: Member, root: str) -> None:
+        """Makes a member's leaf part of another person."""
+        if member.root != member.leaf:
+            self.merged[member.root].discard(member.leaf)
+        member.root = root
+        if root != member.leaf:
+            self.merged.setdefault(root, set()).add(member.leaf)

@@ -1,0 +1,56 @@
+"""What the users stage holds: raw ids, and the persons they belong to."""
+
+from typing import Any
+
+from streams.signals import Revisions
+from streams.traits import TraitDays
+
+
+class LeafState:
+    """What a raw id did, wherever it is looked at: at home, or as a copy where its root lives."""
+
+    __slots__ = ("accounts", "traits", "values")
+
+    def __init__(self, values: list[Any]) -> None:
+        self.values = values
+        self.accounts: set[str] = set()
+        self.traits: TraitDays = {}
+
+
+class Leaf(LeafState):
+    """A raw id at home."""
+
+    __slots__ = ("chain", "children", "key", "parent_chain", "pointer", "root", "version")
+
+    def __init__(self, key: str, values: list[Any]) -> None:
+        super().__init__(values)
+        self.key = self.root = key
+        self.pointer: tuple[int, str, str] | None = None
+        """The latest identification: (time ms, event id, target)."""
+        self.parent_chain: list[str] = []
+        self.chain: list[str] = [key]
+        self.children: set[str] = set()
+        self.version = 0
+        """Grows with every change of root."""
+
+
+class Copy(LeafState):
+    """The state of a leaf from elsewhere that belongs to a root of this partition."""
+
+    __slots__ = ("version",)
+
+    def __init__(self, values: list[Any], version: int) -> None:
+        super().__init__(values)
+        self.version = version
+
+
+class Person:
+    """A root, and what others were told of it."""
+
+    __slots__ = ("copies", "revisions", "told")
+
+    def __init__(self) -> None:
+        self.copies: dict[str, Copy] = {}
+        self.told: dict[tuple[str, str], tuple[int, bool]] = {}
+        """(account, leaf) -> (version, excluded) as accounts know it; absent: nothing special."""
+        self.revisions = Revisions()
