@@ -94,12 +94,15 @@ class Account:
 class _Log:
     """The calls as they arrive: each line with the time it was received."""
 
-    def __init__(self, rng: Random) -> None:
-        self._rng = rng
+    def __init__(self, rng: Random, end_ms: int) -> None:
+        """`end_ms`: calls from then on are left out, so that the last day is a whole one."""
+        self._rng, self._end_ms = rng, end_ms
         self._lines: list[tuple[int, bytes]] = []
 
     def call(self, at_ms: int, kind: str, who: dict[str, str], **fields: Any) -> None:
         """One call of the product: sent at once, or late from a device that was offline."""
+        if at_ms >= self._end_ms:
+            return
         received_ms = at_ms + self._delay_ms()
         record = {
             "messageId": f"{self._rng.getrandbits(96):024x}",
@@ -135,7 +138,7 @@ class _Product:
     def __init__(self, seed: int, accounts: int, days: int) -> None:
         self._rng = Random(seed)
         self._days = days
-        self._log = _Log(self._rng)
+        self._log = _Log(self._rng, START_MS + days * DAY_MS)
         self._users = 0
         profiles = [self._profile() for _ in range(accounts - 1)]
         self._accounts = [self._account(i, profile) for i, profile in enumerate(profiles, start=2)]

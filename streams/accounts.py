@@ -116,6 +116,8 @@ class Accounts:
         self._deltas = Deltas()
         self._outbox: dict[int, _UserFacts] = {}
         self._published_day: int | None = None
+        self._waiting: set[str] = set()
+        """Accounts with facts counted since the last flush, or with values held back by it."""
         self.duplicates = 0
 
     @property
@@ -237,6 +239,7 @@ class Accounts:
             book = self._account(account_key).book
             if book is not None:
                 book.add_cell(cell, n)
+                self._waiting.add(account_key)
 
     def _take_user_state(self, state: UserState) -> None:
         """Whose leaf it is, and if that person counts."""
@@ -405,19 +408,23 @@ class Accounts:
         records: list[Outgoing],
     ) -> None:
         """Values per account, of those that changed and, once a day, of all."""
-        watermark_ms = self.watermark_ms
-        if not self._book_rows or watermark_ms is None:
+        if not self._book_rows:
             return
-        day = self._calendar.day(watermark_ms)
-        keys = self._accounts.keys() if day != self._published_day else touched
+        watermark_ms = self.watermark_ms
+        day = None if watermark_ms is None else self._calendar.day(watermark_ms)
+        waiting = self._waiting.union(touched)
+        keys = waiting if day == self._published_day else self._accounts.keys()
         self._published_day = day
-        for key in list(keys):
+        self._waiting = set()
+        for key in sorted(keys):
             book = self._accounts[key].book
             if book is None:
                 continue
             for change in book.publish(watermark_ms, self._sources.first_fact_ms, now_ms):
                 record = kpi_record(change.key, change.published, now_ms)
                 records.append(Outgoing(KPIS, None, *record))
+            if book.holds_back:
+                self._waiting.add(key)
             for place, content in book.take_unsaved():
                 value = None if content is None else state_value(content)
                 entities.append((state_key(BOOK, key, *place), value))

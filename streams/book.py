@@ -124,6 +124,11 @@ class Book:
                 ):
                     yield Change(key, period, index, kpi_key, published, value)
 
+    @property
+    def holds_back(self) -> bool:
+        """True if values wait for a later call of `publish`."""
+        return any(line.holds_back for _, lines in self._tallies.values() for _, line in lines)
+
     # ---- checkpoints
 
     def take_unsaved(self) -> Iterator[tuple[tuple[Any, ...], Any]]:

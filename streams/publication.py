@@ -78,6 +78,8 @@ class Timeline:
         opened = calendar.last_open_index(period, watermark_ms)
         if opened < first:
             return
+        if first < self._first:
+            self._closed = first - 1  # what lies before the periods known so far has to close too
         closed = max(self._closed, first - 1)
         while closed < opened and source.final_ms(period, closed + 1) <= watermark_ms:
             closed += 1
@@ -113,6 +115,11 @@ class Timeline:
             return first
         # what was published and is empty now still has to be said to be empty
         return self._first if first is None else min(first, self._first)
+
+    @property
+    def holds_back(self) -> bool:
+        """True if values wait for a later call of `publish`."""
+        return self._pending.start is not None
 
     def _nothing_due(self, watermark_ms: int, first_fact_ms: int | None) -> bool:
         earlier = self._zeros and first_fact_ms != self._first_fact_ms
@@ -174,6 +181,9 @@ class Timeline:
             self._first = min(self._known)
         first = self._first_index(first_fact_ms)
         if watermark_ms is None or first is None:
+            waiting = self._source.first_index(self._period)
+            if waiting is not None:
+                self._pending.widen(waiting, None)
             return
         opened = self._calendar.last_open_index(self._period, watermark_ms)
         if opened < first:

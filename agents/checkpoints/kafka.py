@@ -6,6 +6,8 @@ group is refused. A transaction is open only while it is written.
 """
 
 import asyncio
+import contextlib
+import faulthandler
 import logging
 import os
 import threading
@@ -36,6 +38,7 @@ EARLIEST, LATEST = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no
 REQUEST_S = 15.0
 PATIENCE_S = 1.0
 """After this long without an answer it is time to look for stuck transactions."""
+OFFSETS_S = 60.0
 RESTORE_S = 300.0
 COMMIT_DEADLINE_S = 90.0
 RESTORE_RECORDS = 10_000
@@ -154,17 +157,24 @@ class KafkaCheckpoints:
         }
 
     def _list_offsets(self, tps: list[TP], which: OffsetSpec) -> dict[TP, int]:
-        """Offsets of all records, those of open transactions included."""
+        """Offsets of all records, those of open transactions included.
+
+        Asks again for a while whatever the error: the client takes what a moved leader says
+        (FENCED_LEADER_EPOCH) for final, and needs to be told to look for leaders anew.
+        """
         asked = {ck.TopicPartition(tp.topic, tp.partition): which for tp in tps}
-        deadline = time.monotonic() + RESTORE_S
+        deadline = time.monotonic() + OFFSETS_S
         while True:
             answers: dict[Any, Any] = self._admin.list_offsets(asked, request_timeout=REQUEST_S)
             try:
                 return {TP(at.topic, at.partition): f.result().offset for at, f in answers.items()}
-            except ck.KafkaException as error:  # a leader that just moved, for instance
-                if not error.args[0].retriable() or time.monotonic() > deadline:
+            except ck.KafkaException as error:
+                if time.monotonic() > deadline:
                     raise StopWorker(f"offsets cannot be read: {error}") from error
-                time.sleep(RESTORE_POLL_S)
+                log.warning("offsets cannot be read yet: %s", error)
+            with contextlib.suppress(ck.KafkaException):
+                self._admin.list_topics(timeout=REQUEST_S)
+            time.sleep(RESTORE_POLL_S)
 
     def restore(self, homes: Iterable[Home]) -> dict[Home, dict[bytes, bytes]]:
         by_tp = {TP(topic_name(self._prefix, state_role(h.stage)), h.partition): h for h in homes}
@@ -345,5 +355,6 @@ def _take(message: Any, states: dict[TP, dict[bytes, bytes]], at: dict[TP, int])
 
 
 def _exit_because_stuck() -> None:
-    log.critical("a checkpoint did not end within %.0f s; exiting", COMMIT_DEADLINE_S)
-    os._exit(70)
+    log.critical("a checkpoint did not end within %.0f s; exiting from here:", COMMIT_DEADLINE_S)
+    faulthandler.dump_traceback()
+    os._exit(os.EX_SOFTWARE)

@@ -89,20 +89,20 @@ def run(
 
 
 def _log_to_standard_error(verbose: bool) -> None:
-    """What only a person can settle is told once, at the end, and not as a crash."""
+    """What only a person can settle is left to the command's last words."""
     from agents.checkpoints import StopWorker
 
-    def without_traceback(record: logging.LogRecord) -> bool:
-        if record.exc_info and isinstance(record.exc_info[1], StopWorker):
-            record.exc_info = None
-        return True
+    def is_news(record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], StopWorker))
 
     handler = logging.StreamHandler()
-    handler.addFilter(without_traceback)
+    handler.addFilter(is_news)
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         handlers=[handler],
     )
-    for chatty in ("faust", "mode", "kafka", "agents.transport.batches"):
+    for chatty in ("faust", "mode", "agents.transport.batches"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # It complains of every attempt to connect; the error that comes of it is told anyway.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)

@@ -39,6 +39,11 @@ def test_every_command_is_there_with_an_example(name: str) -> None:
     assert CliRunner().invoke(main, [name, "--help"]).exit_code == 0
 
 
+def test_the_version_is_that_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.metadata.version", {"headwater": "1.2.3"}.__getitem__)
+    assert CliRunner().invoke(main, ["--version"]).output == "headwater, version 1.2.3\n"
+
+
 def test_an_unknown_command_is_bad_usage() -> None:
     ran = CliRunner().invoke(main, ["reply"])
     assert ran.exit_code == 2

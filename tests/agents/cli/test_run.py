@@ -278,6 +278,27 @@ def test_the_first_run_begins_where_it_is_told(
     assert [letter["original"] for letter in letters] == ["Ww=="] * 4
 
 
+def test_lost_records_stop_a_worker_until_somebody_accepts_it(
+    kafka: str, prefix: str, headwater: Headwater
+) -> None:
+    create_input(kafka, f"{prefix}-in")
+    headwater.run("topics", "create")
+    send(kafka, f"{prefix}-in", edits(30))
+    assert headwater.run("run", "--until", UNTIL)[0] == 0
+    send(kafka, f"{prefix}-in", edits(30))
+    admin = KafkaAdminClient(bootstrap_servers=kafka)
+    admin.delete_records({TopicPartition(f"{prefix}-in", 1): -1})
+    admin.close()
+
+    code, _, errors = headwater.run("run", "--until", UNTIL)
+    assert code == 1
+    assert errors.startswith(f"Error: {prefix}-in partition 1: offsets ")
+    assert "--accept-loss" in errors
+    assert "Traceback" not in errors
+
+    assert headwater.run("run", "--until", UNTIL, "--accept-loss")[0] == 0
+
+
 def test_a_missing_topic_is_told_with_what_to_do(
     kafka: str, prefix: str, headwater: Headwater
 ) -> None:
@@ -285,7 +306,7 @@ def test_a_missing_topic_is_told_with_what_to_do(
         code, _, errors = headwater.run(*command)
         assert code == 1
         assert f"Input topic {prefix}-in does not exist" in errors
-        assert "run `headwater topics create`" in errors
+        assert "`headwater topics create`" in errors
         assert "Traceback" not in errors
 
     create_input(kafka, f"{prefix}-in")
