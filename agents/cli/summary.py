@@ -154,10 +154,14 @@ def _activation(summary: Summary, bars: str, plan: Plan) -> RenderableType:
 
 def _retention(figures: Figures, plan: Plan) -> RenderableType:
     cohorts = zip(plan.kpis.settings.cohort_days, _retention_series(plan), strict=True)
+    rolling = (("week to week", WEEKLY_RETENTION), ("month to month", MONTHLY_RETENTION))
     return _rows(
         *((f"day {n}", _of(_pooled(figures.points(series)))) for n, series in cohorts),
-        ("week to week", _share(_latest(figures.points(WEEKLY_RETENTION)))),
-        ("month to month", _share(_latest(figures.points(MONTHLY_RETENTION)))),
+        *(
+            (label, share)
+            for label, series in rolling
+            if (share := _share(_latest(figures.points(series)))) != NOTHING
+        ),
     )
 
 

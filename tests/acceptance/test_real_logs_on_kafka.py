@@ -1,0 +1,141 @@
+"""The real logs through a real broker: two workers, one of them stopped half-way and started again.
+
+The input has four partitions. What the output topics hold in the end, read by an independent
+client that sees committed records only, equals the published numbers.
+"""
+
+import gzip
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import Popen
+
+import orjson
+import pytest
+import yaml
+from kafka import KafkaAdminClient
+
+from agents.topics import topic_name
+from schemas.outputs import ALERTS, DEAD_LETTERS, KPIS, SIGNALS
+from schemas.times import DAY_MS, iso, parse_iso
+from tests.acceptance.shared_data import needs_shared_data
+from tests.acceptance.test_real_logs import LOGS, PLANS, SEED, compare, log_of
+from tests.kafka_runs import Headwater, committed_records, create_input, ended, send
+from tests.records import Result, result_of
+
+PARTITIONS = 4
+HURRY_S = 60
+
+pytestmark = [needs_shared_data, pytest.mark.timeout(300)]
+
+
+@pytest.mark.parametrize(
+    ("name", "order"), [*((name, "in order") for name in LOGS), ("volvo_bpic2013", "shuffled")]
+)
+def test_two_workers_give_the_published_numbers(
+    name: str, order: str, kafka: str, prefix: str, tmp_path: Path
+) -> None:
+    with gzip.open(log_of(name), "rb") as file:
+        lines = [line.strip() for line in file]
+    until = iso(end_of_the_last_day(lines))
+    if order == "shuffled":
+        random.Random(SEED).shuffle(lines)
+    plan = plan_with_prefix(PLANS / f"{LOGS[name]}.yaml", prefix, tmp_path)
+    headwater = Headwater(kafka, plan)
+    create_input(kafka, f"{prefix}-in", PARTITIONS)
+    assert headwater.run("topics", "create")[0] == 0
+    send(kafka, f"{prefix}-in", lines, PARTITIONS)
+    try:
+        workers = {
+            slot: headwater.start("run", "--slot", slot, "--until", until) for slot in "ab"
+        }
+        wait(lambda: owners(kafka, prefix) == 2, workers["a"])
+        wait(lambda: progress(kafka, prefix) > 0, workers["a"])
+        workers["b"].send_signal(signal.SIGTERM)
+        code, _, errors = ended(workers["b"])
+        assert code == 0, errors
+        assert progress(kafka, prefix) < len(lines), "the log was over before the worker stopped"
+        workers["b"] = headwater.start("run", "--slot", "b", "--until", until)
+        for worker in workers.values():
+            code, _, errors = ended(worker)
+            assert code == 0, errors
+    finally:
+        headwater.end_all()
+
+    write_as_a_replay_does(kafka, prefix, tmp_path)
+    assert compare(tmp_path, name, f"Kafka, {order}") == []
+
+
+def end_of_the_last_day(lines: list[bytes]) -> int:
+    newest_ms = max(parse_iso(orjson.loads(line)["timestamp"]) for line in lines)
+    return (newest_ms // DAY_MS + 1) * DAY_MS
+
+
+def plan_with_prefix(plan: Path, prefix: str, folder: Path) -> Path:
+    written = yaml.safe_load(plan.read_text())
+    written |= {"prefix": prefix, "inputs": [{"topic": f"{prefix}-in", "format": "segment"}]}
+    path = folder / "plan.yaml"
+    path.write_text(yaml.safe_dump(written, sort_keys=False))
+    return path
+
+
+def wait(condition: Callable[[], bool], worker: Popen[str]) -> None:
+    give_up_at = time.monotonic() + HURRY_S
+    while not condition():
+        assert worker.poll() is None, f"the worker ended: {worker.communicate()[1]}"
+        assert time.monotonic() < give_up_at, "the workers do not get on"
+        time.sleep(0.05)
+
+
+def owners(bootstrap: str, group: str) -> int:
+    """How many members of the group own partitions of the input."""
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        members = admin.describe_groups([group])[group]["members"]
+    finally:
+        admin.close()
+    assigned = [member.get("member_assignment") for member in members]
+    return sum(f"{group}-in" in str(each) for each in assigned)
+
+
+def progress(bootstrap: str, group: str) -> int:
+    """Records of the input that are done with, as the group's committed offsets say."""
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        offsets = admin.list_group_offsets({group: None})[group]
+    finally:
+        admin.close()
+    return sum(
+        offset.offset for tp, offset in offsets.items() if tp.topic == f"{group}-in"
+    )
+
+
+def write_as_a_replay_does(bootstrap: str, prefix: str, folder: Path) -> None:
+    """Dumps the output topics into the files that other programs compare."""
+    dump = {
+        role: committed_records(bootstrap, topic_name(prefix, role))
+        for role in (KPIS, SIGNALS, ALERTS, DEAD_LETTERS)
+    }
+    for role, records in dump.items():
+        file = folder / f"{role.replace('-', '_')}.jsonl"
+        file.write_bytes(b"".join(record + b"\n" for record in records))
+    summary = {"activation_lag_seconds": lags_of(result_of(dump))}
+    (folder / "summary.json").write_bytes(orjson.dumps(summary))
+
+
+def lags_of(result: Result) -> dict[str, float]:
+    """Quantiles of the lags that the standing signals tell, by linear interpolation."""
+    lags = sorted(
+        signal["evidence"]["lag_seconds"]
+        for signal in result.signals.values()
+        if signal["signal"] == "activated"
+    )
+
+    def quantile(q: float) -> float:
+        low, rest = divmod((len(lags) - 1) * q, 1)
+        high = lags[min(int(low) + 1, len(lags) - 1)]
+        return lags[int(low)] + rest * (high - lags[int(low)])
+
+    return {"n": len(lags), "median": quantile(0.5), "p90": quantile(0.9)}
