@@ -8,7 +8,7 @@ import agents.transport  # noqa: F401  (makes memory:// and rdkafka:// known to 
 from agents.transport.batches import BatchSchema, DataPlaneApp, NoTables
 from agents.worker import StageSpec, Worker
 
-BATCHES_WAITING = 4
+BATCHES_WAITING = 2
 """Batches that may wait in front of an agent; more would only add latency."""
 
 

@@ -18,7 +18,7 @@ from agents.running import REPLAY_PACE, run_embedded, wall_ms
 from agents.stages import COMPANY, TALLIES, stages_of_files
 from agents.worker import StageSpec
 from schemas.plan.models import Input, Plan
-from schemas.times import DAY_MS, MINUTE_MS, iso
+from schemas.times import DAY_MS, iso
 from streams.ingest import Ingest
 from streams.stage import Outgoing, RecordBatch, StagePartition
 from streams.tallies import Tallies
@@ -124,11 +124,14 @@ class _Replay:
         self._until_ms, self._on_progress = until_ms, on_progress
         self._line_bytes = plan.limits.event_bytes + 1  # one more tells that a line is too long
         self._topology = Topology(
-            plan, {input.topic: len(paths)}, bounded=False, until=self._end_of_time
+            plan,
+            {input.topic: len(paths)},
+            bounded=False,
+            throttled=False,
+            until=self._end_of_time,
         )
         self._files: list[_File] = []
         self._made: dict[str, list[StagePartition]] = defaultdict(list)
-        self._clock = _Clock()
 
     async def run(self, on_records: Callable[[list[Outgoing]], None]) -> None:
         stages = stages_of_files(self._topology, self._input.topic, len(self._paths), self._reading)
@@ -138,7 +141,6 @@ class _Replay:
             on_records,
             prefix=self._topology.plan.prefix,
             pace=REPLAY_PACE,
-            clock=self._clock,
         )
 
     def summary(self, figures: Figures, seconds: float) -> Summary:
@@ -220,7 +222,6 @@ class _Replay:
             )
             positions[number] = chunk.position
             self._report(sum(positions))
-        self._clock.feed_has_ended()
 
     def _report(self, bytes_read: int) -> None:
         if self._on_progress is not None:
@@ -247,27 +248,6 @@ class _File:
     def process(self, batch: RecordBatch) -> None:
         self.ended = self.ended or batch.at_end
         self.ingest.process(batch._replace(partition=0))
-
-
-class _Clock:
-    """Wall time, while files are read. After that every look is a minute later than the last one.
-
-    A live worker holds some records back for a second or a minute, to spare its readers; at the end
-    of a replay all of them are due. The clock starts behind, so that none is from the future.
-    """
-
-    _BEHIND_MS = 10 * MINUTE_MS
-
-    def __init__(self) -> None:
-        self._ahead_ms: int | None = None
-
-    def feed_has_ended(self) -> None:
-        self._ahead_ms = 0
-
-    def __call__(self) -> int:
-        if self._ahead_ms is not None:
-            self._ahead_ms += MINUTE_MS
-        return wall_ms() - self._BEHIND_MS + (self._ahead_ms or 0)
 
 
 @contextmanager

@@ -94,6 +94,7 @@ class Accounts:
         user_partitions: int,
         tally_partitions: int,
         bounded: bool = True,
+        throttled: bool = True,
     ) -> None:
         """`sources`: of the ingest stage. `bounded` False: message ids of any age are kept."""
         plan, rows = compiled.plan, compiled.catalogue.rows
@@ -109,7 +110,10 @@ class Accounts:
         self._meanings: dict[tuple[tuple[str, str | None], ...], _Meaning] = {}
         self._seen = SeenIds(plan.duplicates.usage_window_ms if bounded else None)
         self._sources = Sources(sources)
-        self._announcements = Announcements(compiled.hash, f"accounts:{partition}")
+        self._announcements = Announcements(
+            compiled.hash, f"accounts:{partition}", throttled=throttled
+        )
+        self._provisional_every_ms = MINUTE_MS if throttled else 0
         self._accounts: dict[str, Account] = {}
         self._told: dict[tuple[str, str], _Told] = {}
         self._unsaved: dict[tuple[str, str], Member] = {}
@@ -270,7 +274,7 @@ class Accounts:
                     self._calendar,
                     level="account",
                     subject=shown_account(key),
-                    provisional_every_ms=MINUTE_MS,
+                    provisional_every_ms=self._provisional_every_ms,
                 )
             account = self._accounts[key] = Account(key, AccountTotals(self._program), book)
         return account

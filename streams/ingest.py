@@ -194,6 +194,7 @@ class Ingest:
         source: str,
         partitions: int,
         bounded: bool = True,
+        throttled: bool = True,
         until: Callable[[], int | None] = lambda: None,
     ) -> None:
         """`partitions`: of the accounts stage. `bounded` False: no fact is too old (a replay).
@@ -204,7 +205,7 @@ class Ingest:
         self._interpreter = Interpreter(plan)
         self._read = format.read
         self._partitions = partitions
-        self._announcements = Announcements(compiled.hash, source)
+        self._announcements = Announcements(compiled.hash, source, throttled=throttled)
         self._disorder_ms = plan.watermark.disorder_ms
         self._future_ms = plan.watermark.future_limit_ms
         self._idle_after_ms = plan.watermark.idle_after_ms
@@ -219,7 +220,7 @@ class Ingest:
         self._first_fact_ms: int | None = None
         self._at_end = False
         self._read_since_flush = False
-        self._last_read_ms = 0
+        self._last_read_ms: int | None = None
         self.events = self.facts = self.dead_letters = 0
 
     @property
@@ -252,7 +253,8 @@ class Ingest:
             if len(value) > limit:
                 rejected = Rejected(
                     "too_large",
-                    f"the record has {len(value)} bytes, limits.event_bytes allows {limit}",
+                    f"the record is longer than the {limit} bytes that limits.event_bytes allows; "
+                    "send smaller events, or raise the limit",
                 )
                 self._bury(value, rejected, batch, offset)
                 continue
@@ -355,7 +357,7 @@ class Ingest:
         self._dead.append(Outgoing(DEAD_LETTERS, None, None, record))
 
     def flush(self, now_ms: int) -> Flushed:
-        if self._read_since_flush:
+        if self._read_since_flush or self._last_read_ms is None:
             self._last_read_ms, self._read_since_flush = now_ms, False
         idle_until_ms = None
         idle = self._at_end and now_ms - self._last_read_ms >= self._idle_after_ms

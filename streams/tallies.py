@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from schemas.batches import ValueBatch, check_version, decode_deltas, encode
 from schemas.outputs import KPIS, kpi_record
 from schemas.rows import FormulaRow, Row, variants_of
-from streams.book import Book, Change
+from streams.book import PROVISIONAL_EVERY_MS, Book, Change
 from streams.catalogue import input_kpis
 from streams.compiled_plan import CompiledPlan
 from streams.contributions import SpanKey, TallyKey
@@ -35,6 +35,7 @@ class Tallies:
         partition: int,
         partitions: int,
         sources: Iterable[str],
+        throttled: bool = True,
     ) -> None:
         """`sources`: of accounts and users."""
         rows = compiled.catalogue.rows
@@ -43,13 +44,21 @@ class Tallies:
         }
         keys = (TallyKey(id, v, ALL) for id, row in company.items() for v in variants_of(row))
         zeros = [key for key in keys if tally_partition(key, partitions) == partition]
-        self._book = Book(company, compiled.calendar, level="company", zeros=zeros)
+        self._book = Book(
+            company,
+            compiled.calendar,
+            level="company",
+            zeros=zeros,
+            provisional_every_ms=PROVISIONAL_EVERY_MS if throttled else 0,
+        )
         self._lags = [key for key in zeros if company[key.kpi].operator == "lag"]
         self._read_by_formulas = frozenset(
             kpi for row in rows.values() if isinstance(row, FormulaRow) for kpi in input_kpis(row)
         )
         self._sources = Sources(sources)
-        self._announcements = Announcements(compiled.hash, f"tallies:{partition}")
+        self._announcements = Announcements(
+            compiled.hash, f"tallies:{partition}", throttled=throttled
+        )
 
     @property
     def watermark_ms(self) -> int | None:

@@ -32,12 +32,16 @@ class Topology:
         *,
         partitions: Partitions = Partitions(),  # noqa: B008 - it is immutable
         bounded: bool = True,
+        throttled: bool = True,
         until: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """`input_partitions`: partitions of every input topic. `bounded`, `until`: see Ingest."""
+        """`input_partitions`: partitions of every input topic. `bounded`, `until`: see Ingest.
+
+        `throttled` False: nothing is held back to spare readers (a replay).
+        """
         self.plan, self.partitions = plan, partitions
         self._compiled = CompiledPlan(plan)
-        self._bounded, self._until = bounded, until
+        self._bounded, self._throttled, self._until = bounded, throttled, until
         self._inputs = [
             f"{topic}:{partition}"
             for topic, count in input_partitions.items()
@@ -60,6 +64,7 @@ class Topology:
             source=f"{input.topic}:{partition}",
             partitions=self.partitions.accounts,
             bounded=self._bounded,
+            throttled=self._throttled,
             until=self._until,
         )
 
@@ -71,6 +76,7 @@ class Topology:
             user_partitions=self.partitions.users,
             tally_partitions=self.partitions.tallies,
             bounded=self._bounded,
+            throttled=self._throttled,
         )
 
     def users(self, partition: int) -> Users:
@@ -81,6 +87,7 @@ class Topology:
             user_partitions=self.partitions.users,
             account_partitions=self.partitions.accounts,
             tally_partitions=self.partitions.tallies,
+            throttled=self._throttled,
         )
 
     def tallies(self, partition: int) -> Tallies:
@@ -88,6 +95,7 @@ class Topology:
             self._compiled,
             partition=partition,
             partitions=self.partitions.tallies,
+            throttled=self._throttled,
             sources=[
                 *_sources("accounts", self.partitions.accounts),
                 *_sources("users", self.partitions.users),

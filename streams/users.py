@@ -95,6 +95,7 @@ class Users:
         user_partitions: int,
         account_partitions: int,
         tally_partitions: int,
+        throttled: bool = True,
     ) -> None:
         """`sources`: of the accounts stage."""
         plan, self._plan_hash, self._calendar = compiled.plan, compiled.hash, compiled.calendar
@@ -106,7 +107,9 @@ class Users:
         self._excluding = [compile_where([condition]) for condition in plan.exclude_users]
         self._routes: dict[tuple[str, str | None], tuple[int, ...]] = {}
         self._sources = Sources(sources)
-        self._announcements = Announcements(self._plan_hash, f"users:{partition}")
+        self._announcements = Announcements(
+            self._plan_hash, f"users:{partition}", throttled=throttled
+        )
         self._leaves: dict[str, Leaf] = {}
         self._persons: dict[str, Person] = {}
         self._said: dict[str, _Said] = {}

@@ -75,8 +75,9 @@ class Sources:
 class Announcements:
     """Heads the batches of a source, and says when one has to go out that holds nothing else."""
 
-    def __init__(self, plan: str, source: str) -> None:
+    def __init__(self, plan: str, source: str, *, throttled: bool = True) -> None:
         self._plan, self._source = plan, source
+        self._every_ms = BROADCAST_EVERY_MS if throttled else 0
         self._said: tuple[int | None, bool, int | None] = (None, False, None)
         self._said_at_ms = 0
 
@@ -89,7 +90,7 @@ class Announcements:
         """True if destinations without data should hear this header now."""
         idle = header.idle_until_ms is not None
         says = (header.watermark_ms, idle, header.first_fact_ms)
-        waited = now_ms - self._said_at_ms >= BROADCAST_EVERY_MS
+        waited = now_ms - self._said_at_ms >= self._every_ms
         if (says != self._said or idle) and (waited or urgent or idle != self._said[1]):
             self._said, self._said_at_ms = says, now_ms
             return True

@@ -291,7 +291,8 @@ class KafkaCheckpoints:
         """Ends the failed transaction and raises what the worker has to do."""
         log.warning("transaction failed: %s", error)
         try:
-            if error.fatal():
+            # After a time-out the next call into the same producer was seen never to return.
+            if error.fatal() or error.code() == ck.KafkaError._TIMED_OUT:
                 raise ck.KafkaException(error)
             self._end_transaction(self._producer.abort_transaction)
         except ck.KafkaException as worse:

@@ -31,10 +31,13 @@ POLL_S = 0.1
 REQUEST_S = 15.0
 CLOSE_S = 30.0
 
+READ_RECORDS = 8000
+READ_S = 0.02
+"""A read returns when it has so many records or so long has passed, whichever is first."""
 BATCH_RECORDS = 2000
-BATCH_BYTES = 256 * 1024
-"""A batch is processed in one go: 2,000 events or 256 kB of micro-batches take a few ms."""
-BATCHES_READ_AHEAD = 8
+BATCH_BYTES = 512 * 1024
+"""A batch is processed in one go: 2,000 events or this much of micro-batches take some ms."""
+BATCHES_READ_AHEAD = 3
 
 PASSING = {
     ck.KafkaError._TRANSPORT,
@@ -252,7 +255,7 @@ class Consumer(BatchConsumer):
 
     def _read_once(self, client: ck.Consumer) -> None:
         epoch = self.epoch
-        read = _by_partition(client.consume(BATCH_RECORDS, POLL_S))
+        read = _by_partition(client.consume(READ_RECORDS, READ_S))
         if self.epoch != epoch:
             self._read_again(client)
             return
@@ -361,7 +364,7 @@ def _check_passing(message: ck.Message, error: ck.KafkaError) -> None:
 
 
 def _batches(tp: tuple[str, int], records: list[Any], *, at_end: bool) -> list[RecordBatch]:
-    """Columns of consecutive records, in batches of about `BATCH_BYTES` at most."""
+    """Columns of consecutive records, in batches of `BATCH_RECORDS` and `BATCH_BYTES` at most."""
     offsets = [record.offset() for record in records]
     timestamps_ms = [record.timestamp()[1] for record in records]
     values = [record.value() for record in records]
@@ -384,13 +387,13 @@ def _position_after(batch: RecordBatch, end: int | None) -> int:
 
 
 def _cuts(values: list[bytes | None]) -> list[int]:
-    """Where to cut: 0, ..., len(values)."""
+    """Where batches begin and end: 0, ..., len(values)."""
     sizes = [len(value) if value is not None else 0 for value in values]
-    if sum(sizes) <= BATCH_BYTES:
+    if len(values) <= BATCH_RECORDS and sum(sizes) <= BATCH_BYTES:
         return [0, len(values)]
     cuts, size = [0], 0
     for index, each in enumerate(sizes):
-        if size and size + each > BATCH_BYTES:
+        if index - cuts[-1] >= BATCH_RECORDS or (size and size + each > BATCH_BYTES):
             cuts.append(index)
             size = 0
         size += each

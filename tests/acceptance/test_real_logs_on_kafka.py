@@ -8,7 +8,8 @@ import gzip
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from subprocess import Popen
 
@@ -16,6 +17,7 @@ import orjson
 import pytest
 import yaml
 from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
 
 from agents.topics import topic_name
 from schemas.outputs import ALERTS, DEAD_LETTERS, KPIS, SIGNALS
@@ -48,9 +50,7 @@ def test_two_workers_give_the_published_numbers(
     assert headwater.run("topics", "create")[0] == 0
     send(kafka, f"{prefix}-in", lines, PARTITIONS)
     try:
-        workers = {
-            slot: headwater.start("run", "--slot", slot, "--until", until) for slot in "ab"
-        }
+        workers = {slot: headwater.start("run", "--slot", slot, "--until", until) for slot in "ab"}
         wait(lambda: owners(kafka, prefix) == 2, workers["a"])
         wait(lambda: progress(kafka, prefix) > 0, workers["a"])
         workers["b"].send_signal(signal.SIGTERM)
@@ -82,8 +82,16 @@ def plan_with_prefix(plan: Path, prefix: str, folder: Path) -> Path:
 
 
 def wait(condition: Callable[[], bool], worker: Popen[str]) -> None:
+    """Waits until something holds of the group; it may not exist yet."""
+
+    def holds() -> bool:
+        try:
+            return condition()
+        except KafkaError:
+            return False
+
     give_up_at = time.monotonic() + HURRY_S
-    while not condition():
+    while not holds():
         assert worker.poll() is None, f"the worker ended: {worker.communicate()[1]}"
         assert time.monotonic() < give_up_at, "the workers do not get on"
         time.sleep(0.05)
@@ -91,25 +99,25 @@ def wait(condition: Callable[[], bool], worker: Popen[str]) -> None:
 
 def owners(bootstrap: str, group: str) -> int:
     """How many members of the group own partitions of the input."""
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
-    try:
+    with admin_of(bootstrap) as admin:
         members = admin.describe_groups([group])[group]["members"]
-    finally:
-        admin.close()
-    assigned = [member.get("member_assignment") for member in members]
-    return sum(f"{group}-in" in str(each) for each in assigned)
+    return sum(f"{group}-in" in str(member.get("member_assignment")) for member in members)
 
 
 def progress(bootstrap: str, group: str) -> int:
     """Records of the input that are done with, as the group's committed offsets say."""
+    with admin_of(bootstrap) as admin:
+        offsets = admin.list_group_offsets({group: None})[group]
+    return sum(offset.offset for tp, offset in offsets.items() if tp.topic == f"{group}-in")
+
+
+@contextmanager
+def admin_of(bootstrap: str) -> Iterator[KafkaAdminClient]:
     admin = KafkaAdminClient(bootstrap_servers=bootstrap)
     try:
-        offsets = admin.list_group_offsets({group: None})[group]
+        yield admin
     finally:
         admin.close()
-    return sum(
-        offset.offset for tp, offset in offsets.items() if tp.topic == f"{group}-in"
-    )
 
 
 def write_as_a_replay_does(bootstrap: str, prefix: str, folder: Path) -> None:

@@ -1,8 +1,6 @@
 """`headwater topics` and `headwater run` as processes on a real broker, beside a replay."""
 
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,17 +10,16 @@ from typing import Any
 import orjson
 import pytest
 import yaml
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, TopicPartition
 
 from agents.topics import TOPICS, topic_name
 from schemas.outputs import DEAD_LETTERS, KPIS, SIGNALS
 from schemas.times import HOUR_MS, MINUTE_MS, iso, parse_iso
+from tests.kafka_runs import TIMEOUT_S, Headwater, committed_records, create_input, ended, send
 from tests.records import Result, is_nothing, result_of
 from tests.replays import replay
 
-ROOT = Path(__file__).resolve().parents[3]
 PARTITIONS = 3
-TIMEOUT_S = 120
 FIRST_MS = parse_iso("2015-09-11T22:00:00Z")
 UNTIL = "2015-09-13T00:00:00Z"
 
@@ -73,76 +70,11 @@ def plan(prefix: str, tmp_path: Path) -> Path:
     return path
 
 
-class Headwater:
-    """The command on one broker."""
-
-    def __init__(self, bootstrap: str, plan: Path) -> None:
-        self._options = ["--plan", str(plan), "--bootstrap-servers", bootstrap]
-        self._started: list[subprocess.Popen[str]] = []
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "agents.cli", *arguments, *self._options]
-        process = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        self._started.append(process)
-        return process
-
-    def run(self, *arguments: str) -> tuple[int, str, str]:
-        return ended(self.start(*arguments))
-
-    def end_all(self) -> None:
-        for process in self._started:
-            if process.poll() is None:
-                process.kill()
-                process.communicate()
-
-
-def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of a process, once it has ended."""
-    out, errors = process.communicate(timeout=TIMEOUT_S)
-    return process.returncode, out, errors
-
-
 @pytest.fixture
 def headwater(kafka: str, plan: Path) -> Iterator[Headwater]:
     command = Headwater(kafka, plan)
     yield command
     command.end_all()
-
-
-def create_input(bootstrap: str, topic: str) -> None:
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
-    admin.create_topics({topic: {"num_partitions": PARTITIONS}}, wait_for_metadata=True)
-    admin.close()
-
-
-def send(bootstrap: str, topic: str, lines: Sequence[bytes]) -> None:
-    """Each line to a partition of its own in turn, as a load balancer would."""
-    producer = KafkaProducer(bootstrap_servers=bootstrap, linger_ms=20)
-    for number, line in enumerate(lines):
-        producer.send(topic, line, partition=number % PARTITIONS)
-    producer.flush()
-    producer.close()
-
-
-def committed_records(bootstrap: str, topic: str) -> list[bytes]:
-    """All committed records of a topic, those of a partition in order."""
-    consumer = KafkaConsumer(
-        bootstrap_servers=bootstrap,
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-    )
-    partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic)]
-    consumer.assign(partitions)
-    ends = consumer.end_offsets(partitions)
-    found = []
-    while any(consumer.position(each) < ends[each] for each in partitions):
-        for records in consumer.poll(timeout_ms=500).values():
-            found += [record.value for record in records]
-    consumer.close()
-    return found
 
 
 def result_on(bootstrap: str, prefix: str) -> Result:
@@ -180,11 +112,11 @@ def test_until_gives_what_a_replay_of_the_same_events_gives(
     kafka: str, prefix: str, plan: Path, headwater: Headwater, tmp_path: Path
 ) -> None:
     lines = edits(3000)
-    create_input(kafka, f"{prefix}-in")
+    create_input(kafka, f"{prefix}-in", PARTITIONS)
     code, out, errors = headwater.run("topics", "create")
     assert code == 0, errors
     assert out.splitlines() == [f"created {topic.name(prefix)}" for topic in TOPICS]
-    send(kafka, f"{prefix}-in", lines)
+    send(kafka, f"{prefix}-in", lines, PARTITIONS)
 
     code, _, errors = headwater.run("run", "--until", UNTIL)
     assert code == 0, errors
@@ -199,15 +131,15 @@ def test_workers_that_join_and_leave_give_the_same_numbers_together(
     kafka: str, prefix: str, plan: Path, headwater: Headwater, tmp_path: Path
 ) -> None:
     lines = edits(3000)
-    create_input(kafka, f"{prefix}-in")
+    create_input(kafka, f"{prefix}-in", PARTITIONS)
     headwater.run("topics", "create")
-    send(kafka, f"{prefix}-in", lines[:1000])
+    send(kafka, f"{prefix}-in", lines[:1000], PARTITIONS)
     first = headwater.start("run", "--slot", "first", "--until", UNTIL)
     wait_for_records(kafka, topic_name(prefix, KPIS))
-    send(kafka, f"{prefix}-in", lines[1000:2000])
+    send(kafka, f"{prefix}-in", lines[1000:2000], PARTITIONS)
 
     second = headwater.start("run", "--slot", "second", "--until", UNTIL)
-    send(kafka, f"{prefix}-in", lines[2000:])
+    send(kafka, f"{prefix}-in", lines[2000:], PARTITIONS)
     first.send_signal(signal.SIGTERM)
     code, _, errors = ended(first)
     assert code == 0, errors
@@ -230,13 +162,13 @@ def wait_for_records(bootstrap: str, topic: str) -> None:
 def test_a_worker_that_is_asked_to_end_takes_a_last_checkpoint(
     kafka: str, prefix: str, headwater: Headwater
 ) -> None:
-    create_input(kafka, f"{prefix}-in")
+    create_input(kafka, f"{prefix}-in", PARTITIONS)
     headwater.run("topics", "create")
-    send(kafka, f"{prefix}-in", [b"{"] * 7)
+    send(kafka, f"{prefix}-in", [b"{"] * 7, PARTITIONS)
     worker = headwater.start("run")
     letters = topic_name(prefix, DEAD_LETTERS)
     wait_for_records(kafka, letters)
-    send(kafka, f"{prefix}-in", [b"["] * 7)
+    send(kafka, f"{prefix}-in", [b"["] * 7, PARTITIONS)
 
     worker.send_signal(signal.SIGTERM)
 
@@ -248,9 +180,9 @@ def test_a_worker_that_is_asked_to_end_takes_a_last_checkpoint(
 def test_a_run_until_a_moment_that_was_reached_ends_and_writes_nothing_more(
     kafka: str, prefix: str, headwater: Headwater
 ) -> None:
-    create_input(kafka, f"{prefix}-in")
+    create_input(kafka, f"{prefix}-in", PARTITIONS)
     headwater.run("topics", "create")
-    send(kafka, f"{prefix}-in", edits(200))
+    send(kafka, f"{prefix}-in", edits(200), PARTITIONS)
     assert headwater.run("run", "--until", UNTIL)[0] == 0
     before = [committed_records(kafka, topic_name(prefix, role)) for role in (KPIS, SIGNALS)]
 
@@ -264,13 +196,13 @@ def test_a_run_until_a_moment_that_was_reached_ends_and_writes_nothing_more(
 def test_the_first_run_begins_where_it_is_told(
     kafka: str, prefix: str, headwater: Headwater
 ) -> None:
-    create_input(kafka, f"{prefix}-in")
+    create_input(kafka, f"{prefix}-in", PARTITIONS)
     headwater.run("topics", "create")
-    send(kafka, f"{prefix}-in", [b"{"] * 5)
+    send(kafka, f"{prefix}-in", [b"{"] * 5, PARTITIONS)
     time.sleep(1.1)
     now = iso(time.time_ns() // 1_000_000)
     time.sleep(1.1)
-    send(kafka, f"{prefix}-in", [b"["] * 4)
+    send(kafka, f"{prefix}-in", [b"["] * 4, PARTITIONS)
 
     assert headwater.run("run", "--until", UNTIL, "--from", now)[0] == 0
 
@@ -281,11 +213,11 @@ def test_the_first_run_begins_where_it_is_told(
 def test_lost_records_stop_a_worker_until_somebody_accepts_it(
     kafka: str, prefix: str, headwater: Headwater
 ) -> None:
-    create_input(kafka, f"{prefix}-in")
+    create_input(kafka, f"{prefix}-in", PARTITIONS)
     headwater.run("topics", "create")
-    send(kafka, f"{prefix}-in", edits(30))
+    send(kafka, f"{prefix}-in", edits(30), PARTITIONS)
     assert headwater.run("run", "--until", UNTIL)[0] == 0
-    send(kafka, f"{prefix}-in", edits(30))
+    send(kafka, f"{prefix}-in", edits(30), PARTITIONS)
     admin = KafkaAdminClient(bootstrap_servers=kafka)
     admin.delete_records({TopicPartition(f"{prefix}-in", 1): -1})
     admin.close()
@@ -309,7 +241,7 @@ def test_a_missing_topic_is_told_with_what_to_do(
         assert "`headwater topics create`" in errors
         assert "Traceback" not in errors
 
-    create_input(kafka, f"{prefix}-in")
+    create_input(kafka, f"{prefix}-in", PARTITIONS)
     assert headwater.run("topics", "create")[0] == 0
     code, out, _ = headwater.run("topics", "check")
     assert code == 0

@@ -1,0 +1,76 @@
+"""`headwater` as processes on a real broker, and what they wrote, read by an independent client."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+
+ROOT = Path(__file__).resolve().parents[1]
+TIMEOUT_S = 120
+
+
+class Headwater:
+    """The command on one broker."""
+
+    def __init__(self, bootstrap: str, plan: Path) -> None:
+        self._options = ["--plan", str(plan), "--bootstrap-servers", bootstrap]
+        self._started: list[subprocess.Popen[str]] = []
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "agents.cli", *arguments, *self._options]
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self._started.append(process)
+        return process
+
+    def run(self, *arguments: str) -> tuple[int, str, str]:
+        return ended(self.start(*arguments))
+
+    def end_all(self) -> None:
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a process, once it has ended."""
+    out, errors = process.communicate(timeout=TIMEOUT_S)
+    return process.returncode, out, errors
+
+
+def create_input(bootstrap: str, topic: str, partitions: int) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    admin.create_topics({topic: {"num_partitions": partitions}}, wait_for_metadata=True)
+    admin.close()
+
+
+def send(bootstrap: str, topic: str, lines: Sequence[bytes], partitions: int) -> None:
+    """Each line to a partition of its own in turn, as a load balancer would."""
+    producer = KafkaProducer(bootstrap_servers=bootstrap, linger_ms=20)
+    for number, line in enumerate(lines):
+        producer.send(topic, line, partition=number % partitions)
+    producer.flush()
+    producer.close()
+
+
+def committed_records(bootstrap: str, topic: str) -> list[bytes]:
+    """All committed records of a topic, those of a partition in order."""
+    consumer = KafkaConsumer(
+        bootstrap_servers=bootstrap,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+    )
+    partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic)]
+    consumer.assign(partitions)
+    ends = consumer.end_offsets(partitions)
+    found = []
+    while any(consumer.position(each) < ends[each] for each in partitions):
+        for records in consumer.poll(timeout_ms=500).values():
+            found += [record.value for record in records]
+    consumer.close()
+    return found
