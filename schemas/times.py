@@ -12,6 +12,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
+@lru_cache(maxsize=1 << 14)
 def iso(ms: int) -> str:
     """`2026-03-01T09:15:30.123Z` of UTC milliseconds.
 

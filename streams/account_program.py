@@ -49,7 +49,8 @@ class AccountTotals:
     def __init__(self, program: "AccountProgram") -> None:
         self.any: dict[tuple[int, str, str], MemberCounts] = {}
         """(measure, segment, grid) -> members active, those without a user included"""
-        self.windows = [MemberCounts(w.thresholds) for w in program.windows]
+        self.windows: dict[tuple[_Window, str], MemberCounts] = {}
+        """(window, segment) -> users active in it"""
         self.orders: list[list[Entry]] = [[] for _ in program.orders]
 
 
@@ -58,6 +59,8 @@ class _Window(NamedTuple):
 
     measure: int
     period: str
+    segments: bool
+    """True: in every segment too."""
     thresholds: tuple[int, ...]
 
 
@@ -81,7 +84,7 @@ class AccountProgram:
         self._order_slots: list[int] = []
         self.memberships: list[tuple[MembershipRow, int]] = []
         """Rows whose entries are signals, with the number of the order they read."""
-        windows: dict[tuple[int, str], set[int]] = {}
+        windows: dict[tuple[int, str], tuple[set[int], set[bool]]] = {}
         groups: dict[tuple[int, bool], tuple[MaskFunction, list[tuple[str, str, str, int]]]] = {}
         for row in rows:
             if isinstance(row, DistinctRow | ShareRow) and row.subject == "account":
@@ -93,13 +96,18 @@ class AccountProgram:
                         slots.append((row.id, "", period, part))
             elif isinstance(row, MembershipRow):
                 self.memberships.append((row, self._order(row.members.first)))
-        for (measure, _), (function, _) in groups.items():
+        for (measure, segments), (function, _) in groups.items():
             for what, detail, at_least in function.members:
                 if what == "window":
-                    windows.setdefault((measure, detail), set()).add(at_least)
+                    thresholds, splits = windows.setdefault((measure, detail), (set(), set()))
+                    thresholds.add(at_least)
+                    splits.add(segments)
                 else:
                     self._order(FactSelector.model_validate_json(detail))
-        self.windows = tuple(_Window(m, p, tuple(sorted(n))) for (m, p), n in windows.items())
+        self.windows = tuple(
+            _Window(measure, period, True in splits, tuple(sorted(thresholds)))
+            for (measure, period), (thresholds, splits) in windows.items()
+        )
         self._spans = tuple(
             _Spans(
                 measure,
@@ -172,11 +180,14 @@ class AccountProgram:
             if counts is None:
                 counts = totals.any[measure, segment, grid] = MemberCounts((1,))
             counts.add(self._calendar.index_of_day(grid, days.base), mask, sign)
-        if not is_user or segment != ALL:
+        if not is_user:
             return
         masks = {DAY: days.days, WEEK: days.weeks, MONTH: days.months}
-        for window, counts in zip(self.windows, totals.windows, strict=True):
-            if window.measure == measure:
+        for window in self.windows:
+            if window.measure == measure and (segment == ALL or window.segments):
+                counts = totals.windows.get((window, segment))
+                if counts is None:
+                    counts = totals.windows[window, segment] = MemberCounts(window.thresholds)
                 grid, width = GRID[window.period], WINDOW_DAYS.get(window.period, 1)
                 index = self._calendar.index_of_day(grid, days.base)
                 counts.add(index, smeared(masks[grid], width), sign)
@@ -212,17 +223,20 @@ class AccountProgram:
             totals.any[group.measure, segment, grid].at_least(1, index_of_day(grid, base))
             for grid in GRIDS
         ]
-        members = [self._members_mask(totals, group.measure, key, base) for key in group.members]
+        members = [self._members_mask(totals, group, segment, key, base) for key in group.members]
         return Masks(base, group.masks(on_grids[0], on_grids[1], on_grids[2], members))
 
-    def _members_mask(self, totals: AccountTotals, measure: int, key: MembersKey, base: int) -> int:
+    def _members_mask(
+        self, totals: AccountTotals, group: _Spans, segment: str, key: MembersKey, base: int
+    ) -> int:
         what, detail, at_least = key
         if what == "window":
-            for window, counts in zip(self.windows, totals.windows, strict=True):
-                if (window.measure, window.period) == (measure, detail):
-                    return counts.at_least(
-                        at_least, self._calendar.index_of_day(GRID[detail], base)
-                    )
+            (window,) = (
+                w for w in self.windows if (w.measure, w.period) == (group.measure, detail)
+            )
+            counts = totals.windows.get((window, segment))
+            index = self._calendar.index_of_day(GRID[detail], base)
+            return 0 if counts is None else counts.at_least(at_least, index)
         order = self.orders.index(FactSelector.model_validate_json(detail))
         entry = self.nth(totals, order, at_least)
         if entry is None:

@@ -228,7 +228,8 @@ class Company:
                 ):
                     records.append(Outgoing(KPIS, None, *kpi_record(key, published, now_ms)))
                     if kpi in self._readers:
-                        self._take((kpi, "", segment, period), index, value.exact)
+                        exact = None if value.exact is None else Fraction(value.exact)
+                        self._take((kpi, "", segment, period), index, exact)
                         heard = True
         return heard
 

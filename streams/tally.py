@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from streams.calendar import DAY, HOUR, PERIODS, WINDOW_DAYS, Calendar
 
 Number = int | float
+Exact = int | Fraction
 CHUNK = 32
 """Indexes in one state record."""
 
@@ -20,7 +21,7 @@ CHUNK = 32
 class Value(NamedTuple):
     """A KPI value: exact for formulas, as a JSON number for readers, with what it was made of."""
 
-    exact: Fraction | None
+    exact: Exact | None
     number: Number | None
     parts: dict[str, Number | None] | None
 

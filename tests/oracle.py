@@ -82,6 +82,36 @@ class Happening:
 
 
 @dataclass(frozen=True)
+class Once:
+    """Every `activation` fact activates."""
+
+
+@dataclass(frozen=True)
+class Times:
+    """The n-th `activation` fact activates."""
+
+    times: int
+
+
+@dataclass(frozen=True)
+class DistinctDays:
+    """The first `activation` fact of the day that is the n-th of a span of days activates."""
+
+    days: int
+    within: int
+
+
+@dataclass(frozen=True)
+class AllTasks:
+    """The last of the first facts of each key task activates."""
+
+    tasks: Sequence[str]
+
+
+Activation = Once | Times | DistinctDays | AllTasks
+
+
+@dataclass(frozen=True)
 class Settings:
     """What a plan says, in the oracle's own words.
 
@@ -105,6 +135,7 @@ class Settings:
     lag_days: int | None = None
     milestones: Sequence[int] = (1, 3, 5, 10, 25, 50, 100)
     activated_milestones: Sequence[int] = ()
+    activation: Activation = Once()
     account_level: Sequence[str] = ()
     extra_periods: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -153,8 +184,14 @@ class Fact(NamedTuple):
     properties: Mapping[str, str]
 
 
+IN_NO_SEGMENT: Mapping[str, str] = {"": "in no segment"}
+"""Properties of what several events make together."""
+
+
 def in_segment(f: Fact, segment: tuple[str, str] | None) -> bool:
     """Whether a fact has the segment's property value; None takes every fact."""
+    if f.properties is IN_NO_SEGMENT:
+        return segment is None
     return segment is None or f.properties.get(segment[0], MISSING) == segment[1]
 
 
@@ -252,20 +289,24 @@ def shown(person: str) -> str:
 
 
 def persons(log: Iterable[Happening]) -> Callable[[str], str]:
-    """Maps a leaf to its person: the end of the pointers that the latest identifications set."""
+    """Maps a leaf to its person: the end of the pointers that the latest identifications set.
+
+    Only `identify` and `alias` identify; that an id is itself says nothing.
+    """
     claims: dict[str, tuple[tuple[int, str], str]] = {}
     for e in log:
-        if e.user is None:
+        if e.user is None or e.type not in ("identify", "alias"):
             continue
         target = f"u:{e.user}"
         sources = []
-        if e.type == "alias" and e.previous is not None:
+        if e.previous is not None:
             sources += [f"u:{e.previous}", f"anon:{e.previous}"]
-        if e.anonymous is not None:
+        elif e.anonymous is not None:
             sources.append(f"anon:{e.anonymous}")
         for source in sources:
-            claim = ((e.time_ms, e.message_id), target)
-            claims[source] = max(claims.get(source, claim), claim)
+            if source != target:
+                claim = ((e.time_ms, e.message_id), target)
+                claims[source] = max(claims.get(source, claim), claim)
 
     def person(of: str) -> str:
         path = [of]
@@ -293,6 +334,10 @@ class Oracle:
         self.of_kind: dict[str, list[Fact]] = defaultdict(list)
         for f in self.facts:
             self.of_kind[f.kind].append(f)
+        self.activations = self._activations(lambda f: f.person)
+        self.member_activations = self._activations(
+            lambda f: None if f.account is None or f.person is None else (f.account, f.person)
+        )
         self.values: dict[Key, Row] = {}
         if self.facts:
             self._all_values()
@@ -335,12 +380,53 @@ class Oracle:
             for value in sorted({f.properties.get(dimension, MISSING) for f in self.facts}):
                 yield f"{dimension}={value}", (dimension, value)
 
-    def _firsts(self, kind: str) -> dict[str, Fact]:
+    @staticmethod
+    def _firsts(facts: Iterable[Fact]) -> dict[str, Fact]:
+        """The first fact of each person."""
         firsts: dict[str, Fact] = {}
-        for f in self._of(kind):
+        for f in facts:
             if f.person is not None:
                 firsts[f.person] = min(firsts.get(f.person, f), f, key=lambda x: x.order)
         return firsts
+
+    def _activations(self, who: Callable[[Fact], Any]) -> list[Fact]:
+        """What activates: under Once each fact, else what each subject's facts make together."""
+        rule = self.settings.activation
+        if isinstance(rule, Once):
+            return [f for f in self._of("activation") if who(f) is not None]
+        kinds = ["activation"]
+        if isinstance(rule, AllTasks):
+            kinds = [f"key_task:{task}" for task in rule.tasks]
+        subjects: dict[Any, list[Fact]] = defaultdict(list)
+        for kind in kinds:
+            for f in self._of(kind):
+                if who(f) is not None:
+                    subjects[who(f)].append(f)
+        made = []
+        for facts in subjects.values():
+            instant = self._together(rule, sorted(facts, key=lambda f: f.order))
+            if instant is not None:
+                made.append(instant._replace(kind="activation", properties=IN_NO_SEGMENT))
+        return made
+
+    def _together(self, rule: Activation, facts: Sequence[Fact]) -> Fact | None:
+        """The fact, of those of one subject in order, at which they activate it."""
+        if isinstance(rule, Times):
+            return facts[rule.times - 1] if len(facts) >= rule.times else None
+        if isinstance(rule, AllTasks):
+            firsts = [
+                next((f for f in facts if f.kind == f"key_task:{task}"), None)
+                for task in rule.tasks
+            ]
+            known = [f for f in firsts if f is not None]
+            return max(known, key=lambda f: f.order) if len(known) == len(firsts) else None
+        if isinstance(rule, DistinctDays):
+            for f in facts:
+                day = self.days.of(f.time_ms)
+                active = {self.days.of(x.time_ms) for x in facts}
+                if len([d for d in active if day - rule.within < d <= day]) >= rule.days:
+                    return f
+        return None
 
     # ---- periods
 
@@ -395,6 +481,12 @@ class Oracle:
         for account in sorted({f.account for f in self.facts if f.account is not None}):
             own = [f for f in self._of("activity") if f.account == account]
             self._active_users("all", own, account)
+            for kpi, facts in (
+                ("sessions", self._of("session")),
+                ("core_actions", self._core_facts(None)),
+            ):
+                if kpi in self.settings.account_level:
+                    self._counts(kpi, "all", [f for f in facts if f.account == account], account)
         self._accounts_activated()
         self._milestone_values()
 
@@ -491,7 +583,9 @@ class Oracle:
             names = {f"key_task:{name}" for name in self.settings.core_tasks}
         return [f for name in sorted(names) for f in self._of(name, chosen)]
 
-    def _counts(self, kpi: str, segment: str, facts: Iterable[Fact]) -> None:
+    def _counts(
+        self, kpi: str, segment: str, facts: Iterable[Fact], account: str | None = None
+    ) -> None:
         by_hour: dict[int, int] = defaultdict(int)
         by_day: dict[int, int] = defaultdict(int)
         for f in facts:
@@ -501,17 +595,17 @@ class Oracle:
             if hour * HOUR_MS <= self.watermark_ms:
                 day = self.days.of(hour * HOUR_MS)
                 w = Window("hour", day, day + 1, hour * HOUR_MS, (hour + 1) * HOUR_MS)
-                self._put(kpi, w, n, segment=segment)
+                self._put(kpi, w, n, segment=segment, account=account)
         for w in self._windows(kpi, ["day", "week", "month"]):
             value = sum(by_day.get(day, 0) for day in range(w.first, w.after))
-            self._put(kpi, w, value, segment=segment)
+            self._put(kpi, w, value, segment=segment, account=account)
 
     # ---- cohorts: a person belongs to the period and to the segment of its anchor fact
 
     def _cohorts(self, segment: str, chosen: tuple[str, str] | None) -> None:
-        firsts = self._firsts("first_action").items()
+        firsts = self._firsts(self._of("first_action")).items()
         anchors = {person: f for person, f in firsts if in_segment(f, chosen)}
-        activated = [f for f in self._firsts("activation").values() if in_segment(f, chosen)]
+        activated = [f for f in self._firsts(self.activations).values() if in_segment(f, chosen)]
         self._counts("new_signups", segment, anchors.values())
         self._counts("activated_users", segment, activated)
         by_day: dict[int, int] = defaultdict(int)
@@ -578,8 +672,7 @@ class Oracle:
     def _activation_rate(self, segment: str, w: Window, cohort: Mapping[str, Fact]) -> None:
         def reached(person: str, start_ms: int, end_ms: int) -> bool:
             return any(
-                f.person == person and start_ms <= f.time_ms < end_ms
-                for f in self._of("activation")
+                f.person == person and start_ms <= f.time_ms < end_ms for f in self.activations
             )
 
         days = self.settings.activation_days
@@ -608,7 +701,7 @@ class Oracle:
         for person, anchor in cohort.items():
             ends = [
                 f.time_ms - anchor.time_ms
-                for f in self._of("activation")
+                for f in self.activations
                 if f.person == person and f.time_ms >= anchor.time_ms
             ]
             age = self.watermark_ms - anchor.time_ms
@@ -646,8 +739,8 @@ class Oracle:
             for account in accounts:
                 users = {
                     f.person
-                    for f in self._of("activation")
-                    if f.account == account and f.person is not None and f.time_ms < w.end_ms
+                    for f in self.member_activations
+                    if f.account == account and f.time_ms < w.end_ms
                 }
                 passing += len(users) >= 3
             self._put(
@@ -657,16 +750,17 @@ class Oracle:
                 parts={"numerator": passing, "denominator": len(accounts)},
             )
 
-    def _milestones(self) -> Iterator[tuple[str, Sequence[int], str]]:
-        """Per row: its id, its numbers n, and the kind of fact that makes a user count."""
-        yield "account_user_milestones", self.settings.milestones, "activity"
+    def _milestones(self) -> Iterator[tuple[str, Sequence[int], Sequence[Fact]]]:
+        """Per row: its id, its numbers n, and the facts that make a user count."""
+        yield "account_user_milestones", self.settings.milestones, self._of("activity")
         numbers = self.settings.activated_milestones
-        yield "account_activated_user_milestones", numbers, "activation"
+        yield "account_activated_user_milestones", numbers, self.member_activations
 
-    def _arrivals(self, kind: str) -> dict[str, list[tuple[int, str]]]:
+    @staticmethod
+    def _arrivals(facts: Iterable[Fact]) -> dict[str, list[tuple[int, str]]]:
         """Per account its users' first fact in it, as (time, user as shown), in order."""
         firsts: dict[str, dict[str, int]] = defaultdict(dict)
-        for f in self._of(kind):
+        for f in facts:
             if f.account is not None and f.person is not None:
                 known = firsts[f.account].get(f.person, f.time_ms)
                 firsts[f.account][f.person] = min(known, f.time_ms)
@@ -676,8 +770,8 @@ class Oracle:
         }
 
     def _milestone_values(self) -> None:
-        for kpi, numbers, kind in self._milestones():
-            arrivals = self._arrivals(kind).values()
+        for kpi, numbers, facts in self._milestones():
+            arrivals = self._arrivals(facts).values()
             for n in numbers:
                 for w in self._windows(kpi, ["day"]):
                     value = sum(len([a for a, _ in x if a < w.end_ms]) >= n for x in arrivals)
@@ -686,8 +780,8 @@ class Oracle:
     # ---- signals
 
     def _milestones_reached(self) -> Iterator[Standing]:
-        for kpi, numbers, kind in self._milestones():
-            for account, arrivals in self._arrivals(kind).items():
+        for kpi, numbers, facts in self._milestones():
+            for account, arrivals in self._arrivals(facts).items():
                 for n in numbers:
                     if len(arrivals) >= n:
                         at_ms, user = arrivals[n - 1]
@@ -695,12 +789,12 @@ class Oracle:
 
     def _activated(self) -> Iterator[Standing]:
         """At each first activation ever; the lag is that of the first one after the anchor."""
-        anchors = self._firsts("first_action")
-        for person, first in self._firsts("activation").items():
+        anchors = self._firsts(self._of("first_action"))
+        for person, first in self._firsts(self.activations).items():
             lag = None
             if person in anchors:
                 start_ms = anchors[person].time_ms
-                ends = [f.time_ms for f in self._of("activation") if f.person == person]
+                ends = [f.time_ms for f in self.activations if f.person == person]
                 lags = [end - start_ms for end in ends if end >= start_ms]
                 lag = min(lags) / 1000 if lags else None
             yield Standing("activated", None, first.account, shown(person), first.time_ms, lag)

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import orjson
+import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,14 +15,12 @@ from schemas.plan.check import load_plan
 from schemas.plan.models import Plan
 from schemas.times import DAY_MS, HOUR_MS, iso, parse_iso
 from streams.engine import Engine
-from tests.oracle import Happening, Oracle, Settings
+from tests.oracle import Activation, AllTasks, DistinctDays, Happening, Oracle, Settings, Times
 from tests.records import Record, Result, disagreements, is_nothing, result_of
 
-FIRST_DAY_MS = parse_iso("2026-02-26T00:00:00Z")
-"""Clocks go forward on 8 March in New York and on 29 March in Berlin."""
-DAYS = (0, 1, 2, 5, 6, 7, 8, 9, 10, 14, 15, 29, 30, 31, 32)
-HOURS = (0, 4, 5, 12, 22, 23)
-LAST_DAY = 33
+FIRST_DAY_MS = parse_iso("2026-03-24T00:00:00Z")
+"""Clocks go forward on 29 March in Berlin; a month ends two days later."""
+HOURS = (0, 4, 5, 12, 21, 22, 23)
 NOW_MS = parse_iso("2030-01-01T00:00:00Z")
 FLUSH_MS = 120_000
 
@@ -29,6 +28,7 @@ NAMES = ("Opened", "Opened", "Done", "Done", "Signed Up", "Task One", "Task Two"
 USERS = ("u1", "u2", "u3", "x1")
 ANONYMOUS = ("x1", "x2", "x3")
 ACCOUNTS = ("a1", "a2", None)
+TRAITS = ({"internal": "true"}, {"internal": "true"}, {"internal": "false"}, {"plan": "free"})
 
 fuzzed = settings(
     deadline=None,
@@ -70,7 +70,7 @@ EVERYTHING_IS_USE = Company(
         "key_tasks": {"one": "Task One", "two": ["Task Two", "Done"]},
         "milestones": {"distinct_users": [1, 2, 3], "activated_users": [1, 2]},
         "kpis": {
-            "levels": {"account": ["dau", "wau", "mau"]},
+            "levels": {"account": ["dau", "wau", "mau", "sessions", "core_actions"]},
             "settings": {"cohort_days": [0, 1, 7], "core_tasks": ["two"]},
         },
     },
@@ -87,7 +87,7 @@ EVERYTHING_IS_USE = Company(
         cohort_days=[0, 1, 7],
         milestones=[1, 2, 3],
         activated_milestones=[1, 2],
-        account_level=["dau", "wau", "mau"],
+        account_level=["dau", "wau", "mau", "sessions", "core_actions"],
     ),
 )
 
@@ -105,11 +105,15 @@ SIGN_UP_FIRST = Company(
         "kpis": {
             "periods": {"user_retention_rate": ["day"]},
             "settings": {
-                "cohort_days": [1, 30],
+                "cohort_days": [1, 3],
                 "activation_tasks": ["one", "two"],
                 "activation_tasks_min": 2,
                 "accounts_active_users_min": 2,
-                "horizons_days": {"action_to_activation_lag": 7, "activation_rate": 2},
+                "horizons_days": {
+                    "action_to_activation_lag": 7,
+                    "activation_rate": 2,
+                    "key_activation_tasks_rate": 5,
+                },
             },
         },
     },
@@ -128,8 +132,9 @@ SIGN_UP_FIRST = Company(
         activation_tasks=["one", "two"],
         activation_tasks_min=2,
         accounts_active_users_min=2,
-        cohort_days=[1, 30],
+        cohort_days=[1, 3],
         activation_days=2,
+        key_tasks_days=5,
         lag_days=7,
         milestones=[2],
         extra_periods={"user_retention_rate": ["day"]},
@@ -142,14 +147,19 @@ WITHOUT_STAFF = Company(
         "product": "Without staff",
         "timezone": "Europe/Berlin",
         "activation": "Done",
+        "key_tasks": {"one": "Task One"},
         "exclude": {"users": [{"trait": "internal", "equals": "true"}]},
         "milestones": {"distinct_users": [1, 3], "activated_users": [2]},
-        "kpis": {"settings": {"accounts_active_users_min": 2}},
+        "kpis": {
+            "levels": {"account": ["dau", "sessions", "core_actions"]},
+            "settings": {"accounts_active_users_min": 2},
+        },
     },
     Settings(
         {
             "*": ["activity", "first_action"],
             "Done": ["activation"],
+            "Task One": ["key_task:one"],
             "Session Started": ["session"],
         },
         timezone="Europe/Berlin",
@@ -158,39 +168,99 @@ WITHOUT_STAFF = Company(
         accounts_active_users_min=2,
         milestones=[1, 3],
         activated_milestones=[2],
+        account_level=["dau", "sessions", "core_actions"],
     ),
+)
+
+
+def with_rule(product: str, rule: Mapping[str, Any], activation: Activation) -> Company:
+    """A company whose users are activated by several events together."""
+    kpis = "new_signups activated_users activated_users_growth activation_rate"
+    kpis += " action_to_activation_lag accounts_3plus_activated_rate"
+    kpis += " account_activated_user_milestones"
+    return Company(
+        PLAN
+        | {
+            "product": product,
+            "timezone": "Europe/Berlin",
+            "activity": "all",
+            "first_action": "Signed Up",
+            "activation": rule,
+            "key_tasks": {"one": "Task *", "two": "Done"},
+            "milestones": {"distinct_users": [], "activated_users": [1, 2]},
+            "kpis": {
+                "only": kpis.split(),
+                "settings": {"horizons_days": {"activation_rate": 4}},
+            },
+        },
+        Settings(
+            {
+                "*": ["activity"],
+                "Signed Up": ["first_action"],
+                "Done": ["activation", "key_task:two"],
+                "Task One": ["key_task:one"],
+                "Task Two": ["key_task:one"],
+            },
+            timezone="Europe/Berlin",
+            dimensions=["country"],
+            activation_days=4,
+            milestones=[],
+            activated_milestones=[1, 2],
+            activation=activation,
+        ),
+    )
+
+
+SECOND_TIME = with_rule("Second time", {"event": "Done", "times": 2}, Times(2))
+TWO_DAYS_OF_THREE = with_rule(
+    "Two days of three",
+    {"event": "Done", "distinct_days": 2, "within_days": 3},
+    DistinctDays(2, 3),
+)
+BOTH_TASKS = with_rule("Both tasks", {"all_of": ["one", "two"]}, AllTasks(["one", "two"]))
+
+LONG_WINDOWS = Company(
+    PLAN
+    | {
+        "product": "Long windows",
+        "kpis": {
+            "only": ["mau", "stickiness", "average_stickiness", "cohort_retention"],
+            "settings": {"cohort_days": [30]},
+        },
+    },
+    Settings({"*": ["activity", "first_action"]}, dimensions=["country"], cohort_days=[30]),
 )
 
 # ---- logs
 
 
 @st.composite
-def happenings(draw: st.DrawFn, number: int) -> Happening:
+def happenings(draw: st.DrawFn, number: int, days: Sequence[int]) -> Happening:
     """An event; its country follows from its time, so that a tie never decides a segment."""
-    hour = FIRST_DAY_MS // HOUR_MS + 24 * draw(st.sampled_from(DAYS)) + draw(st.sampled_from(HOURS))
+    hour = FIRST_DAY_MS // HOUR_MS + 24 * draw(st.sampled_from(days)) + draw(st.sampled_from(HOURS))
     time_ms = hour * HOUR_MS + draw(st.sampled_from((0, 0, 1, -1)))
     country = ("se", "fr", None)[time_ms // HOUR_MS % 3]
-    who = draw(st.integers(0, 19))
-    user = draw(st.sampled_from(USERS)) if who >= 8 else None
-    anonymous = draw(st.sampled_from(ANONYMOUS)) if 1 <= who < 8 else None
-    account = draw(st.sampled_from(ACCOUNTS))
-    if who == 0:
-        account = account or "a1"
-    properties = {} if country is None else {"country": country}
     id = f"m{number:04}"
-    kind = draw(st.integers(0, 19))
-    if kind == 0 and user is not None:
+    who = draw(st.sampled_from((*USERS, *USERS, *(f"anon:{x}" for x in ANONYMOUS), None)))
+    user = None if who is None or who.startswith("anon:") else who
+    anonymous = who.removeprefix("anon:") if who is not None and user is None else None
+    call = draw(st.sampled_from(("track",) * 8 + ("alias", "identify", "traits")))
+    if call == "alias" and user is not None:
         previous = draw(st.sampled_from(USERS + ANONYMOUS))
         return Happening(time_ms, id, user=user, type="alias", previous=previous)
-    if kind == 1 and user is not None:
+    if call == "identify" and user is not None:
         anonymous = draw(st.sampled_from(ANONYMOUS))
         return Happening(time_ms, id, user=user, anonymous=anonymous, type="identify")
-    if kind == 2 and who > 0:
-        traits = {"internal": "true"} if draw(st.booleans()) else {"plan": "free"}
+    if call == "traits" and who is not None:
+        traits = draw(st.sampled_from(TRAITS))
         return Happening(
             time_ms, id, user=user, anonymous=anonymous, type="identify", traits=traits
         )
+    if user is not None and draw(st.booleans()):
+        anonymous = draw(st.sampled_from(ANONYMOUS))  # names a visitor, identifies nobody
+    account = draw(st.sampled_from(ACCOUNTS if who is not None else ("a1", "a2")))
     name = draw(st.sampled_from(NAMES))
+    properties = {} if country is None else {"country": country}
     return Happening(time_ms, id, name, user, anonymous, account, properties=properties)
 
 
@@ -219,14 +289,21 @@ class Trial(NamedTuple):
     run: Run
 
 
+SHORT = (0, 1, 2, 3, 6, 7, 8, 9)
+LONG = (*SHORT, 13, 14, 29, 30, 31)
+"""Days of events, from the first."""
+AGES = (0, 1, 2, 5, 7, 14)
+"""How many days after the last event time stands at the end."""
+
+
 @st.composite
-def trials(draw: st.DrawFn) -> Trial:
+def trials(draw: st.DrawFn, days: Sequence[int] = SHORT, ages: Sequence[int] = AGES) -> Trial:
     """A log, where time stands at its end, and a run: any order, repetitions, splits, stops."""
-    log = [draw(happenings(number)) for number in range(draw(st.integers(1, 24)))]
-    days = draw(st.integers(LAST_DAY, LAST_DAY + 35))
-    watermark_ms = FIRST_DAY_MS + days * DAY_MS
-    repeated = draw(st.lists(st.sampled_from(range(len(log))), max_size=4))
-    order = draw(st.permutations([*range(len(log)), *repeated]))
+    numbers = range(draw(st.integers(1, 24)))
+    log = [draw(happenings(number, days)) for number in numbers]
+    last = max(days) + 1 + draw(st.sampled_from(ages))
+    repeated = draw(st.lists(st.sampled_from(numbers), max_size=4))
+    order = draw(st.permutations([*numbers, *repeated]))
     inputs = draw(st.integers(1, 3))
     steps = []
     while order:
@@ -235,10 +312,11 @@ def trials(draw: st.DrawFn) -> Trial:
             tuple(order[:size]),
             draw(st.integers(0, inputs - 1)),
             draw(st.sampled_from(("go on", "go on", "settle", "restart", "advance"))),
-            draw(st.integers(0, days).map(lambda day: FIRST_DAY_MS + day * DAY_MS)),
+            FIRST_DAY_MS + draw(st.integers(0, last * 4)) * DAY_MS // 4,
         )
         steps.append(step)
         order = order[size:]
+    watermark_ms = FIRST_DAY_MS + last * DAY_MS
     return Trial(log, watermark_ms, Run(inputs, draw(st.integers(1, 4)), steps))
 
 
@@ -326,19 +404,32 @@ def check(company: Company, trial: Trial) -> None:
     assert differences(in_order, run_anyhow(company, trial)) == []
 
 
-@settings(fuzzed, max_examples=60)
+@settings(fuzzed, max_examples=40)
 @given(trials())
 def test_everything_is_use(trial: Trial) -> None:
     check(EVERYTHING_IS_USE, trial)
 
 
-@settings(fuzzed, max_examples=60)
+@settings(fuzzed, max_examples=40)
 @given(trials())
 def test_sign_up_first(trial: Trial) -> None:
     check(SIGN_UP_FIRST, trial)
 
 
-@settings(fuzzed, max_examples=60)
+@settings(fuzzed, max_examples=40)
 @given(trials())
 def test_without_staff(trial: Trial) -> None:
     check(WITHOUT_STAFF, trial)
+
+
+@settings(fuzzed, max_examples=20)
+@given(trials(LONG, (0, 1, 30)))
+def test_long_windows(trial: Trial) -> None:
+    check(LONG_WINDOWS, trial)
+
+
+@pytest.mark.parametrize("company", [SECOND_TIME, TWO_DAYS_OF_THREE, BOTH_TASKS])
+@settings(fuzzed, max_examples=30)
+@given(trials())
+def test_activation_by_several_events(company: Company, trial: Trial) -> None:
+    check(company, trial)

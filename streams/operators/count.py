@@ -1,7 +1,5 @@
 """count: facts, or subjects by their first fact. Additive: longer periods are sums of days."""
 
-from fractions import Fraction
-
 from streams.calendar import HOUR
 from streams.tally import CellTally, Value
 
@@ -17,4 +15,4 @@ class Tally(CellTally):
         else:
             first, after = self.calendar.days(period, index)
             n = sum(self.cells(day).get((BY_DAY, 0), 0) for day in range(first, after))
-        return Value(Fraction(n), n, None)
+        return Value(n, n, None)

@@ -1,7 +1,5 @@
 """distinct: how many subjects satisfy a condition in a period."""
 
-from fractions import Fraction
-
 from schemas.rows import Condition, DistinctRow
 from streams.tally import SpanTally, Value
 
@@ -18,4 +16,4 @@ class Tally(SpanTally):
 
     def value(self, period: str, index: int, watermark_ms: int) -> Value:
         n = self.at(period, 0, index)
-        return Value(Fraction(n), n, None)
+        return Value(n, n, None)

@@ -3,8 +3,6 @@
 Entering is a signal, `<kpi>.enter`; a late fact that moves the instant of entry retracts it.
 """
 
-from fractions import Fraction
-
 from streams.tally import CellTally, Value
 
 
@@ -15,4 +13,4 @@ class Tally(CellTally):
 
     def value(self, period: str, index: int, watermark_ms: int) -> Value:
         n = self.running_total(self.calendar.days(period, index)[1] - 1)
-        return Value(Fraction(n), n, None)
+        return Value(n, n, None)

@@ -91,6 +91,12 @@ def test_large_records_are_cut_into_batches_and_only_the_last_is_at_the_end(
     assert list(read) == [(0, [0], False, 1), (0, [1], False, 2), (0, [2], True, 3)]
 
 
+def test_many_records_are_cut_into_batches(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(transport, "BATCH_RECORDS", 2)
+    read = deliveries(*[Message(offset) for offset in range(5)], end(5))
+    assert list(read) == [(0, [0, 1], False, 2), (0, [2, 3], False, 4), (0, [4], True, 5)]
+
+
 def test_records_that_retention_took_away_end_the_worker():
     gone = Message(0, None, error=ck.KafkaError(ck.KafkaError._AUTO_OFFSET_RESET, "out of range"))
     with pytest.raises(StopWorker, match=r"t partition 0: the records to be read next are gone"):
