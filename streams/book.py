@@ -114,7 +114,7 @@ class Book:
         """What is to be published at this watermark."""
         if watermark_ms is None:
             return
-        provisional = now_ms - self._provisional_ms >= self._every_ms
+        provisional = abs(now_ms - self._provisional_ms) >= self._every_ms
         if provisional:
             self._provisional_ms = now_ms
         for key, (_, timelines) in self._tallies.items():

@@ -90,7 +90,8 @@ class Announcements:
         """True if destinations without data should hear this header now."""
         idle = header.idle_until_ms is not None
         says = (header.watermark_ms, idle, header.first_fact_ms)
-        waited = now_ms - self._said_at_ms >= self._every_ms
+        # a clock that is set back must not silence the source until it has caught up again
+        waited = abs(now_ms - self._said_at_ms) >= self._every_ms
         if (says != self._said or idle) and (waited or urgent or idle != self._said[1]):
             self._said, self._said_at_ms = says, now_ms
             return True

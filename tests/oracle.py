@@ -136,6 +136,8 @@ class Settings:
     milestones: Sequence[int] = (1, 3, 5, 10, 25, 50, 100)
     activated_milestones: Sequence[int] = ()
     activation: Activation = Once()
+    only: Sequence[str] = ()
+    """KPI ids; none listed: all."""
     account_level: Sequence[str] = ()
     extra_periods: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -454,6 +456,8 @@ class Oracle:
         parts: Mapping[str, Value] | None = None,
         final_at_ms: int | None = None,
     ) -> None:
+        if self.settings.only and kpi not in self.settings.only:
+            return
         level = "company" if account is None else "account"
         key = Key(
             kpi, variant, level, account, segment, window.period, window.start_ms, window.end_ms

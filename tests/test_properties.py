@@ -175,9 +175,15 @@ WITHOUT_STAFF = Company(
 
 def with_rule(product: str, rule: Mapping[str, Any], activation: Activation) -> Company:
     """A company whose users are activated by several events together."""
-    kpis = "new_signups activated_users activated_users_growth activation_rate"
-    kpis += " action_to_activation_lag accounts_3plus_activated_rate"
-    kpis += " account_activated_user_milestones"
+    only = [
+        "new_signups",
+        "activated_users",
+        "activated_users_growth",
+        "activation_rate",
+        "action_to_activation_lag",
+        "accounts_3plus_activated_rate",
+        "account_activated_user_milestones",
+    ]
     return Company(
         PLAN
         | {
@@ -189,7 +195,7 @@ def with_rule(product: str, rule: Mapping[str, Any], activation: Activation) -> 
             "key_tasks": {"one": "Task *", "two": "Done"},
             "milestones": {"distinct_users": [], "activated_users": [1, 2]},
             "kpis": {
-                "only": kpis.split(),
+                "only": only,
                 "settings": {"horizons_days": {"activation_rate": 4}},
             },
         },
@@ -203,6 +209,7 @@ def with_rule(product: str, rule: Mapping[str, Any], activation: Activation) -> 
             },
             timezone="Europe/Berlin",
             dimensions=["country"],
+            only=only,
             activation_days=4,
             milestones=[],
             activated_milestones=[1, 2],
@@ -219,16 +226,24 @@ TWO_DAYS_OF_THREE = with_rule(
 )
 BOTH_TASKS = with_rule("Both tasks", {"all_of": ["one", "two"]}, AllTasks(["one", "two"]))
 
+LONG_ONLY = ["mau", "stickiness", "average_stickiness", "cohort_retention"]
 LONG_WINDOWS = Company(
     PLAN
     | {
         "product": "Long windows",
+        "milestones": {"distinct_users": [], "activated_users": []},
         "kpis": {
-            "only": ["mau", "stickiness", "average_stickiness", "cohort_retention"],
+            "only": LONG_ONLY,
             "settings": {"cohort_days": [30]},
         },
     },
-    Settings({"*": ["activity", "first_action"]}, dimensions=["country"], cohort_days=[30]),
+    Settings(
+        {"*": ["activity", "first_action"]},
+        dimensions=["country"],
+        only=LONG_ONLY,
+        cohort_days=[30],
+        milestones=[],
+    ),
 )
 
 # ---- logs

@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 OPEN_S = 2.0
 END_S = 10.0
+BOOTSTRAP_TIMEOUT_MS = 5_000
 
 
 class StuckTransactions:
