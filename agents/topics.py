@@ -18,6 +18,8 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from schemas.outputs import ALERTS, DEAD_LETTERS, KPIS, SIGNALS
 
 DAY_MS = 24 * 60 * 60 * 1000
+RECORD_BYTES_MAX = 4 * 1024 * 1024
+"""Of every topic of ours: a dead letter holds the largest event there may be, as base64."""
 BOOTSTRAP_TIMEOUT_MS = 10_000
 BROKER_DEFAULT = -1
 PLAINTEXT: Mapping[str, Any] = {}
@@ -36,7 +38,10 @@ class Topic(NamedTuple):
 
     def settings(self) -> dict[str, str]:
         """The topic's settings as Kafka spells them."""
-        settings: dict[str, str] = {"cleanup.policy": self.cleanup}
+        settings: dict[str, str] = {
+            "cleanup.policy": self.cleanup,
+            "max.message.bytes": str(RECORD_BYTES_MAX),
+        }
         if self.retention_days is not None:
             settings["retention.ms"] = str(self.retention_days * DAY_MS)
         if self.cleanup == "compact":

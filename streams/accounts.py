@@ -10,16 +10,13 @@ from typing import Any, NamedTuple
 
 from schemas.batches import (
     FactBatch,
-    Pointer,
     Rows,
-    Traits,
     UserState,
     UserStateBatch,
     check_version,
     decode_facts,
-    encode,
 )
-from schemas.keys import ACCOUNT, partition_of, shown_account
+from schemas.keys import ACCOUNT, shown_account
 from schemas.outputs import EVIDENCE_IDS_MAX, KPIS, SIGNALS, kpi_record, signal_record
 from schemas.rows import CountRow, MembershipRow
 from schemas.times import HOUR_MS, MINUTE_MS, iso
@@ -38,9 +35,9 @@ from streams.contributions import (
 )
 from streams.delta_batches import delta_records
 from streams.duplicates import SeenIds
+from streams.fact_batches import FactBatches
 from streams.measures import ALL, Fact, reads
 from streams.operators import count
-from streams.rows_builder import RowsBuilder
 from streams.signals import Revisions, Standing
 from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.state_keys import (
@@ -99,7 +96,7 @@ class Accounts:
         """`sources`: of the ingest stage. `bounded` False: message ids of any age are kept."""
         plan, rows = compiled.plan, compiled.catalogue.rows
         self._calendar = compiled.calendar
-        self._user_partitions, self._tally_partitions = user_partitions, tally_partitions
+        self._tally_partitions = tally_partitions
         self._excludes_users = bool(plan.exclude_users)
         programs = compiled.member
         self._measures, self._person = programs.measures, programs.person
@@ -118,8 +115,8 @@ class Accounts:
         self._told: dict[tuple[str, str], _Told] = {}
         self._unsaved: dict[tuple[str, str], Member] = {}
         self._deltas = Deltas()
-        self._outbox: dict[int, _UserFacts] = {}
-        self._published_day: int | None = None
+        self._to_users = FactBatches(USER_FACTS_ROLE, user_partitions)
+        self._published_hour: int | None = None
         self._waiting: set[str] = set()
         """Accounts with facts counted since the last flush, or with values held back by it."""
         self.duplicates = 0
@@ -145,9 +142,9 @@ class Accounts:
                 self._sources.hear(message.header)
                 self._take_rows(message.rows)
                 for pointer in message.pointers:
-                    self._to_users(pointer.leaf).pointers.append(pointer)
+                    self._to_users.add_pointer(pointer.leaf, pointer)
                 for traits in message.traits:
-                    self._to_users(traits.leaf).traits.append(traits)
+                    self._to_users.add_traits(traits.leaf, traits)
             elif isinstance(message, UserStateBatch):
                 check_version(message.version)
                 for state in message.states:
@@ -167,6 +164,8 @@ class Accounts:
                 self.duplicates += 1
                 continue
             if meaning.counts:
+                if self._excludes_users and member.leaf and not member.counted:
+                    self._introduce(member, meaning, time_ms, segments[segment], event_id)
                 self._count(member, meaning, time_ms, segments[segment])
             mark = marks.get((meaning_number, segment))
             if mark is None:
@@ -203,10 +202,20 @@ class Accounts:
                     news = news or slot in self._news
                 closed = closed and measures[slot].closed(values[slot], fact)
         if member.leaf and news:
-            place = member.account, member.leaf
-            rows = self._to_users(member.leaf).rows
-            rows.add(place, time_ms, meaning.key, segments, event_id)
+            self._introduce(member, meaning, time_ms, segments, event_id)
         return closed
+
+    def _introduce(
+        self,
+        member: Member,
+        meaning: _Meaning,
+        time_ms: int,
+        segments: tuple[str, ...],
+        event_id: str,
+    ) -> None:
+        """Tells users of an event, and so that this membership exists."""
+        place = member.account, member.leaf
+        self._to_users.add_row(member.leaf, place, time_ms, meaning.key, segments, event_id)
 
     def _meaning(self, key: tuple[tuple[str, str | None], ...]) -> _Meaning:
         meaning = self._meanings.get(key)
@@ -411,14 +420,14 @@ class Accounts:
         entities: list[tuple[bytes, bytes | None]],
         records: list[Outgoing],
     ) -> None:
-        """Values per account, of those that changed and, once a day, of all."""
+        """Values per account, of those that changed and, with every hour of event time, of all."""
         if not self._book_rows:
             return
         watermark_ms = self.watermark_ms
-        day = None if watermark_ms is None else self._calendar.day(watermark_ms)
+        hour = None if watermark_ms is None else watermark_ms // HOUR_MS
         waiting = self._waiting.union(touched)
-        keys = waiting if day == self._published_day else self._accounts.keys()
-        self._published_day = day
+        keys = waiting if hour == self._published_hour else self._accounts.keys()
+        self._published_hour = hour
         self._waiting = set()
         for key in sorted(keys):
             book = self._accounts[key].book
@@ -437,19 +446,8 @@ class Accounts:
         """Facts for users and deltas for tallies, headed by how far this partition has come."""
         header = self._announcements.header(self.watermark_ms, self._sources.first_fact_ms)
         to_all = self._announcements.due(header, now_ms)
-        for partition in range(self._user_partitions) if to_all else sorted(self._outbox):
-            facts = self._outbox.get(partition) or _UserFacts()
-            batch = FactBatch(header, facts.rows.build(), facts.pointers, facts.traits)
-            records.append(Outgoing(USER_FACTS_ROLE, partition, None, encode(batch)))
-        self._outbox = {}
+        records.extend(self._to_users.take_records(header, to_all=to_all))
         records.extend(delta_records(self._deltas, header, self._tally_partitions, to_all=to_all))
-
-    def _to_users(self, leaf: str) -> "_UserFacts":
-        partition = partition_of(leaf, self._user_partitions)
-        facts = self._outbox.get(partition)
-        if facts is None:
-            facts = self._outbox[partition] = _UserFacts()
-        return facts
 
     # ---- checkpoints
 
@@ -493,15 +491,6 @@ class Accounts:
                     self._program.replace(account.totals, NOBODY, view)
             if account.book is not None:
                 account.book.resume(self.watermark_ms, self._sources.first_fact_ms)
-
-
-class _UserFacts:
-    """What goes to one users partition at the next flush."""
-
-    def __init__(self) -> None:
-        self.rows = RowsBuilder()
-        self.pointers: list[Pointer] = []
-        self.traits: list[Traits] = []
 
 
 def apply(deltas: Deltas, book: Book) -> None:

@@ -1,11 +1,15 @@
 """Deltas on their way to the partition that keeps their tally."""
 
+import msgspec
+
 from schemas.batches import DeltaBatch, Header, encode
 from schemas.keys import partition_of
 from streams.contributions import Deltas, TallyKey
 from streams.stage import Outgoing
 
 TALLIES_ROLE = "tallies"
+BATCH_DELTAS = 5000
+"""A batch is closed at so many deltas, to stay below what a Kafka record may hold."""
 
 
 def tally_partition(key: TallyKey, partitions: int) -> int:
@@ -14,21 +18,32 @@ def tally_partition(key: TallyKey, partitions: int) -> int:
 
 
 class _Columns:
+    """One micro-batch under construction."""
+
     def __init__(self) -> None:
         self.keys: dict[TallyKey, int] = {}
         self.spans: list[tuple[int, str, int, int, int | None, int]] = []
         self.cells: list[tuple[int, int, int, int, int]] = []
 
+    @property
+    def full(self) -> bool:
+        return len(self.spans) + len(self.cells) >= BATCH_DELTAS
+
 
 def delta_records(
     deltas: Deltas, header: Header, partitions: int, *, to_all: bool
 ) -> list[Outgoing]:
-    """One record per partition that has deltas; `to_all` for every partition, if only to say W."""
-    columns: dict[int, _Columns] = {p: _Columns() for p in range(partitions)} if to_all else {}
+    """Records for the partitions that have deltas; `to_all` for every one, if only to say W."""
+    filled: dict[int, list[_Columns]] = {
+        p: [_Columns()] for p in range(partitions if to_all else 0)
+    }
 
     def of(key: TallyKey) -> tuple[_Columns, int]:
-        found = columns.setdefault(tally_partition(key, partitions), _Columns())
-        return found, found.keys.setdefault(key, len(found.keys))
+        batches = filled.setdefault(tally_partition(key, partitions), [_Columns()])
+        if batches[-1].full:
+            batches.append(_Columns())
+        keys = batches[-1].keys
+        return batches[-1], keys.setdefault(key, len(keys))
 
     taken = deltas.taken()
     for (span, start, end), n in taken.spans.items():
@@ -37,12 +52,14 @@ def delta_records(
     for (tally, part, at, x), n in taken.cells.items():
         into, number = of(tally)
         into.cells.append((number, part, at, x, n))
-    return [
-        Outgoing(
-            TALLIES_ROLE,
-            partition,
-            None,
-            encode(DeltaBatch(header, list(c.keys), c.spans, c.cells)),
-        )
-        for partition, c in sorted(columns.items())
-    ]
+    silent = msgspec.structs.replace(header, watermark_ms=None, idle_until_ms=None)
+    records = []
+    for partition, (*first, last) in sorted(filled.items()):
+        records += [_record(partition, columns, silent) for columns in first]
+        records.append(_record(partition, last, header))
+    return records
+
+
+def _record(partition: int, columns: _Columns, header: Header) -> Outgoing:
+    batch = DeltaBatch(header, list(columns.keys), columns.spans, columns.cells)
+    return Outgoing(TALLIES_ROLE, partition, None, encode(batch))

@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 import xxhash
 
-from schemas.batches import FactBatch, Pointer, Traits, encode
+from schemas.batches import Pointer, Traits
 from schemas.events import EMPTY_OBJECT, Event, Rejected
 from schemas.formats import Format
-from schemas.keys import ANONYMOUS, USER, account_key, leaf_key, partition_of
+from schemas.keys import ANONYMOUS, USER, account_key, leaf_key
 from schemas.outputs import DEAD_LETTERS, dead_letter_record
 from schemas.plan.conditions import Predicate, compile_where, pattern_matcher
 from schemas.plan.models import (
@@ -28,15 +28,15 @@ from schemas.plan.models import (
 from schemas.properties import extractor
 from schemas.times import DAY_MS, iso
 from streams.compiled_plan import CompiledPlan
-from streams.rows_builder import RowsBuilder
+from streams.fact_batches import FactBatches, Meaning
 from streams.segments import shown_value
 from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.watermark import Announcements
 
 FACTS_ROLE = "activity"
-
-Meaning = tuple[tuple[str, str | None], ...]
-"""The facts of an event: (kind, name)."""
+ID_CHARACTERS_MAX = 1000
+"""Ids are keys of state and travel in every batch; longer ones are a mistake of the sender."""
+_IDS = ("user id", "anonymous id", "previous id", "account id", "message id", "event name")
 
 
 class Interpreter:
@@ -74,8 +74,8 @@ class Interpreter:
         return found
 
     def traits(self, event: Event) -> dict[str, Any]:
-        """The traits of an event that the plan reads."""
-        if self._trait_values is None or event.traits == EMPTY_OBJECT:
+        """The traits of a user that the plan reads; those of a group call are the account's."""
+        if self._trait_values is None or event.type == "group" or event.traits == EMPTY_OBJECT:
             return {}
         values = self._trait_values(event.traits)
         return {
@@ -174,15 +174,6 @@ def _selects(selector: Selector, type: str, name: str) -> bool:
     return pattern_matcher(selector.pattern)(name)
 
 
-class _Builder:
-    """The micro-batch for one destination partition while it is filled."""
-
-    def __init__(self) -> None:
-        self.rows = RowsBuilder()
-        self.pointers: list[Pointer] = []
-        self.traits: list[Traits] = []
-
-
 class Ingest:
     """One partition of one input."""
 
@@ -204,7 +195,6 @@ class Ingest:
         plan = compiled.plan
         self._interpreter = Interpreter(plan)
         self._read = format.read
-        self._partitions = partitions
         self._announcements = Announcements(compiled.hash, source, throttled=throttled)
         self._disorder_ms = plan.watermark.disorder_ms
         self._future_ms = plan.watermark.future_limit_ms
@@ -213,8 +203,7 @@ class Ingest:
         days = plan.horizons.entity_days
         self._horizon_ms = days * DAY_MS if bounded and days is not None else None
         self._until = until
-        self._builders: dict[int, _Builder] = {}
-        self._partition_of: dict[str, int] = {}
+        self._out = FactBatches(FACTS_ROLE, partitions)
         self._dead: list[Outgoing] = []
         self._newest_ms: int | None = None
         self._first_fact_ms: int | None = None
@@ -288,6 +277,11 @@ class Ingest:
             )
             self._bury(value, Rejected("beyond_horizon", reason), batch, offset)
             return
+        too_long = _too_long(event)
+        if too_long is not None:
+            reason = f"the {too_long} is longer than {ID_CHARACTERS_MAX} characters"
+            self._bury(value, Rejected("too_large", reason), batch, offset)
+            return
         self.events += 1
         moment = min(time_ms, record_ms)
         if self._newest_ms is None or moment > self._newest_ms:
@@ -302,52 +296,19 @@ class Ingest:
         event_id = event.message_id
         if event_id is None:
             event_id = f"{xxhash.xxh3_64_hexdigest(value)}-{number}"
-        builder = self._builder(account or leaf or "")
+        key = account or leaf or ""
         if meaning:
-            self._add_row(builder, event, account, leaf or "", meaning, event_id)
+            self.facts += len(meaning)
+            if self._first_fact_ms is None or time_ms < self._first_fact_ms:
+                self._first_fact_ms = time_ms
+            segments = self._interpreter.segments(event)
+            self._out.add_row(key, (account, leaf or ""), time_ms, meaning, segments, event_id)
         if traits and leaf is not None:
-            builder.traits.append(Traits(account, leaf, time_ms, event_id, traits))
-        if identifies:
-            self._add_pointers(builder, event, account, event_id)
-
-    def _builder(self, key: str) -> _Builder:
-        partition = self._partition_of.get(key)
-        if partition is None:
-            partition = self._partition_of[key] = partition_of(key, self._partitions)
-        builder = self._builders.get(partition)
-        if builder is None:
-            builder = self._builders[partition] = _Builder()
-        return builder
-
-    def _add_row(
-        self,
-        builder: _Builder,
-        event: Event,
-        account: str,
-        leaf: str,
-        meaning: Meaning,
-        event_id: str,
-    ) -> None:
-        self.facts += len(meaning)
-        if self._first_fact_ms is None or event.time_ms < self._first_fact_ms:
-            self._first_fact_ms = event.time_ms
-        segments = self._interpreter.segments(event)
-        builder.rows.add((account, leaf), event.time_ms, meaning, segments, event_id)
-
-    def _add_pointers(self, builder: _Builder, event: Event, account: str, event_id: str) -> None:
-        """identify joins the anonymous id to the user, alias both forms of the previous id."""
-        if event.user is None:
-            return
-        target = USER + event.user
-        if event.type == "identify":
-            leaves = [ANONYMOUS + event.anonymous] if event.anonymous is not None else []
-        else:
-            previous = event.previous or ""
-            leaves = [ANONYMOUS + previous, USER + previous]
-        for leaf in leaves:
-            if leaf != target:
-                pointer = Pointer(account, leaf, target, event.time_ms, event_id)
-                builder.pointers.append(pointer)
+            self._out.add_traits(key, Traits(account, leaf, time_ms, event_id, traits))
+        if identifies and event.user is not None:
+            for pointed in _identified(event):
+                pointer = Pointer(account, pointed, USER + event.user, time_ms, event_id)
+                self._out.add_pointer(key, pointer)
 
     def _bury(self, value: bytes, rejected: Rejected, batch: RecordBatch, offset: int) -> None:
         self.dead_letters += 1
@@ -367,10 +328,24 @@ class Ingest:
         announcements = self._announcements
         header = announcements.header(self.watermark_ms, self._first_fact_ms, idle_until_ms)
         to_all = announcements.due(header, now_ms, urgent=closing)
-        records = self._dead
-        for partition in range(self._partitions) if to_all else sorted(self._builders):
-            builder = self._builders.get(partition) or _Builder()
-            batch = FactBatch(header, builder.rows.build(), builder.pointers, builder.traits)
-            records.append(Outgoing(FACTS_ROLE, partition, None, encode(batch)))
-        self._builders, self._dead = {}, []
+        records, self._dead = self._dead, []
+        records.extend(self._out.take_records(header, to_all=to_all))
         return Flushed([], records)
+
+
+def _identified(event: Event) -> list[str]:
+    """The leaves that an identify or alias call joins to its user, other than the user itself."""
+    if event.previous is not None:
+        leaves = [ANONYMOUS + event.previous, USER + event.previous]
+    else:
+        leaves = [ANONYMOUS + event.anonymous] if event.anonymous is not None else []
+    return [leaf for leaf in leaves if leaf != USER + (event.user or "")]
+
+
+def _too_long(event: Event) -> str | None:
+    """Which id of an event is longer than one may be."""
+    ids = (event.user, event.anonymous, event.previous, event.account, event.message_id, event.name)
+    for what, id in zip(_IDS, ids, strict=True):
+        if id is not None and len(id) > ID_CHARACTERS_MAX:
+            return what
+    return None

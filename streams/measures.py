@@ -226,7 +226,7 @@ class Chain:
         if not self._is_end(fact):
             return True
         moments = value[1].get(self._name(fact))
-        return moments is not None and moments[-1][0] >= value[0]
+        return moments is not None and value[0] <= moments[-1][0] and moments[-1] <= moment_of(fact)
 
     def merge(self, values: Sequence[ChainValue | None]) -> ChainValue | None:
         present = [v for v in values if v is not None]
@@ -316,7 +316,9 @@ class NthTime(_Derived):
         return self.merge([value, [moment_of(fact)]])
 
     def closed(self, value: list[Moment] | None, fact: Fact) -> bool:
-        return value is not None and len(value) == self._times
+        if value is None or len(value) < self._times:
+            return False
+        return value[-1] <= moment_of(fact)
 
     def merge(self, values: Sequence[list[Moment] | None]) -> list[Moment]:
         return sorted({m for value in values for m in value or ()})[: self._times]

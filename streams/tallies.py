@@ -6,6 +6,8 @@ company stage, where KPIs and segments meet.
 
 from collections.abc import Iterable
 
+import msgspec
+
 from schemas.batches import ValueBatch, check_version, decode_deltas, encode
 from schemas.outputs import KPIS, kpi_record
 from schemas.rows import FormulaRow, Row, variants_of
@@ -23,6 +25,8 @@ from streams.watermark import Announcements, Sources
 
 VALUES_ROLE = "company"
 INT64_MAX = (1 << 63) - 1
+BATCH_VALUES = 5000
+"""A batch holds so many values at most, to stay below what a Kafka record may hold."""
 
 
 class Tallies:
@@ -101,8 +105,12 @@ class Tallies:
             entities.append((state_key(BOOK, *place), packed))
         header = self._announcements.header(sources.watermark_ms, sources.first_fact_ms)
         if self._announcements.due(header, now_ms, urgent=True) or passed_on:
-            columns = _columns(passed_on)
-            records.append(Outgoing(VALUES_ROLE, 0, None, encode(ValueBatch(header, *columns))))
+            silent = msgspec.structs.replace(header, watermark_ms=None)
+            for start in range(0, max(len(passed_on), 1), BATCH_VALUES):
+                last = start + BATCH_VALUES >= len(passed_on)
+                columns = _columns(passed_on[start : start + BATCH_VALUES])
+                batch = ValueBatch(header if last else silent, *columns)
+                records.append(Outgoing(VALUES_ROLE, 0, None, encode(batch)))
         heard = sources.take_unsaved()
         if heard is not None:
             entities.append((state_key(PARTITION), state_value(heard)))

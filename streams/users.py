@@ -8,8 +8,8 @@ partition of its root. Each message replaces an earlier one, so a change of poin
 number by the difference of what a person said before and says now.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from schemas.batches import (
     VERSION,
@@ -27,7 +27,7 @@ from schemas.batches import (
     decode_facts,
     encode,
 )
-from schemas.keys import ACCOUNT, partition_of, shown_account, shown_user
+from schemas.keys import partition_of, shown_account, shown_user
 from schemas.outputs import SIGNALS, signal_record
 from schemas.plan.conditions import compile_where
 from schemas.times import SECOND_MS, iso
@@ -55,6 +55,10 @@ from streams.watermark import Announcements, Sources
 
 PEERS_ROLE = "user-facts"
 USER_STATE_ROLE = "user-state"
+BATCH_ENTRIES = 500
+"""A message between partitions holds so many at most, to fit into a Kafka record."""
+
+Entry = TypeVar("Entry")
 
 
 class _Said:
@@ -174,7 +178,7 @@ class Users:
                 leaf.values[slot] = measure.add(leaf.values[slot], fact)
 
     def _take_account(self, leaf: Leaf, account: str) -> None:
-        if account.startswith(ACCOUNT) and account not in leaf.accounts:
+        if (account or self._excluding) and account not in leaf.accounts:
             self._touch(leaf)
             leaf.accounts.add(account)
 
@@ -400,10 +404,12 @@ class Users:
         self._said.clear()
         self._handed_over.clear()
         for partition, told in sorted(states.items()):
-            batch = UserStateBatch(VERSION, self._plan_hash, told)
-            records.append(Outgoing(USER_STATE_ROLE, partition, None, encode(batch)))
+            for part in _parts(told):
+                batch = UserStateBatch(VERSION, self._plan_hash, part)
+                records.append(Outgoing(USER_STATE_ROLE, partition, None, encode(batch)))
         for partition, peers in sorted(self._peers.items()):
-            records.append(Outgoing(PEERS_ROLE, partition, None, self._peer_batch(peers)))
+            for message in self._peer_batches(peers):
+                records.append(Outgoing(PEERS_ROLE, partition, None, encode(message)))
         self._peers = {}
         self._save(entities)
         header = self._announcements.header(self.watermark_ms, self._sources.first_fact_ms)
@@ -414,16 +420,14 @@ class Users:
             entities.append((state_key(PARTITION), state_value(heard)))
         return Flushed(entities, records)
 
-    def _peer_batch(self, peers: _Peers) -> bytes:
-        return encode(
-            PeerBatch(
-                VERSION,
-                self._plan_hash,
-                list(peers.children.values()),
-                list(peers.chains.values()),
-                list(peers.copies.values()),
-            )
-        )
+    def _peer_batches(self, peers: _Peers) -> Iterator[PeerBatch]:
+        """The latest word on each leaf, in batches that fit into a record."""
+        for children in _parts(list(peers.children.values())):
+            yield PeerBatch(VERSION, self._plan_hash, children, [], [])
+        for chains in _parts(list(peers.chains.values())):
+            yield PeerBatch(VERSION, self._plan_hash, [], chains, [])
+        for copies in _parts(list(peers.copies.values())):
+            yield PeerBatch(VERSION, self._plan_hash, [], [], copies)
 
     def _settle(
         self,
@@ -466,7 +470,7 @@ class Users:
                 if news != known:
                     self._person(root).told[account, key] = news
                     changed = True
-                    partition = partition_of(account, self._account_partitions)
+                    partition = partition_of(account or key, self._account_partitions)
                     state = UserState(account, key, root, *news)
                     states.setdefault(partition, []).append(state)
         if changed:
@@ -536,3 +540,9 @@ def _unpacked(traits: dict[str, dict[int, list[Any]]]) -> TraitDays:
         name: {day: (told[0], told[1], told[2]) for day, told in days.items()}
         for name, days in traits.items()
     }
+
+
+def _parts(entries: list[Entry]) -> Iterator[list[Entry]]:
+    """The entries in lists of at most BATCH_ENTRIES."""
+    for start in range(0, len(entries), BATCH_ENTRIES):
+        yield entries[start : start + BATCH_ENTRIES]

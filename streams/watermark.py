@@ -31,14 +31,20 @@ class Sources:
         self._unsaved = False
 
     def hear(self, header: Header) -> None:
-        """Takes in what a batch says of its source. An unknown source counts from now on."""
+        """Takes in what a batch says of its source.
+
+        The watermark of a source that is not expected says nothing: an input that was taken out of
+        the plan, of which batches are still on the way, will never speak again.
+        """
         self._unsaved = True
-        known_ms, _ = self._heard.get(header.source, (None, None))
+        self.heard_first_fact(header.first_fact_ms)
+        if header.source not in self._heard:
+            return
+        known_ms, _ = self._heard[header.source]
         self._heard[header.source] = (
             _at_least(known_ms, header.watermark_ms),
             header.idle_until_ms,
         )
-        self.heard_first_fact(header.first_fact_ms)
         self.watermark_ms = _at_least(self.watermark_ms, self._minimum())
 
     def heard_first_fact(self, ms: int | None) -> None:

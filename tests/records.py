@@ -13,7 +13,7 @@ from schemas.times import parse_iso
 from tests.oracle import KPIS, SIGNALS, Key, Oracle, Standing
 
 PUBLISHED_STATUSES = ("provisional", "final", "amended")
-WHOLE_ONLY = ("accounts_3plus_active", "accounts_3plus_activated_rate")
+WHOLE_ONLY = ("accounts_3plus_activated_rate",)
 TOLERANCE = 1e-9
 
 Record = dict[str, Any]
@@ -89,7 +89,7 @@ def standing_of(record: Record) -> Standing:
 
 
 def judged(key: Key) -> bool:
-    """Whether the oracle has an opinion: rows about users of accounts are not split by segment."""
+    """Whether the oracle has an opinion; it has none on shares of accounts by segment."""
     return key.kpi in KPIS and (key.kpi not in WHOLE_ONLY or key.segment == "all")
 
 

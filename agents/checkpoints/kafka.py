@@ -28,7 +28,7 @@ from agents.checkpoints import (
     WaitForAssignment,
 )
 from agents.checkpoints.stuck import StuckTransactions
-from agents.topics import state_role, topic_name
+from agents.topics import RECORD_BYTES_MAX, state_role, topic_name
 from agents.transport.kafka import READING, KafkaSettings, Membership
 
 log = logging.getLogger(__name__)
@@ -321,6 +321,7 @@ class KafkaCheckpoints:
                 # Java clients choose the same partition for a key.
                 "partitioner": "murmur2_random",
                 "queue.buffering.max.messages": 1_000_000,
+                "message.max.bytes": RECORD_BYTES_MAX,
             }
         )
         deadline = time.monotonic() + COMMIT_DEADLINE_S

@@ -4,15 +4,46 @@ from collections.abc import Iterator
 
 from schemas.plan.check import Problem
 from schemas.plan.models import Plan
-from schemas.rows import FormulaRow, Row, kpi_in, per_account, resolved, variants_of
-from streams.catalogue import catalogue_rows, settings_of
+from schemas.rows import (
+    AllOf,
+    AnyOf,
+    Condition,
+    CountRow,
+    DistinctRow,
+    FirstEver,
+    FormulaRow,
+    Input,
+    Members,
+    Not,
+    Row,
+    ShareRow,
+    kpi_in,
+    per_account,
+    resolved,
+    variants_of,
+)
+from streams.calendar import DAY, GRID, HOUR, PERIODS, WINDOW_DAYS
+from streams.catalogue import catalogue_of, catalogue_rows, settings_of
+
+EVENT_BYTES_MAX = 2 * 1024 * 1024
+"""The largest event of which a dead letter, with its bytes as base64, fits into a Kafka record."""
 
 
 def plan_problems(plan: Plan) -> list[Problem]:
     """Every mistake in a plan's use of KPIs, each with its place."""
     settings = settings_of(plan)
     rows = {row.id: resolved(row, settings) for row in (*catalogue_rows(), *plan.kpis.own)}
-    return [*_levels(plan, rows), *_formulas(plan, rows)]
+    planned = catalogue_of(plan).rows
+    return [*_limits(plan), *_levels(plan, rows), *_periods(plan, planned), *_inputs(plan, planned)]
+
+
+def _limits(plan: Plan) -> Iterator[Problem]:
+    if plan.limits.event_bytes > EVENT_BYTES_MAX:
+        yield Problem(
+            "limits.event_bytes",
+            f"{plan.limits.event_bytes} bytes are too many",
+            f"at most {EVENT_BYTES_MAX}: a dead letter has to hold the event",
+        )
 
 
 def _levels(plan: Plan, rows: dict[str, Row]) -> Iterator[Problem]:
@@ -26,34 +57,82 @@ def _levels(plan: Plan, rows: dict[str, Row]) -> Iterator[Problem]:
             )
 
 
-def _formulas(plan: Plan, rows: dict[str, Row]) -> Iterator[Problem]:
-    for number, row in enumerate(plan.kpis.own):
+def _periods(plan: Plan, planned: dict[str, Row]) -> Iterator[Problem]:
+    for row in planned.values():
+        for period in row.periods:
+            if period not in possible_periods(row):
+                yield Problem(
+                    _place(plan, row.id, "periods"),
+                    f"`{row.id}` cannot be stated by `{period}`",
+                    f"it can by {', '.join(possible_periods(row))}",
+                )
+
+
+def possible_periods(row: Row) -> tuple[str, ...]:
+    """The periods that a row's operator, and what it reads, make sense for."""
+    if isinstance(row, FormulaRow | CountRow):
+        return PERIODS
+    by_days = tuple(period for period in PERIODS if period != HOUR)
+    conditions: tuple[Condition, ...] = ()
+    if isinstance(row, DistinctRow):
+        conditions = (row.when,)
+    elif isinstance(row, ShareRow):
+        conditions = (row.base, row.passes)
+    if any(map(_goes_by_days, conditions)):
+        return tuple(period for period in by_days if GRID[period] == DAY)
+    return by_days
+
+
+def _goes_by_days(condition: Condition) -> bool:
+    """True if a condition has an answer for every day, but none for a week or a month."""
+    if isinstance(condition, AllOf):
+        return any(map(_goes_by_days, condition.all))
+    if isinstance(condition, AnyOf):
+        return any(map(_goes_by_days, condition.any))
+    if isinstance(condition, Not):
+        return _goes_by_days(condition.not_)
+    if isinstance(condition, Members):
+        return isinstance(condition.members, FirstEver) or _goes_by_days(condition.members)
+    return condition.active in WINDOW_DAYS
+
+
+def _place(plan: Plan, kpi: str, what: str) -> str:
+    own = [row.id for row in plan.kpis.own]
+    if kpi in own:
+        return f"kpis.own.{own.index(kpi)}.{what}"
+    return f"kpis.periods.{kpi}"
+
+
+def _inputs(plan: Plan, planned: dict[str, Row]) -> Iterator[Problem]:
+    for row in planned.values():
         if isinstance(row, FormulaRow):
             for name, input in row.inputs.items():
-                place = f"kpis.own.{number}.inputs.{name}"
+                place = _place(plan, row.id, f"inputs.{name}")
                 for period in row.periods:
-                    kpi = kpi_in(input, period)
-                    read = rows.get(kpi or "")
-                    if kpi is None:
-                        yield Problem(place, f"names no KPI for the period `{period}`")
-                    elif read is not None:
-                        wanted = input.sum_of or input.period or period
-                        periods = (*read.periods, *plan.kpis.periods.get(kpi, ()))
-                        yield from _input(place, read, wanted, periods, input.variant or "")
+                    yield from _input(place, input, period, planned)
 
 
-def _input(
-    place: str, read: Row, period: str, periods: tuple[str, ...], variant: str
-) -> Iterator[Problem]:
-    if period not in periods:
+def _input(place: str, input: Input, period: str, planned: dict[str, Row]) -> Iterator[Problem]:
+    kpi = kpi_in(input, period)
+    if kpi is None:
+        yield Problem(place, f"names no KPI for the period `{period}`")
+        return
+    read = planned.get(kpi)
+    if read is None:
+        return  # then the formula is idle, and `plan check` says why
+    wanted = input.sum_of or input.period or period
+    if wanted not in read.periods:
         yield Problem(
             place,
-            f"`{read.id}` has no period `{period}`",
-            f"it has {', '.join(periods)}; more can be added under kpis.periods",
+            f"`{kpi}` has no period `{wanted}`",
+            f"it has {', '.join(read.periods)}; more can be added under kpis.periods",
         )
+    if input.sum_of is None and GRID[wanted] != GRID[period]:
+        yield Problem(place, f"`{wanted}` of `{kpi}` does not end with every `{period}`")
+    if input.sum_of is not None and period == HOUR:
+        yield Problem(place, "an hour has no days to add up")
     variants = variants_of(read)
-    if variant not in variants:
-        known = ", ".join(v for v in variants if v) or "none"
-        yield Problem(
-            place, f"`{read.id}` has no variant `{variant or '(none)'}`", f"it has {known}"
-        )
+    if (input.variant or "") not in variants:
+        known = ", ".join(variant for variant in variants if variant) or "none"
+        asked = input.variant or "(none)"
+        yield Problem(place, f"`{kpi}` has no variant `{asked}`", f"it has {known}")

@@ -2,6 +2,7 @@
 
 import signal
 import time
+from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
@@ -175,6 +176,20 @@ def test_a_worker_that_is_asked_to_end_takes_a_last_checkpoint(
     assert ended(worker)[0] == 0
     assert headwater.run("run", "--until", UNTIL)[0] == 0
     assert len(committed_records(kafka, letters)) == 14
+
+
+def test_the_largest_record_that_a_topic_takes_is_kept_as_a_dead_letter(
+    kafka: str, prefix: str, headwater: Headwater
+) -> None:
+    create_input(kafka, f"{prefix}-in", PARTITIONS)
+    headwater.run("topics", "create")
+    send(kafka, f"{prefix}-in", [b"{" * 1_000_000], PARTITIONS)
+
+    code, _, errors = headwater.run("run", "--until", UNTIL)
+
+    assert code == 0, errors
+    (letter,) = map(orjson.loads, committed_records(kafka, topic_name(prefix, DEAD_LETTERS)))
+    assert len(b64decode(letter["original"])) == 1_000_000
 
 
 def test_a_run_until_a_moment_that_was_reached_ends_and_writes_nothing_more(
