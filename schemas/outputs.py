@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+import msgspec
 import orjson
 
 from schemas.times import iso
@@ -22,6 +23,9 @@ ID_HEX_DIGITS = 32
 EVIDENCE_IDS_MAX = 20
 
 Number = int | float
+
+_encode = msgspec.json.Encoder().encode
+"""Records are kept until they are durable; orjson's bytes would keep the buffer they grew in."""
 
 
 def canonical_json(value: Any) -> bytes:
@@ -74,7 +78,7 @@ def kpi_record(key: KpiKey, published: Published, updated_at_ms: int) -> tuple[b
         "revision": published.revision,
         "updated_at": iso(updated_at_ms),
     }
-    return orjson.dumps([*key[:6], start, end]), orjson.dumps(record)
+    return _encode([*key[:6], start, end]), _encode(record)
 
 
 class Signal(NamedTuple):
@@ -105,7 +109,7 @@ def signal_record(signal: Signal) -> tuple[bytes, bytes]:
         "evidence": signal.evidence,
     }
     subject = signal.account if signal.account is not None else signal.user
-    return (subject or "").encode(), orjson.dumps(record)
+    return (subject or "").encode(), _encode(record)
 
 
 def evidence_ids(ids: Sequence[str]) -> dict[str, Any]:
@@ -117,7 +121,7 @@ def dead_letter_record(
     original: bytes, code: str, reason: str, topic: str, partition: int, offset: int
 ) -> bytes:
     """Value of a dead letter; `original` is kept whole, as base64."""
-    return orjson.dumps(
+    return _encode(
         {
             "original": b64encode(original).decode(),
             "code": code,

@@ -22,6 +22,7 @@ from streams.tally import CellTally, SpanTally, Tally, Value
 
 PROVISIONAL_EVERY_MS = SECOND_MS
 """Provisional values of the company are published at most so often, in wall time."""
+_NEVER_MS = 1 << 62
 
 
 def tally_of(row: Row, variant: str, calendar: Calendar) -> Tally:
@@ -76,6 +77,11 @@ class Book:
         self._every_ms = provisional_every_ms
         self._provisional_ms = 0
         self._tallies: dict[TallyKey, tuple[Tally, list[tuple[str, Timeline]]]] = {}
+        self._touched: set[TallyKey] = set()
+        """Tallies that changed since the last `publish`, or hold something back."""
+        self._unsaved: set[TallyKey] = set()
+        self._due_ms = -1 << 62
+        self._first_fact_ms: int | None = None
         for key in self._zeros:
             self._series(key)
 
@@ -96,14 +102,19 @@ class Book:
     def tally(self, key: TallyKey) -> Tally:
         return self._series(key)[0]
 
+    def _to_change(self, key: TallyKey) -> Tally:
+        self._touched.add(key)
+        self._unsaved.add(key)
+        return self._series(key)[0]
+
     def add_span(self, key: SpanKey, start: int, end: int | None, n: int) -> None:
-        tally = self.tally(key.tally)
+        tally = self._to_change(key.tally)
         assert isinstance(tally, SpanTally)
         tally.add(key.period, key.part, start, end, n)
 
     def add_cell(self, cell: Cell, n: int) -> None:
         key, part, at, x = cell
-        tally = self.tally(key)
+        tally = self._to_change(key)
         assert isinstance(tally, CellTally)
         hourly = isinstance(tally, count.Tally) and part == count.BY_HOUR
         tally.add(part, at, x, n, hourly=hourly)
@@ -117,28 +128,40 @@ class Book:
         provisional = abs(now_ms - self._provisional_ms) >= self._every_ms
         if provisional:
             self._provisional_ms = now_ms
-        for key, (_, timelines) in self._tallies.items():
-            for period, timeline in timelines:
+        if watermark_ms >= self._due_ms or first_fact_ms != self._first_fact_ms:
+            looked_at = list(self._tallies)
+            self._due_ms, self._first_fact_ms = _NEVER_MS, first_fact_ms
+        else:
+            looked_at = sorted(self._touched)
+        self._touched = set()
+        for key in looked_at:
+            for period, timeline in self._tallies[key][1]:
                 for index, kpi_key, published, value in timeline.publish(
                     watermark_ms, first_fact_ms, provisional=provisional
                 ):
+                    self._unsaved.add(key)
                     yield Change(key, period, index, kpi_key, published, value)
+                self._due_ms = min(self._due_ms, timeline.due_ms)
+                if timeline.holds_back:
+                    self._touched.add(key)
 
     @property
     def holds_back(self) -> bool:
         """True if values wait for a later call of `publish`."""
-        return any(line.holds_back for _, lines in self._tallies.values() for _, line in lines)
+        return bool(self._touched)
 
     # ---- checkpoints
 
     def take_unsaved(self) -> Iterator[tuple[tuple[Any, ...], Any]]:
         """(place, content or None) of every small record that changed."""
-        for key, (tally, timelines) in self._tallies.items():
+        for key in sorted(self._unsaved):
+            tally, timelines = self._tallies[key]
             for chunk, content in tally.take_unsaved():
                 yield (*key, "tally", *chunk), content
             for period, timeline in timelines:
                 for number, published in timeline.take_unsaved():
                     yield (*key, "published", period, number), published
+        self._unsaved.clear()
 
     def load(self, place: tuple[Any, ...], content: Any) -> None:
         """Takes back what `take_unsaved` gave; a KPI that no longer runs is passed over."""

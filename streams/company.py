@@ -238,6 +238,8 @@ class Company:
         content = read_value(value)
         if what == VALUES:
             self._inputs.load((place[0], place[1], place[2], place[3]), content)
+            for kpi in self._readers.get(place[0], ()):
+                self._formula(kpi, place[2])
         elif what == BOOK and place[0] in self._rows:
             for period, timeline in self._formula(place[0], place[1])[1]:
                 if period == place[2]:

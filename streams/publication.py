@@ -19,6 +19,7 @@ from streams.tally import CHUNK, Hull, Value
 PROVISIONAL, FINAL, AMENDED = "provisional", "final", "amended"
 _STATUSES = (PROVISIONAL, FINAL, AMENDED)
 _NO_INDEX = -(1 << 62)
+_NEVER_MS = 1 << 62
 
 
 class Source(Protocol):
@@ -74,9 +75,11 @@ class Timeline:
             return
         first = self._first_index(first_fact_ms)
         if first is None:
+            self._due_ms = _NEVER_MS
             return
         opened = calendar.last_open_index(period, watermark_ms)
         if opened < first:
+            self._due_ms = calendar.opening_ms(period, first)
             return
         if first < self._first:
             self._closed = first - 1  # what lies before the periods known so far has to close too
@@ -115,6 +118,11 @@ class Timeline:
             return first
         # what was published and is empty now still has to be said to be empty
         return self._first if first is None else min(first, self._first)
+
+    @property
+    def due_ms(self) -> int:
+        """The watermark at which something is due even if nothing changes."""
+        return self._due_ms
 
     @property
     def holds_back(self) -> bool:

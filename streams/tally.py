@@ -5,7 +5,7 @@ looked at, and records for the checkpoint are small: a chunk of consecutive inde
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -16,6 +16,10 @@ Number = int | float
 Exact = int | Fraction
 CHUNK = 32
 """Indexes in one state record."""
+CELL_CHUNK_BITS = 20
+"""Cells whose x (mostly ms) agrees but for so many bits, about 17 minutes, are one state record."""
+Cells = dict[tuple[int, int], int]
+"""(part, x) -> n"""
 
 
 class Value(NamedTuple):
@@ -179,22 +183,28 @@ class SpanTally(Tally):
 
 
 class CellTally(Tally):
-    """Whole numbers by local day (or hour) and, inside it, by (part, x)."""
+    """Whole numbers by local day (or hour) and, inside it, by (part, x).
+
+    The cells of a day are kept in chunks of neighbouring x, so that a day on which very many
+    subjects began is many small state records, of which a checkpoint rewrites the changed ones.
+    """
 
     def __init__(self, calendar: Calendar) -> None:
         super().__init__(calendar)
-        self._days: dict[int, dict[tuple[int, int], int]] = {}
-        self._hours: dict[int, dict[tuple[int, int], int]] = {}
+        self._days: dict[int, dict[int, Cells]] = {}
+        self._hours: dict[int, dict[int, Cells]] = {}
         self._totals = Steps()
 
     def add(self, part: int, at: int, x: int, n: int, *, hourly: bool = False) -> None:
-        cells = (self._hours if hourly else self._days).setdefault(at, {})
+        chunk = x >> CELL_CHUNK_BITS
+        chunks = (self._hours if hourly else self._days).setdefault(at, {})
+        cells = chunks.setdefault(chunk, {})
         left = cells.get((part, x), 0) + n
         if left:
             cells[part, x] = left
         else:
             cells.pop((part, x), None)
-        self._unsaved.add((HOUR if hourly else DAY, at))
+        self._unsaved.add((HOUR if hourly else DAY, at, chunk))
         if hourly:
             self.changed[HOUR].widen(at, at + 1)
             return
@@ -206,9 +216,15 @@ class CellTally(Tally):
                 windows = WINDOW_DAYS.get(period, 1)
                 self.changed[period].widen(index, None if self.lasting else index + windows)
 
-    def cells(self, at: int, *, hourly: bool = False) -> Mapping[tuple[int, int], int]:
-        """{(part, x): n} of a day or hour."""
-        return (self._hours if hourly else self._days).get(at, {})
+    def cells(self, day: int) -> Iterator[tuple[tuple[int, int], int]]:
+        """((part, x), n) of a day."""
+        for cells in self._days.get(day, {}).values():
+            yield from cells.items()
+
+    def cell(self, part: int, at: int, *, hourly: bool = False) -> int:
+        """The number at x = 0 of a day or hour."""
+        chunks = (self._hours if hourly else self._days).get(at)
+        return chunks.get(0, {}).get((part, 0), 0) if chunks else 0
 
     def all_at(self) -> list[int]:
         """Every day that has cells, in order."""
@@ -225,12 +241,14 @@ class CellTally(Tally):
         return None if day is None else self.calendar.index_of_day(period, day)
 
     def _content(self, chunk: tuple[Any, ...]) -> list[tuple[int, int, int]]:
-        grid, at = chunk
-        return [(part, x, n) for (part, x), n in self.cells(at, hourly=grid == HOUR).items()]
+        grid, at, number = chunk
+        cells = (self._hours if grid == HOUR else self._days)[at][number]
+        return [(part, x, n) for (part, x), n in cells.items()]
 
     def load(self, chunk: tuple[Any, ...], content: Iterable[tuple[int, int, int]]) -> None:
-        grid, at = chunk
-        cells = (self._hours if grid == HOUR else self._days).setdefault(at, {})
+        grid, at, number = chunk
+        chunks = (self._hours if grid == HOUR else self._days).setdefault(at, {})
+        cells = chunks.setdefault(number, {})
         for part, x, n in content:
             cells[part, x] = n
             if self.lasting:

@@ -72,9 +72,10 @@ class Sources:
         first_fact_ms: int | None,
     ) -> None:
         """Takes back what `packed` gave; sources that are no longer expected are forgotten."""
-        for source, known_ms, idle_until_ms in heard:
+        for source, known_ms, _ in heard:
             if source in self._heard:
-                self._heard[source] = (known_ms, idle_until_ms)
+                # not idle until it says so again: while we were away, it may have got much to say
+                self._heard[source] = (known_ms, None)
         self.watermark_ms, self.first_fact_ms = watermark_ms, first_fact_ms
 
 

@@ -48,7 +48,7 @@ class Tally(CellTally):
         first, after = self.calendar.days(period, index)
         n = [0, 0]
         for day in range(first, after):
-            for (part, mature), count in self.cells(day).items():
+            for (part, mature), count in self.cells(day):
                 if mature <= hour_ms:
                     n[part] += count
         return ratio(n[SUCCESSES], n[ALL_SUBJECTS])

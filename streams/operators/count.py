@@ -11,8 +11,8 @@ class Tally(CellTally):
 
     def value(self, period: str, index: int, watermark_ms: int) -> Value:
         if period == HOUR:
-            n = self.cells(index, hourly=True).get((BY_HOUR, 0), 0)
+            n = self.cell(BY_HOUR, index, hourly=True)
         else:
             first, after = self.calendar.days(period, index)
-            n = sum(self.cells(day).get((BY_DAY, 0), 0) for day in range(first, after))
+            n = sum(self.cell(BY_DAY, day) for day in range(first, after))
         return Value(n, n, None)

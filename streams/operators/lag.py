@@ -94,7 +94,7 @@ class Tally(CellTally):
         ended, mature, censored = Counter[int](), Counter[int](), Counter[int]()
         hour_ms = watermark_ms // HOUR_MS * HOUR_MS
         for day in days:
-            for (part, x), n in self.cells(day).items():
+            for (part, x), n in self.cells(day):
                 if part == OPEN:
                     waited_ms = watermark_ms - x
                     limit_ms = self._horizon_ms
