@@ -10,9 +10,10 @@ mature yet; the part of an ended subject is then its maturity in UTC ms instead 
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from itertools import accumulate
+from typing import TypeVar
 
 from schemas.times import DAY_MS, HOUR_MS
 from streams.calendar import Calendar
@@ -21,6 +22,8 @@ from streams.tally import NULL, CellTally, Number, Value
 
 ENDED, OPEN = 0, 1
 _MS_PER_S = 1000
+_FLOAT_ERROR = 1e-9
+"""More than what a survival as a float can be off, after a million steps."""
 
 
 class Quantiles:
@@ -49,21 +52,36 @@ class Quantiles:
 
 
 def kaplan_meier_median_ms(ended: Mapping[int, int], censored: Mapping[int, int]) -> int | None:
-    """The smallest lag t with S(t) <= 1/2, S computed exactly; None if S stays above.
+    """The smallest lag t with S(t) <= 1/2, decided exactly; None if S stays above.
 
     `ended` and `censored` map ms to numbers of subjects; ends come before censorings on ties.
+    Floats decide where they can: exact fractions grow long when there are many censorings.
     """
+    for lag, survival in _survival(ended, censored, 1.0):
+        if abs(survival - 0.5) < _FLOAT_ERROR:
+            exact = _survival(ended, censored, Fraction(1))
+            return next((lag for lag, survival in exact if 2 * survival <= 1), None)
+        if survival < 0.5:
+            return lag
+    return None
+
+
+Survival = TypeVar("Survival", float, Fraction)
+
+
+def _survival(
+    ended: Mapping[int, int], censored: Mapping[int, int], start: Survival
+) -> Iterator[tuple[int, Survival]]:
+    """(lag, S(lag)) at every lag with ends, rising; in the kind of number that `start` is."""
     at_risk = sum(ended.values()) + sum(censored.values())
-    survival = Fraction(1)
+    survival = start
     waiting = sorted(((t, n) for t, n in censored.items() if n), reverse=True)
     for lag in sorted(t for t, n in ended.items() if n):
         while waiting and waiting[-1][0] < lag:
             at_risk -= waiting.pop()[1]
-        survival *= Fraction(at_risk - ended[lag], at_risk)
-        if 2 * survival <= 1:
-            return lag
+        survival = survival * (at_risk - ended[lag]) / at_risk
+        yield lag, survival
         at_risk -= ended[lag]
-    return None
 
 
 class Tally(CellTally):
