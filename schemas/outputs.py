@@ -60,6 +60,11 @@ class Published(NamedTuple):
     revision: int
 
 
+def kpi_record_key(key: KpiKey) -> bytes:
+    """The record key of a KPI value; with no value it removes what was published."""
+    return _encode([*key[:6], iso(key.start_ms), iso(key.end_ms)])
+
+
 def kpi_record(key: KpiKey, published: Published, updated_at_ms: int) -> tuple[bytes, bytes]:
     """Record key and value of a KPI value."""
     start, end = iso(key.start_ms), iso(key.end_ms)
@@ -78,7 +83,7 @@ def kpi_record(key: KpiKey, published: Published, updated_at_ms: int) -> tuple[b
         "revision": published.revision,
         "updated_at": iso(updated_at_ms),
     }
-    return _encode([*key[:6], start, end]), _encode(record)
+    return kpi_record_key(key), _encode(record)
 
 
 class Signal(NamedTuple):

@@ -17,7 +17,14 @@ from schemas.batches import (
     decode_facts,
 )
 from schemas.keys import ACCOUNT, shown_account
-from schemas.outputs import EVIDENCE_IDS_MAX, KPIS, SIGNALS, kpi_record, signal_record
+from schemas.outputs import (
+    EVIDENCE_IDS_MAX,
+    KPIS,
+    SIGNALS,
+    kpi_record,
+    kpi_record_key,
+    signal_record,
+)
 from schemas.rows import CountRow, MembershipRow
 from schemas.times import HOUR_MS, MINUTE_MS, iso
 from streams.account_program import NOBODY, AccountTotals, MemberView
@@ -110,6 +117,7 @@ class Accounts:
         self._announcements = Announcements(
             compiled.hash, f"accounts:{partition}", throttled=throttled
         )
+        self._horizon_days = plan.horizons.tally_days if bounded else None
         self._provisional_every_ms = MINUTE_MS if throttled else 0
         self._accounts: dict[str, Account] = {}
         self._told: dict[tuple[str, str], _Told] = {}
@@ -284,6 +292,7 @@ class Accounts:
                     level="account",
                     subject=shown_account(key),
                     provisional_every_ms=self._provisional_every_ms,
+                    horizon_days=self._horizon_days,
                 )
             account = self._accounts[key] = Account(key, AccountTotals(self._program), book)
         return account
@@ -433,6 +442,8 @@ class Accounts:
             book = self._accounts[key].book
             if book is None:
                 continue
+            for gone in book.forget(watermark_ms):
+                records.append(Outgoing(KPIS, None, kpi_record_key(gone), None))
             for change in book.publish(watermark_ms, self._sources.first_fact_ms, now_ms):
                 record = kpi_record(change.key, change.published, now_ms)
                 records.append(Outgoing(KPIS, None, *record))

@@ -17,7 +17,7 @@ from schemas.times import DAY_MS, SECOND_MS
 from streams.calendar import Calendar
 from streams.contributions import Cell, SpanKey, TallyKey
 from streams.operators import conversion, count, distinct, lag, membership, share
-from streams.publication import Timeline
+from streams.publication import PROVISIONAL, Timeline
 from streams.tally import CellTally, SpanTally, Tally, Value
 
 PROVISIONAL_EVERY_MS = SECOND_MS
@@ -69,8 +69,13 @@ class Book:
         subject: str | None = None,
         zeros: Iterable[TallyKey] = (),
         provisional_every_ms: int = PROVISIONAL_EVERY_MS,
+        horizon_days: int | None = None,
     ) -> None:
-        """`zeros`: tallies whose empty periods are published too."""
+        """`zeros`: tallies whose empty periods are published too.
+
+        `horizon_days`: what lies further behind the watermark is forgotten; None: nothing is.
+        """
+        self._horizon_days, self._forgotten_day = horizon_days, -1 << 62
         self._rows, self._calendar = rows, calendar
         self._level, self._subject = level, subject
         self._zeros = frozenset(zeros)
@@ -119,6 +124,22 @@ class Book:
         hourly = isinstance(tally, count.Tally) and part == count.BY_HOUR
         tally.add(part, at, x, n, hourly=hourly)
 
+    def forget(self, watermark_ms: int | None) -> Iterator[KpiKey]:
+        """Drops what the horizon has passed; the keys of the values that are to be removed."""
+        if self._horizon_days is None or watermark_ms is None:
+            return
+        day = self._calendar.day(watermark_ms) - self._horizon_days
+        if day <= self._forgotten_day:
+            return
+        self._forgotten_day = day
+        before_ms = self._calendar.day_start_ms(day)
+        for key, (tally, timelines) in self._tallies.items():
+            if not tally.lasting:
+                tally.forget(day)
+            for _, timeline in timelines:
+                yield from timeline.forget(before_ms)
+            self._unsaved.add(key)
+
     def publish(
         self, watermark_ms: int | None, first_fact_ms: int | None, now_ms: int
     ) -> Iterator[Change]:
@@ -126,8 +147,6 @@ class Book:
         if watermark_ms is None:
             return
         provisional = abs(now_ms - self._provisional_ms) >= self._every_ms
-        if provisional:
-            self._provisional_ms = now_ms
         if watermark_ms >= self._due_ms or first_fact_ms != self._first_fact_ms:
             looked_at = list(self._tallies)
             self._due_ms, self._first_fact_ms = _NEVER_MS, first_fact_ms
@@ -140,6 +159,8 @@ class Book:
                     watermark_ms, first_fact_ms, provisional=provisional
                 ):
                     self._unsaved.add(key)
+                    if published.status == PROVISIONAL:
+                        self._provisional_ms = now_ms
                     yield Change(key, period, index, kpi_key, published, value)
                 self._due_ms = min(self._due_ms, timeline.due_ms)
                 if timeline.holds_back:

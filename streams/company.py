@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from schemas.batches import check_version, decode_values
-from schemas.outputs import KPIS, kpi_record
+from schemas.outputs import KPIS, kpi_record, kpi_record_key
 from schemas.rows import CountRow, DistinctRow, FormulaRow, Input, MembershipRow, Row, kpi_in
 from streams.calendar import DAY, PERIODS, WINDOW_DAYS, Calendar
 from streams.catalogue import input_kpis
@@ -54,6 +54,14 @@ class Inputs:
 
     def first_index(self, place: Place) -> int | None:
         return min(self._values.get(place, ()), default=None)
+
+    def forget(self, before_ms: int, calendar: Calendar) -> None:
+        """Drops the values of what ended before a time."""
+        for place, values in self._values.items():
+            before = calendar.index(place[3], before_ms)
+            for index in [index for index in values if index < before]:
+                del values[index]
+                self._unsaved.add((place, index // CHUNK))
 
     def take_unsaved(self) -> Iterable[tuple[tuple[Any, ...], Any]]:
         for place, chunk in sorted(self._unsaved):
@@ -146,8 +154,12 @@ def number(exact: Fraction | None) -> Number | None:
 class Company:
     """The only partition of the company stage; reads `company`."""
 
-    def __init__(self, compiled: CompiledPlan, *, sources: Iterable[str]) -> None:
-        """`sources`: of tallies."""
+    def __init__(
+        self, compiled: CompiledPlan, *, sources: Iterable[str], bounded: bool = True
+    ) -> None:
+        """`sources`: of tallies. `bounded` False: nothing is too old (a replay)."""
+        self._horizon_days = compiled.plan.horizons.tally_days if bounded else None
+        self._forgotten_day = -1 << 62
         rows = compiled.catalogue.rows
         self._rows = {id: row for id, row in rows.items() if isinstance(row, FormulaRow)}
         self._readers: dict[str, list[str]] = {}
@@ -201,19 +213,37 @@ class Company:
     def flush(self, now_ms: int) -> Flushed:
         entities: list[tuple[bytes, bytes | None]] = []
         records: list[Outgoing] = []
+        self._forget(records)
         while self._publish(now_ms, records):
             pass  # a formula may read another one
         for (kpi, segment), (_, timelines) in self._formulas.items():
             for period, timeline in timelines:
                 for chunk, content in timeline.take_unsaved():
                     place = state_key(BOOK, kpi, segment, period, chunk)
-                    entities.append((place, state_value(content)))
+                    entities.append((place, None if content is None else state_value(content)))
         for place_of_values, content in self._inputs.take_unsaved():
-            entities.append((state_key(VALUES, *place_of_values), state_value(content)))
+            packed = state_value(content) if content else None
+            entities.append((state_key(VALUES, *place_of_values), packed))
         heard = self._sources.take_unsaved()
         if heard is not None:
             entities.append((state_key(PARTITION), state_value(heard)))
         return Flushed(entities, records)
+
+    def _forget(self, records: list[Outgoing]) -> None:
+        """Removes the values that the horizon has passed, and what they were made of."""
+        watermark_ms = self._sources.watermark_ms
+        if self._horizon_days is None or watermark_ms is None:
+            return
+        day = self._calendar.day(watermark_ms) - self._horizon_days
+        if day <= self._forgotten_day:
+            return
+        self._forgotten_day = day
+        before_ms = self._calendar.day_start_ms(day)
+        self._inputs.forget(before_ms, self._calendar)
+        for _, timelines in self._formulas.values():
+            for _, timeline in timelines:
+                for gone in timeline.forget(before_ms):
+                    records.append(Outgoing(KPIS, None, kpi_record_key(gone), None))
 
     def _publish(self, now_ms: int, records: list[Outgoing]) -> bool:
         """Publishes what is due; True if other formulas read something of it."""

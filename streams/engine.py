@@ -28,14 +28,17 @@ _STAGE_OF_ROLE = {role: stage for stage, roles in READS.items() for role in role
 class Engine:
     """A plan at work. `feed`, `advance`, `settle`; then read `outputs`."""
 
-    def __init__(self, plan: Plan, *, input_partitions: int = 1, partitions: int = 4) -> None:
+    def __init__(
+        self, plan: Plan, *, input_partitions: int = 1, partitions: int = 4, bounded: bool = False
+    ) -> None:
+        """`bounded`: the plan's horizons hold, as they do on Kafka."""
         self._until_ms: int | None = None
         self._input = plan.inputs[0]
         self.topology = Topology(
             plan,
             {self._input.topic: input_partitions},
             partitions=Partitions(partitions, partitions, partitions),
-            bounded=False,
+            bounded=bounded,
             until=lambda: self._until_ms,
         )
         self._input_partitions = input_partitions
@@ -43,6 +46,8 @@ class Engine:
         self._waiting: list[Outgoing] = []
         self._offsets = [0] * input_partitions
         self.outputs: dict[str, list[bytes]] = {role: [] for role in ROLES}
+        self.removed: list[bytes] = []
+        """Keys of values that the horizon has passed."""
         self.stages = self._made()
 
     def _made(self) -> dict[tuple[str, int], StagePartition]:
@@ -101,8 +106,10 @@ class Engine:
                     self._states[place][key] = value
             for record in records:
                 if record.role in self.outputs:
-                    assert record.value is not None
-                    self.outputs[record.role].append(record.value)
+                    if record.value is None:
+                        self.removed.append(record.key or b"")
+                    else:
+                        self.outputs[record.role].append(record.value)
                 else:
                     self._waiting.append(record)
         return bool(self._waiting)

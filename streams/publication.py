@@ -55,6 +55,8 @@ class Timeline:
         self._known: dict[int, tuple[int, int, int]] = {}
         """index -> (status, revision, fingerprint of value and parts) as last published."""
         self._pending = Hull()
+        self._floor = _NO_INDEX
+        """Nothing below is published: it lies before the horizon."""
         self._first = self._opened = self._closed = _NO_INDEX
         self._watermark_ms = self._due_ms = _NO_INDEX
         self._first_fact_ms: int | None = None
@@ -86,7 +88,7 @@ class Timeline:
         closed = max(self._closed, first - 1)
         while closed < opened and source.final_ms(period, closed + 1) <= watermark_ms:
             closed += 1
-        due = set(self._pending.until(opened))
+        due = {index for index in self._pending.until(opened) if index >= self._floor}
         due.update(range(max(self._closed + 1, first), closed + 1))
         due.update(range(max(self._opened + 1, first), opened + 1))
         if self._zeros and self._first != _NO_INDEX:
@@ -108,16 +110,25 @@ class Timeline:
                 start_ms, end_ms = calendar.bounds_ms(period, index)
                 yield index, KpiKey(*self._key, period, start_ms, end_ms), published, value
 
+    def forget(self, before_ms: int) -> Iterator[KpiKey]:
+        """Drops what ended before a time, and publishes it no more; the keys of what was."""
+        calendar, period = self._calendar, self._period
+        self._floor = calendar.index(period, before_ms)
+        for index in sorted(index for index in self._known if index < self._floor):
+            del self._known[index]
+            self._unsaved.add(index // CHUNK)
+            yield KpiKey(*self._key, period, *calendar.bounds_ms(period, index))
+
     def _first_index(self, first_fact_ms: int | None) -> int | None:
         if self._zeros:
             if first_fact_ms is None:
                 return None
-            return self._calendar.index(self._period, first_fact_ms)
+            return max(self._calendar.index(self._period, first_fact_ms), self._floor)
         first = self._source.first_index(self._period)
-        if self._first == _NO_INDEX:
-            return first
-        # what was published and is empty now still has to be said to be empty
-        return self._first if first is None else min(first, self._first)
+        if self._first != _NO_INDEX:
+            # what was published and is empty now still has to be said to be empty
+            first = self._first if first is None else min(first, self._first)
+        return None if first is None else max(first, self._floor)
 
     @property
     def due_ms(self) -> int:
@@ -176,7 +187,7 @@ class Timeline:
         """(chunk number, content) of what changed since the last call."""
         for number in sorted(self._unsaved):
             indexes = range(number * CHUNK, (number + 1) * CHUNK)
-            yield number, [(i, *self._known[i]) for i in indexes if i in self._known]
+            yield number, [(i, *self._known[i]) for i in indexes if i in self._known] or None
         self._unsaved.clear()
 
     def load(self, content: Iterable[tuple[int, int, int, int]]) -> None:

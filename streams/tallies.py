@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import msgspec
 
 from schemas.batches import ValueBatch, check_version, decode_deltas, encode
-from schemas.outputs import KPIS, kpi_record
+from schemas.outputs import KPIS, kpi_record, kpi_record_key
 from schemas.rows import FormulaRow, Row, variants_of
 from streams.book import PROVISIONAL_EVERY_MS, Book, Change
 from streams.catalogue import input_kpis
@@ -39,6 +39,7 @@ class Tallies:
         partition: int,
         partitions: int,
         sources: Iterable[str],
+        bounded: bool = True,
         throttled: bool = True,
     ) -> None:
         """`sources`: of accounts and users."""
@@ -54,6 +55,7 @@ class Tallies:
             level="company",
             zeros=zeros,
             provisional_every_ms=PROVISIONAL_EVERY_MS if throttled else 0,
+            horizon_days=compiled.plan.horizons.tally_days if bounded else None,
         )
         self._lags = [key for key in zeros if company[key.kpi].operator == "lag"]
         self._read_by_formulas = frozenset(
@@ -95,6 +97,8 @@ class Tallies:
         records: list[Outgoing] = []
         passed_on: list[Change] = []
         sources = self._sources
+        for gone in self._book.forget(sources.watermark_ms):
+            records.append(Outgoing(KPIS, None, kpi_record_key(gone), None))
         for change in self._book.publish(sources.watermark_ms, sources.first_fact_ms, now_ms):
             record = kpi_record(change.key, change.published, now_ms)
             records.append(Outgoing(KPIS, None, *record))

@@ -140,6 +140,9 @@ class Tally:
         """Takes back what `take_unsaved` gave."""
         raise NotImplementedError
 
+    def forget(self, before_day: int) -> None:
+        """Drops what lies so far back that no fact changes it any more, where that saves much."""
+
 
 class SpanTally(Tally):
     """Numbers of subjects per period, for each part of the KPI."""
@@ -226,6 +229,15 @@ class CellTally(Tally):
         chunks = (self._hours if hourly else self._days).get(at)
         return chunks.get(0, {}).get((part, 0), 0) if chunks else 0
 
+    def forget(self, before_day: int) -> None:
+        before_hour = self.calendar.index(HOUR, self.calendar.day_start_ms(before_day))
+        self._forget(DAY, self._days, before_day)
+        self._forget(HOUR, self._hours, before_hour)
+
+    def _forget(self, grid: str, cells: dict[int, dict[int, Cells]], before: int) -> None:
+        for at in [at for at in cells if at < before]:
+            self._unsaved.update((grid, at, chunk) for chunk in cells.pop(at))
+
     def all_at(self) -> list[int]:
         """Every day that has cells, in order."""
         return sorted(self._days)
@@ -242,8 +254,8 @@ class CellTally(Tally):
 
     def _content(self, chunk: tuple[Any, ...]) -> list[tuple[int, int, int]]:
         grid, at, number = chunk
-        cells = (self._hours if grid == HOUR else self._days)[at][number]
-        return [(part, x, n) for (part, x), n in cells.items()]
+        chunks = (self._hours if grid == HOUR else self._days).get(at, {})
+        return [(part, x, n) for (part, x), n in chunks.get(number, {}).items()]
 
     def load(self, chunk: tuple[Any, ...], content: Iterable[tuple[int, int, int]]) -> None:
         grid, at, number = chunk

@@ -95,6 +95,7 @@ class Topology:
             self._compiled,
             partition=partition,
             partitions=self.partitions.tallies,
+            bounded=self._bounded,
             throttled=self._throttled,
             sources=[
                 *_sources("accounts", self.partitions.accounts),
@@ -106,6 +107,7 @@ class Topology:
         return Company(
             self._compiled,
             sources=_sources("tallies", self.partitions.tallies),
+            bounded=self._bounded,
         )
 
 

@@ -7,7 +7,7 @@ import pytest
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 
 needs_shared_data = pytest.mark.skipif(
-    not SHARED.is_dir(), reason=f"acceptance data is not there: {SHARED}"
+    not SHARED.is_dir(), reason="acceptance data (../shared) is not there"
 )
 
 TALLIES: dict[tuple[str, str], str] = {}
