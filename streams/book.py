@@ -23,6 +23,7 @@ from streams.tally import CellTally, SpanTally, Tally, Value
 PROVISIONAL_EVERY_MS = SECOND_MS
 """Provisional values of the company are published at most so often, in wall time."""
 _NEVER_MS = 1 << 62
+LONGEST_PERIOD_DAYS = 31
 
 
 def tally_of(row: Row, variant: str, calendar: Calendar) -> Tally:
@@ -135,7 +136,8 @@ class Book:
         before_ms = self._calendar.day_start_ms(day)
         for key, (tally, timelines) in self._tallies.items():
             if not tally.lasting:
-                tally.forget(day)
+                # periods that begin before the horizon and end after it still need their days
+                tally.forget(day - LONGEST_PERIOD_DAYS)
             for _, timeline in timelines:
                 yield from timeline.forget(before_ms)
             self._unsaved.add(key)

@@ -7,6 +7,7 @@ from typing import Any
 from schemas.batches import check_version, decode_values
 from schemas.outputs import KPIS, kpi_record, kpi_record_key
 from schemas.rows import CountRow, DistinctRow, FormulaRow, Input, MembershipRow, Row, kpi_in
+from streams.book import LONGEST_PERIOD_DAYS
 from streams.calendar import DAY, PERIODS, WINDOW_DAYS, Calendar
 from streams.catalogue import input_kpis
 from streams.compiled_plan import CompiledPlan
@@ -239,7 +240,10 @@ class Company:
             return
         self._forgotten_day = day
         before_ms = self._calendar.day_start_ms(day)
-        self._inputs.forget(before_ms, self._calendar)
+        # periods that begin before the horizon and end after it still need their days, and growth
+        # the period before them
+        inputs_before = self._calendar.day_start_ms(day - 2 * LONGEST_PERIOD_DAYS)
+        self._inputs.forget(inputs_before, self._calendar)
         for _, timelines in self._formulas.values():
             for _, timeline in timelines:
                 for gone in timeline.forget(before_ms):

@@ -29,7 +29,7 @@ from schemas.properties import extractor
 from schemas.times import DAY_MS, iso
 from streams.compiled_plan import CompiledPlan
 from streams.fact_batches import FactBatches, Meaning
-from streams.segments import shown_value
+from streams.segments import bounded_value, shown_value
 from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.watermark import Announcements
 
@@ -79,7 +79,7 @@ class Interpreter:
             return {}
         values = self._trait_values(event.traits)
         return {
-            path: value
+            path: bounded_value(value)
             for path, value in zip(self._trait_paths, values, strict=True)
             if isinstance(value, str | bool | int | float | None)
         }

@@ -5,6 +5,7 @@ number of times. `knows` says that a fact changes nothing, `add` takes it in, `m
 values of several raw ids into those of one person. Values are None while empty.
 """
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
@@ -279,14 +280,14 @@ def _cut(moments: list[Moment], anchor_ms: int | None) -> None:
     del moments[MOMENTS_BEFORE_ANCHOR_MAX:at]
 
 
-class _Derived:
+class _Derived(ABC):
     """Activation by a rule over several facts: it happens at one instant, or never."""
 
     def __init__(self, facts: FactSelector) -> None:
         self.selectors = (facts,)
 
-    def instant(self, value: Any) -> Moment | None:
-        raise NotImplementedError
+    @abstractmethod
+    def instant(self, value: Any) -> Moment | None: ...
 
     def first(self, value: Any) -> Moment | None:
         return self.instant(value)
@@ -333,8 +334,8 @@ class NthTime(_Derived):
 class _EarliestByKey(_Derived):
     """The earliest moment per key of a fact."""
 
-    def key(self, fact: Fact) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def key(self, fact: Fact) -> Any: ...
 
     def knows(self, value: dict[Any, Moment] | None, fact: Fact) -> bool:
         known = value.get(self.key(fact)) if value is not None else None

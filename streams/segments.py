@@ -11,10 +11,16 @@ TOO_LONG = "(too long)"
 """The value of a text that is longer than a name may be."""
 
 
+def bounded_value(value: Any) -> Any:
+    """The value itself, but no text of any length: it becomes part of state and of names."""
+    too_long = isinstance(value, str) and len(value) > VALUE_CHARACTERS_MAX
+    return TOO_LONG if too_long else value
+
+
 def shown_value(value: Any) -> str:
     """A property or trait in the name of a segment: text as it is, other scalars as JSON."""
     if isinstance(value, str):
-        return value if len(value) <= VALUE_CHARACTERS_MAX else TOO_LONG
+        return str(bounded_value(value))
     if value is None or not isinstance(value, bool | int | float):
         return NO_VALUE
     return msgspec.json.encode(value).decode()

@@ -4,6 +4,7 @@ A tally keeps whole numbers only. Which of its periods changed is remembered unt
 looked at, and records for the checkpoint are small: a chunk of consecutive indexes each.
 """
 
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -96,7 +97,7 @@ class Steps:
         return min(self._differences, default=None)
 
 
-class Tally:
+class Tally(ABC):
     """What every operator's tally has in common."""
 
     depends_on_watermark = False
@@ -111,13 +112,13 @@ class Tally:
         self.changed: dict[str, Hull] = {p: Hull() for p in PERIODS}
         self._unsaved: set[tuple[Any, ...]] = set()
 
+    @abstractmethod
     def value(self, period: str, index: int, watermark_ms: int) -> Value:
         """The value of a period as far as the watermark says."""
-        raise NotImplementedError
 
+    @abstractmethod
     def first_index(self, period: str) -> int | None:
         """The first index that may have a value; None while there is nothing."""
-        raise NotImplementedError
 
     def final_ms(self, period: str, index: int) -> int:
         """When the watermark makes a period final: its end, and the horizon of the row."""
@@ -133,12 +134,12 @@ class Tally:
             yield chunk, self._content(chunk) or None
         self._unsaved.clear()
 
-    def _content(self, chunk: tuple[Any, ...]) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def _content(self, chunk: tuple[Any, ...]) -> Any: ...
 
+    @abstractmethod
     def load(self, chunk: tuple[Any, ...], content: Any) -> None:
         """Takes back what `take_unsaved` gave."""
-        raise NotImplementedError
 
     def forget(self, before_day: int) -> None:
         """Drops what lies so far back that no fact changes it any more, where that saves much."""

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from agents.settings import Settings
+    from schemas.plan.check import PlanInvalid
     from schemas.plan.models import Plan
 
 EXIT_BAD_USAGE = 2
@@ -50,7 +53,6 @@ plan_option = click.option(
 
 def plan_in(file: Path) -> "Plan":
     """The plan in a file; on mistakes in it all are reported and the command ends."""
-    from agents.cli.plan import report_problems
     from schemas.plan.check import PlanInvalid, load_plan
     from streams.catalogue import catalogue_ids
     from streams.catalogue.checks import plan_problems
@@ -66,6 +68,25 @@ def plan_in(file: Path) -> "Plan":
         raise click.exceptions.Exit(EXIT_BAD_USAGE) from None
     except OSError as error:
         raise click.UsageError(f"{file} cannot be read: {error.strerror}") from None
+
+
+def report_problems(invalid: "PlanInvalid", file: Path) -> None:
+    """Writes every problem of a plan to standard error, one a line, in the order of the file."""
+    from rich.markup import escape
+
+    console = notes()
+    for problem in invalid.problems:
+        place = f"{file}:{problem.line}" if problem.line else str(file)
+        console.print(f"[bold]{escape(place)}[/]: {escape(str(problem))}")
+    count = len(invalid.problems)
+    console.print(f"[red]{count} mistake{'' if count == 1 else 's'}[/] in {escape(str(file))}")
+
+
+def notes() -> "Console":
+    """What is no result goes to standard error, unwrapped, so that lines stay lines."""
+    from rich.console import Console
+
+    return Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def kafka_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -9,11 +9,11 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
-from agents.cli.options import plan_in
+from agents.cli.options import notes, plan_in
 from agents.files import UnreadableFileError, read_records
 from schemas.events import Event, Rejected
 from schemas.formats import Format, format_named
-from schemas.plan import Plan, PlanInvalid, plan_hash
+from schemas.plan import Plan, plan_hash
 from schemas.plan.infer import infer
 from schemas.plan.json_schema import plan_json_schema_text
 from schemas.plan.models import DEFAULT_INPUT, Input, Limits
@@ -79,7 +79,7 @@ def infer_plan(files: tuple[Path, ...], reader: Path | None, most: int) -> None:
     rejected: list[Rejected] = []
     events = _events(files, _format(inputs[0]), rejected)
     try:
-        with _notes().status(f"Reading {len(files)} file{'' if len(files) == 1 else 's'}"):
+        with notes().status(f"Reading {len(files)} file{'' if len(files) == 1 else 's'}"):
             proposed = infer(islice(events, most), inputs)
     except UnreadableFileError as error:
         raise click.ClickException(str(error)) from None
@@ -88,7 +88,7 @@ def infer_plan(files: tuple[Path, ...], reader: Path | None, most: int) -> None:
         raise click.ClickException("no event could be read from these files") from None
     _report_rejected(rejected)
     if next(events, None) is not None:
-        _notes().print(f"Looked at the first {most:,} events only; --events takes more.")
+        notes().print(f"Looked at the first {most:,} events only; --events takes more.")
     click.echo(proposed, nl=False)
 
 
@@ -101,21 +101,6 @@ def schema() -> None:
       headwater plan schema > plan.schema.json
     """
     click.echo(plan_json_schema_text(), nl=False)
-
-
-def report_problems(invalid: PlanInvalid, file: Path) -> None:
-    """Writes every problem of a plan to standard error, one a line, in the order of the file."""
-    notes = _notes()
-    for problem in invalid.problems:
-        place = f"{file}:{problem.line}" if problem.line else str(file)
-        notes.print(f"[bold]{escape(place)}[/]: {escape(str(problem))}")
-    count = len(invalid.problems)
-    notes.print(f"[red]{count} mistake{'' if count == 1 else 's'}[/] in {escape(str(file))}")
-
-
-def _notes() -> Console:
-    """What is no result goes to standard error, unwrapped, so that lines stay lines."""
-    return Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 def _describe(checked: Plan, file: Path) -> None:
@@ -161,4 +146,4 @@ def _report_rejected(rejected: Sequence[Rejected]) -> None:
         reasons.setdefault(code, reason)
     counts = Counter(code for code, _ in rejected)
     for code, count in counts.most_common():
-        _notes().print(f"left out: {count:,} with {code} (such as: {escape(reasons[code])})")
+        notes().print(f"left out: {count:,} with {code} (such as: {escape(reasons[code])})")

@@ -1,0 +1,119 @@
+"""Message ids that were seen: for how long, how many, and over restarts."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.times import DAY_MS, HOUR_MS
+from streams.duplicates import SeenIds
+from tests.laws import law
+
+T = 1000 * DAY_MS
+
+
+def restarted(seen: SeenIds, saved: dict[tuple[int, int], bytes], **made) -> SeenIds:
+    """Saves what changed, and makes it anew from all that was ever saved."""
+    for place, content in seen.take_unsaved():
+        if content is None:
+            del saved[place]
+        else:
+            saved[place] = content
+    found = SeenIds(**made)
+    for (hour, number), packed in saved.items():
+        found.load(hour, number, packed)
+    return found
+
+
+def test_an_id_is_new_once():
+    seen = SeenIds(None)
+
+    assert [seen.add(id, T) for id in ("m1", "m2", "m1", "m1")] == [True, True, False, False]
+    assert seen.size == 2
+
+
+@pytest.mark.parametrize(
+    ("time_ms", "new"), [(T, False), (T + HOUR_MS - 1, False), (T + HOUR_MS, True), (T - 1, True)]
+)
+def test_an_id_is_known_in_its_hour_of_event_time_only(time_ms: int, new: bool):
+    seen = SeenIds(None)
+    seen.add("m1", T)
+
+    assert seen.add("m1", time_ms) is new
+
+
+def test_hours_behind_the_window_are_forgotten():
+    seen = SeenIds(DAY_MS)
+    seen.add("m1", T)
+    seen.expire(T + DAY_MS + HOUR_MS - 1)
+    assert not seen.add("m1", T)
+
+    seen.expire(T + DAY_MS + HOUR_MS)
+    assert seen.size == 0
+    assert seen.add("m1", T)
+
+
+def test_without_a_window_or_a_watermark_nothing_is_too_old():
+    unbounded, waiting = SeenIds(None), SeenIds(DAY_MS)
+    for seen in (unbounded, waiting):
+        seen.add("m1", T)
+    unbounded.expire(T + 1000 * DAY_MS)
+    waiting.expire(None)
+
+    assert not unbounded.add("m1", T)
+    assert not waiting.add("m1", T)
+
+
+def test_of_too_many_ids_the_oldest_hour_goes_first():
+    seen = SeenIds(None, ids_max=3)
+    for number in range(5):
+        seen.add(f"m{number}", T + number * HOUR_MS)
+    seen.expire(T)
+
+    assert (seen.size, seen.forgotten) == (3, 2)
+    news = [seen.add(f"m{number}", T + number * HOUR_MS) for number in range(5)]
+    assert news == [True, True, False, False, False]
+
+
+def test_one_hour_with_too_many_ids_stays():
+    seen = SeenIds(None, ids_max=2)
+    for number in range(5):
+        seen.add(f"m{number}", T)
+    seen.expire(T)
+
+    assert (seen.size, seen.forgotten) == (5, 0)
+
+
+def test_what_was_saved_is_not_saved_again():
+    seen = SeenIds(None)
+    seen.add("m1", T)
+    assert len(list(seen.take_unsaved())) == 1
+    assert list(seen.take_unsaved()) == []
+
+    seen.add("m2", T)
+    ((_, number), _), *more = seen.take_unsaved()
+    assert (number, more) == (1, [])
+
+
+@law
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("abcdef"), st.integers(0, 5), st.sampled_from(("go on", "restart"))
+        ),
+        max_size=30,
+    )
+)
+def test_a_restart_changes_no_answer(steps: list[tuple[str, int, str]]):
+    made = {"window_ms": 2 * HOUR_MS, "ids_max": 8}
+    plain, stopped = SeenIds(**made), SeenIds(**made)
+    saved: dict[tuple[int, int], bytes] = {}
+    newest = 0
+    for id, hour, then in steps:
+        time_ms = T + hour * HOUR_MS
+        assert stopped.add(id, time_ms) == plain.add(id, time_ms)
+        newest = max(newest, time_ms)
+        if then == "restart":
+            plain.expire(newest)
+            stopped.expire(newest)
+            stopped = restarted(stopped, saved, **made)
+        assert stopped.size == plain.size

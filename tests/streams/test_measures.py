@@ -1,0 +1,320 @@
+"""Laws that every measure obeys, and what each of them finds, against the whole list of facts."""
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.rows import FactSelector
+from schemas.times import DAY_MS, HOUR_MS
+from streams.calendar import Calendar
+from streams.measures import (
+    ALL,
+    MOMENTS_BEFORE_ANCHOR_MAX,
+    AllNames,
+    Chain,
+    Days,
+    DaysWithin,
+    Fact,
+    First,
+    Measure,
+    NthTime,
+    moment_of,
+    reads,
+)
+from tests.laws import law
+
+CALENDAR = Calendar("Europe/Berlin")
+FIRST_DAY_MS = 20_000 * DAY_MS
+TASKS = ("one", "two", "three")
+
+ACTIVITY = FactSelector(kind="activity")
+FIRST_ACTION = FactSelector(kind="first_action")
+ACTIVATION = FactSelector(kind="activation")
+KEY_TASK = FactSelector(kind="key_task")
+TWO_TASKS = FactSelector(kind="key_task", name=("one", "two"))
+
+MEASURES: dict[str, Measure] = {
+    "days": Days(ACTIVITY, CALENDAR),
+    "first": First(ACTIVITY),
+    "first of some names": First(TWO_TASKS),
+    "chain": Chain(FIRST_ACTION, ACTIVATION),
+    "chain from its own kind": Chain(ACTIVITY, ACTIVITY),
+    "chain by name": Chain(FIRST_ACTION, KEY_TASK, by_name=True),
+    "second time": NthTime(ACTIVATION, 2),
+    "third time": NthTime(ACTIVATION, 3),
+    "two days of three": DaysWithin(ACTIVATION, 2, 3, CALENDAR),
+    "three days": DaysWithin(ACTIVATION, 3, None, CALENDAR),
+    "all names": AllNames(TWO_TASKS, ("one", "two")),
+}
+few = settings(law, max_examples=30)
+each_measure = pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES.keys())
+
+
+def made(kind: str, name: str | None, day: int, hour: int, twin: bool) -> Fact:
+    """Its id, account and segment follow from what it is and when; twins share their instant."""
+    time_ms = FIRST_DAY_MS + day * DAY_MS + hour * HOUR_MS
+    segment = ("country=se", "country=fr")[hour % 2]
+    id = f"{kind[:5]}{name or ''}{day}{hour}{twin}"
+    return Fact(kind, name, time_ms, id, "a:1" if twin else "", (segment,))
+
+
+KINDS = [("activity", None), ("first_action", None), ("activation", None)]
+FACTS = [
+    made(kind, name, day, hour, twin)
+    for kind, name in KINDS + [("key_task", task) for task in TASKS]
+    for day in range(5)
+    for hour in (0, 1, 8, 20, 22, 23)
+    for twin in (False, True)
+]
+facts = st.sampled_from(FACTS)
+logs = st.lists(facts, max_size=14)
+
+
+def read_by(measure: Measure, log: Sequence[Fact]) -> list[Fact]:
+    return [f for f in log if any(reads(s, f.kind, f.name) for s in measure.selectors)]
+
+
+def value_of(measure: Measure, log: Sequence[Fact]) -> Any:
+    value = None
+    for fact in read_by(measure, log):
+        value = measure.add(value, fact)
+    return value
+
+
+def copied(measure: Measure, value: Any) -> Any:
+    """The value as a restart would have it; None if it is empty."""
+    read = msgspec.msgpack.decode(msgspec.msgpack.encode(measure.packed(value)))
+    return measure.unpacked(read) or None
+
+
+# ---- laws
+
+
+@each_measure
+@few
+@given(logs, st.randoms(use_true_random=False))
+def test_any_order_and_any_repetition_give_the_same_value(
+    measure: Measure, log: list[Fact], random: Random
+):
+    shuffled = log + log[:3]
+    random.shuffle(shuffled)
+
+    assert value_of(measure, shuffled) == value_of(measure, log)
+
+
+@each_measure
+@few
+@given(logs, facts)
+def test_what_a_measure_knows_changes_nothing(measure: Measure, log: list[Fact], fact: Fact):
+    if not read_by(measure, [fact]):
+        return
+    value = value_of(measure, log)
+    before = copied(measure, value)
+    if value is not None and measure.knows(value, fact):
+        assert copied(measure, measure.add(value, fact)) == before
+    else:
+        value = measure.add(value, fact)
+    assert measure.knows(value, fact)
+
+
+@each_measure
+@law
+@given(logs, facts, logs, st.integers(1, 24 * 60 - 1))
+def test_what_a_measure_calls_closed_it_knows_for_the_rest_of_the_day(
+    measure: Measure, log: list[Fact], fact: Fact, more: list[Fact], minutes: int
+):
+    if not read_by(measure, [fact]):
+        return
+    value = measure.add(value_of(measure, log), fact)
+    closed = measure.closed(value, fact)
+    for other in read_by(measure, more):
+        value = measure.add(value, other)
+    later = fact._replace(time_ms=fact.time_ms + minutes * 60_000, event_id="later")
+    if closed and CALENDAR.day(later.time_ms) == CALENDAR.day(fact.time_ms):
+        assert measure.knows(value, later)
+
+
+@each_measure
+@few
+@given(st.lists(logs, min_size=2, max_size=3))
+def test_values_merge_to_the_value_of_all_facts_in_any_grouping(
+    measure: Measure, parts: list[list[Fact]]
+):
+    values = [value_of(measure, part) for part in parts]
+    before = [copied(measure, value) for value in values]
+    whole = copied(measure, value_of(measure, [fact for part in parts for fact in part]))
+
+    assert copied(measure, measure.merge(values)) == whole
+    assert copied(measure, measure.merge(values[::-1])) == whole
+    nested = measure.merge([values[0], measure.merge(values[1:])])
+    assert copied(measure, nested) == whole
+    assert copied(measure, measure.merge([nested, nested, values[0], None])) == whole
+    assert [copied(measure, value) for value in values] == before, "a merge changed its parts"
+
+
+@each_measure
+@few
+@given(logs)
+def test_a_value_comes_back_through_msgpack(measure: Measure, log: list[Fact]):
+    value = value_of(measure, log)
+
+    assert copied(measure, value) == value
+
+
+@each_measure
+def test_nothing_merges_to_nothing(measure: Measure):
+    assert not measure.merge([None, None])
+
+
+# ---- what they find
+
+Ends = Callable[[Sequence[Fact]], "int | None"]
+
+
+def times(log: Sequence[Fact], selector: FactSelector) -> list[int]:
+    return sorted({f.time_ms for f in log if reads(selector, f.kind, f.name)})
+
+
+def moments(log: Sequence[Fact], selector: FactSelector) -> list[tuple[int, str, str]]:
+    return sorted({moment_of(f) for f in log if reads(selector, f.kind, f.name)})
+
+
+@law
+@given(logs)
+def test_days_are_the_local_days_with_activity_in_all_and_in_each_segment(log: list[Fact]):
+    value = value_of(MEASURES["days"], log) or {}
+    active = [f for f in log if f.kind == "activity"]
+
+    for segment in (ALL, "country=se", "country=fr"):
+        expected = {
+            CALENDAR.day(f.time_ms) for f in active if segment == ALL or segment in f.segments
+        }
+        found = value.get(segment)
+        assert (found is not None) == bool(expected)
+        if found is not None:
+            window = range(min(expected) - 2, max(expected) + 3)
+            assert {day for day in window if found.has(day)} == expected
+
+
+@law
+@given(logs)
+def test_the_first_fact_is_the_earliest_by_time_and_then_by_id(log: list[Fact]):
+    measure = First(ACTIVITY)
+    value = value_of(measure, log)
+
+    expected = min(
+        (f for f in log if f.kind == "activity"),
+        key=lambda f: (f.time_ms, f.event_id),
+        default=None,
+    )
+    assert measure.first(value) == (None if expected is None else moment_of(expected))
+    if expected is not None:
+        assert value[3] == expected.segments
+
+
+@law
+@given(logs)
+def test_a_chain_finds_the_first_end_at_or_after_the_anchor(log: list[Fact]):
+    chain = Chain(FIRST_ACTION, ACTIVATION)
+    value = value_of(chain, log)
+    anchors, ends = times(log, FIRST_ACTION), moments(log, ACTIVATION)
+
+    assert chain.first(value) == (ends[0] if ends else None)
+    if anchors:
+        after = [end for end in ends if end[0] >= anchors[0]]
+        assert chain.reached(value, anchors[0]) == (after[0] if after else None)
+
+
+@law
+@given(logs)
+def test_a_chain_by_name_finds_the_first_end_of_each_name(log: list[Fact]):
+    chain = Chain(FIRST_ACTION, KEY_TASK, by_name=True)
+    anchors = times(log, FIRST_ACTION)
+    if not anchors:
+        return
+    expected = {}
+    for name in TASKS:
+        ends = moments(log, FactSelector(kind="key_task", name=name))
+        after = [end for end in ends if end[0] >= anchors[0]]
+        if after:
+            expected[name] = after[0]
+
+    assert chain.reached_by_name(value_of(chain, log), anchors[0]) == expected
+
+
+def test_a_chain_keeps_no_more_than_it_may_need():
+    chain = Chain(FIRST_ACTION, ACTIVATION)
+    ends = [Fact("activation", None, ms, f"e{ms}", "", ()) for ms in range(1, 201)]
+    without = value_of(chain, ends)
+    anchored = value_of(chain, [Fact("first_action", None, 50, "s", "", ()), *ends])
+
+    assert [m[0] for m in without[1][""]] == list(range(1, MOMENTS_BEFORE_ANCHOR_MAX + 1))
+    assert [m[0] for m in anchored[1][""]] == list(range(1, 51))
+
+
+@law
+@given(logs, st.sampled_from((2, 3)))
+def test_the_nth_time_is_the_nth_of_all(log: list[Fact], n: int):
+    measure = NthTime(ACTIVATION, n)
+    ends = moments(log, ACTIVATION)
+
+    assert measure.first(value_of(measure, log)) == (ends[n - 1] if len(ends) >= n else None)
+
+
+@law
+@given(logs, st.sampled_from((2, 3)), st.sampled_from((None, 2, 3, 4)))
+def test_days_within_happen_on_the_first_day_that_completes_a_span(
+    log: list[Fact], distinct: int, within: int | None
+):
+    measure = DaysWithin(ACTIVATION, distinct, within, CALENDAR)
+    by_day: dict[int, tuple[int, str, str]] = {}
+    for moment in reversed(moments(log, ACTIVATION)):
+        by_day[CALENDAR.day(moment[0])] = moment
+    expected = None
+    for day in sorted(by_day):
+        span = [d for d in by_day if d <= day and (within is None or d > day - within)]
+        if len(span) >= distinct:
+            expected = by_day[day]
+            break
+
+    assert measure.first(value_of(measure, log)) == expected
+
+
+@law
+@given(logs)
+def test_all_names_are_done_with_the_last_of_their_firsts(log: list[Fact]):
+    measure = AllNames(TWO_TASKS, ("one", "two"))
+    firsts = [moments(log, FactSelector(kind="key_task", name=name)) for name in ("one", "two")]
+
+    expected = max(ends[0] for ends in firsts) if all(firsts) else None
+    assert measure.first(value_of(measure, log)) == expected
+
+
+@pytest.mark.parametrize("anchor_ms", [5, 10, 11])
+def test_a_derived_activation_before_the_anchor_is_no_end(anchor_ms: int):
+    measure = NthTime(ACTIVATION, 2)
+    value = [(3, "m1", ""), (10, "m2", "a:1")]
+
+    assert measure.reached(value, anchor_ms) == ((10, "m2", "a:1") if anchor_ms <= 10 else None)
+
+
+@pytest.mark.parametrize(
+    ("selector", "kind", "name", "read"),
+    [
+        (KEY_TASK, "key_task", "one", True),
+        (KEY_TASK, "activity", None, False),
+        (FactSelector(kind="key_task", name="one"), "key_task", "one", True),
+        (FactSelector(kind="key_task", name="one"), "key_task", "on", False),
+        (TWO_TASKS, "key_task", "two", True),
+        (TWO_TASKS, "key_task", "three", False),
+    ],
+)
+def test_a_selector_reads_a_kind_or_some_names_of_it(
+    selector: FactSelector, kind: str, name: str | None, read: bool
+):
+    assert reads(selector, kind, name) is read

@@ -1,0 +1,54 @@
+"""How many members count in each period: the same as a dict of numbers."""
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.member_counts import MemberCounts
+from tests.laws import law
+
+THRESHOLDS = (1, 2, 4)
+
+members = st.tuples(st.integers(-20, 60), st.integers(1, (1 << 40) - 1))
+"""(index of bit 0, mask)"""
+changes = st.lists(st.tuples(members, st.booleans()), max_size=20)
+"""A member, and whether it leaves again."""
+
+
+def set_bits(index: int, mask: int) -> list[int]:
+    return [index + bit for bit in range(mask.bit_length()) if mask >> bit & 1]
+
+
+@law
+@given(changes)
+def test_a_threshold_mask_shows_where_so_many_members_count(
+    changes: list[tuple[tuple[int, int], bool]],
+):
+    counts, expected = MemberCounts(THRESHOLDS), Counter[int]()
+    present: list[tuple[int, int]] = []
+    for member, leaves in changes:
+        counts.add(*member, +1)
+        present.append(member)
+        if leaves:
+            counts.add(*present.pop(0), -1)
+    for member in present:
+        expected.update(set_bits(*member))
+
+    base = -30
+    for n in THRESHOLDS:
+        found = set_bits(base, counts.at_least(n, base))
+        assert found == sorted(index for index, members in expected.items() if members >= n)
+
+
+def test_nobody_counts_anywhere_before_the_first_member():
+    assert MemberCounts((1,)).at_least(1, 0) == 0
+
+
+def test_a_member_with_an_earlier_period_moves_the_base():
+    counts = MemberCounts((1,))
+    counts.add(100, 0b1, +1)
+    counts.add(90, 0b1, +1)
+
+    assert counts.base == 90
+    assert counts.at_least(1, 90) == 1 | 1 << 10
