@@ -141,8 +141,9 @@ class Tally(ABC):
     def load(self, chunk: tuple[Any, ...], content: Any) -> None:
         """Takes back what `take_unsaved` gave."""
 
+    @abstractmethod
     def forget(self, before_day: int) -> None:
-        """Drops what lies so far back that no fact changes it any more, where that saves much."""
+        """Drops what lies so far back that no fact changes it any more."""
 
 
 class SpanTally(Tally):
@@ -160,6 +161,9 @@ class SpanTally(Tally):
         for index in (start, end):
             if index is not None:
                 self._unsaved.add((period, part, index // CHUNK))
+
+    def forget(self, before_day: int) -> None:
+        """Keeps everything: later numbers are sums of all differences, and those are small."""
 
     def at(self, period: str, part: int, index: int) -> int:
         return self._of(period, part).at(index)

@@ -1,13 +1,24 @@
 """Segments by a trait: which value a fact counts for, whenever the trait is learnt."""
 
+from copy import deepcopy
 from itertools import permutations
+from random import Random
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas.plan.check import load_plan
+from schemas.plan.models import Dimension
+from schemas.rows import FactSelector
 from schemas.times import DAY_MS, parse_iso
+from streams.active_days import ActiveDays
+from streams.calendar import Calendar
 from streams.engine import Engine
+from streams.measures import ALL, Days
+from streams.traits import TraitSegments, latest, merged, tell
+from tests.laws import law
 from tests.records import last_of_each_key
 
 PLAN = """
@@ -125,3 +136,81 @@ def test_two_ids_of_one_person_share_their_traits():
     )
     assert found["dau", "tier=paid", "2026-03-02"] == 1
     assert ("dau", "tier=(none)", "2026-03-02") not in found
+
+
+# ---- the parts by themselves
+
+tellings = st.lists(
+    st.tuples(
+        st.sampled_from(("tier", "role")),
+        st.integers(0, 9),
+        st.integers(0, 3),
+        st.sampled_from(("paid", "trial", None, 7)),
+    ).map(lambda t: (t[0], t[1], (t[1] * DAY_MS + t[2], f"i{t[2]}{t[3]}", t[3]))),
+    max_size=12,
+    unique_by=lambda told: (told[0], told[2][:2]),
+)
+"""(trait, local day, (time, event id, value))"""
+
+
+def all_told(told: list) -> dict:
+    traits: dict = {}
+    for each in told:
+        tell(traits, *each)
+    return traits
+
+
+@law
+@given(tellings, st.randoms(use_true_random=False))
+def test_of_each_day_the_last_word_holds_in_any_order(told: list, random: Random):
+    shuffled = told + told[:2]
+    random.shuffle(shuffled)
+    traits = all_told(shuffled)
+
+    assert traits == all_told(told)
+    for name, day, _ in told:
+        assert traits[name][day] == max(w for n, d, w in told if (n, d) == (name, day))
+
+
+@law
+@given(tellings)
+def test_the_value_now_is_the_latest_that_was_told(told: list):
+    expected = {
+        name: max(word for n, _, word in told if n == name)[2] for name in {n for n, _, _ in told}
+    }
+
+    assert latest(all_told(told)) == expected
+
+
+@law
+@given(st.lists(tellings, max_size=3))
+def test_the_traits_of_a_person_are_those_of_all_its_ids(lists: list[list]):
+    leaves = [all_told(told) for told in lists]
+    copies = deepcopy(leaves)
+    whole = merged(leaves)
+
+    assert whole == merged(leaves[::-1]) == all_told([each for told in lists for each in told])
+    assert merged([whole, *leaves]) == whole
+    assert leaves == copies, "a merge changed its parts"
+
+
+@law
+@given(tellings, st.sets(st.integers(0, 12), min_size=1))
+def test_each_active_day_is_in_the_segment_of_its_value(told: list, active: set[int]):
+    calendar = Calendar()
+    measure = Days(FactSelector(kind="activity"), calendar)
+    days = ActiveDays(min(active))
+    for day in active:
+        days.add(day, calendar)
+    segments = TraitSegments([Dimension(name="t", trait="tier")], [measure], calendar)
+    (found,) = segments.applied([{ALL: days}], all_told(told))
+
+    expected: dict[str, set[int]] = {}
+    for day in active:
+        words = [word for name, d, word in told if name == "tier" and d <= day]
+        value = max(words)[2] if words else None
+        expected.setdefault(f"t={'(none)' if value is None else value}", set()).add(day)
+    assert found.pop(ALL) == days
+    assert {s: {d for d in range(14) if mask.has(d)} for s, mask in found.items()} == expected
+    for mask in found.values():
+        assert mask.weeks.bit_count() == len({calendar.week(d) for d in range(14) if mask.has(d)})
