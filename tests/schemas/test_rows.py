@@ -1,0 +1,200 @@
+"""Rows of the catalogue: what may stand in one, and what follows from it."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from schemas.rows import (
+    ConversionRow,
+    FirstEver,
+    FormulaRow,
+    Input,
+    LagRow,
+    MembershipRow,
+    kinds_of,
+    kpi_in,
+    per_account,
+    resolved,
+    row_of,
+    rows_of,
+    variants_of,
+)
+
+COMMON: dict[str, Any] = {
+    "id": "x",
+    "name": "X",
+    "group": "own",
+    "unit": "users",
+    "periods": ["day"],
+    "definition": "d",
+    "example": "e",
+}
+FIRST = {"kind": "first_action"}
+DONE = {"kind": "activation"}
+
+DISTINCT = COMMON | {"operator": "distinct", "subject": "user", "when": {"active": "P"}}
+SHARE = COMMON | {
+    "operator": "share",
+    "subject": "account",
+    "base": {"active": "P"},
+    "passes": {"all": [{"active": "P"}, {"members": {"first": DONE}, "at_least": 3}]},
+}
+COUNT = COMMON | {"operator": "count", "subject": "any", "of": {"kind": "session"}, "each": "fact"}
+CONVERSION = COMMON | {
+    "operator": "conversion",
+    "subject": "user",
+    "anchor": FIRST,
+    "goal": {"first": DONE},
+    "within_days": 14,
+}
+RETENTION = COMMON | {
+    "operator": "conversion",
+    "subject": "user",
+    "anchor": FIRST,
+    "goal": {"active_on": {"kind": "activity"}},
+    "variant": [1, 7],
+}
+LAG = COMMON | {"operator": "lag", "subject": "user", "anchor": FIRST, "end": DONE}
+MEMBERSHIP = COMMON | {
+    "operator": "membership",
+    "subject": "account",
+    "members": {"first": DONE},
+    "reach": [3, 5],
+}
+FORMULA = COMMON | {
+    "operator": "formula",
+    "inputs": {"a": {"kpi": "dau"}, "b": {"kpi": {"day": "wau"}}},
+    "formula": {"div": ["a", {"add": ["b", 1]}]},
+}
+ALL = [DISTINCT, SHARE, COUNT, CONVERSION, RETENTION, LAG, MEMBERSHIP, FORMULA]
+
+
+@pytest.mark.parametrize("row", ALL, ids=lambda row: row["operator"])
+def test_a_row_of_each_operator_is_read_and_written_back(row: dict[str, Any]):
+    read = row_of(row)
+
+    assert row_of(read.model_dump(by_alias=True)) == read
+    assert rows_of([row]) == [read]
+
+
+@pytest.mark.parametrize(
+    ("row", "mistake"),
+    [
+        (DISTINCT | {"operator": "median"}, "operator"),
+        (DISTINCT | {"id": "Not An Id"}, "id"),
+        (DISTINCT | {"periods": []}, "periods"),
+        (DISTINCT | {"periods": ["year"]}, "periods"),
+        (DISTINCT | {"when": {"active": "tomorrow"}}, "when"),
+        (DISTINCT | {"when": {"all": []}}, "all"),
+        (DISTINCT | {"sneaky": 1}, "sneaky"),
+        ({k: v for k, v in DISTINCT.items() if k != "definition"}, "definition"),
+        (COUNT | {"each": "subject"}, "each: subject"),
+        (COUNT | {"subject": "user"}, "each: fact"),
+        (CONVERSION | {"within_days": None}, "within_days"),
+        (CONVERSION | {"variant": [1]}, "variant"),
+        (RETENTION | {"variant": None}, "variant"),
+        (RETENTION | {"within_days": 3}, "within_days"),
+        (LAG | {"headline": "mode"}, "headline"),
+        (FORMULA | {"formula": {"pow": ["a", 2]}}, "formula"),
+    ],
+)
+def test_a_row_that_cannot_be_is_refused_at_its_place(row: dict[str, Any], mistake: str):
+    with pytest.raises(ValidationError, match=mistake):
+        row_of(row)
+
+
+def test_settings_stand_in_for_numbers_and_names():
+    membership = resolved(row_of(MEMBERSHIP | {"reach": "setting.n"}), {"n": (1, 3)})
+    assert isinstance(membership, MembershipRow)
+    assert membership.reach == (1, 3)
+
+    named = {"kind": "key_task", "name": "setting.tasks"}
+    goal = {"names": named, "at_least": "setting.least"}
+    row = row_of(CONVERSION | {"goal": goal})
+    some = resolved(row, {"tasks": ("a", "b"), "least": 2})
+    every = resolved(row, {"tasks": (), "least": 1})
+    assert isinstance(some, ConversionRow)
+    assert isinstance(every, ConversionRow)
+    assert some.goal.model_dump() == {
+        "names": {"kind": "key_task", "name": ("a", "b")},
+        "at_least": 2,
+    }
+    assert every.goal.model_dump()["names"]["name"] is None, "no names stand for all"
+
+
+def test_a_setting_that_does_not_exist_is_a_key_error():
+    with pytest.raises(KeyError, match="missing"):
+        resolved(row_of(MEMBERSHIP | {"reach": "setting.missing"}), {})
+
+
+@pytest.mark.parametrize(
+    ("row", "variants"),
+    [(RETENTION, ("n=1", "n=7")), (MEMBERSHIP, ("users=3", "users=5")), (DISTINCT, ("",))],
+    ids=lambda each: each["operator"] if isinstance(each, dict) else None,
+)
+def test_a_row_has_a_variant_for_each_of_its_numbers(
+    row: dict[str, Any], variants: tuple[str, ...]
+):
+    assert variants_of(row_of(row)) == variants
+
+
+@pytest.mark.parametrize(
+    ("row", "kinds"),
+    [
+        (DISTINCT, {"activity"}),
+        (SHARE, {"activity", "activation"}),
+        (COUNT, {"session"}),
+        (RETENTION, {"first_action", "activity"}),
+        (LAG, {"first_action", "activation"}),
+        (MEMBERSHIP, {"activation"}),
+        (FORMULA, set()),
+    ],
+    ids=lambda each: each["operator"] if isinstance(each, dict) else None,
+)
+def test_a_row_knows_the_kinds_of_facts_it_is_made_from(row: dict[str, Any], kinds: set[str]):
+    assert kinds_of(row_of(row)) == kinds
+
+
+@pytest.mark.parametrize(
+    ("row", "can"),
+    [
+        (DISTINCT, True),
+        (COUNT, True),
+        (LAG, True),
+        (SHARE, False),
+        (MEMBERSHIP, False),
+        (FORMULA, False),
+    ],
+    ids=lambda each: each["operator"] if isinstance(each, dict) else None,
+)
+def test_rows_about_users_and_facts_can_be_published_per_account(row: dict[str, Any], can: bool):
+    assert per_account(row_of(row)) is can
+
+
+@pytest.mark.parametrize(
+    ("written", "period", "kpi"),
+    [
+        ({"kpi": "dau"}, "week", "dau"),
+        ({"kpi": {"day": "dau", "week": "wau"}}, "week", "wau"),
+        ({"kpi": {"day": "dau"}}, "week", None),
+        ({"kpi": {"trailing_7d": "wau"}, "period": "trailing_7d"}, "day", "wau"),
+    ],
+)
+def test_an_input_names_a_kpi_for_a_period(written: dict[str, Any], period: str, kpi: str | None):
+    assert kpi_in(Input.model_validate(written), period) == kpi
+
+
+def test_a_row_cannot_be_changed():
+    row = row_of(LAG)
+    assert isinstance(row, LagRow)
+    with pytest.raises(ValidationError, match="frozen"):
+        row.headline = "mean"
+
+
+def test_terms_may_be_nested_and_members_are_told_from_firsts():
+    formula, share = row_of(FORMULA), row_of(SHARE)
+
+    assert isinstance(formula, FormulaRow)
+    assert formula.formula == {"div": ("a", {"add": ("b", 1)})}
+    assert isinstance(share.passes.all[1].members, FirstEver)

@@ -1,0 +1,171 @@
+"""Writes state records of every kind, as this release makes them of a fixed log.
+
+    python -m tests.streams.golden.make
+
+`v<state version>_<kind>.msgpack` holds `[[stage, partition, key, value], ...]`, and
+`v<state version>_outputs.msgpack` what is published when a fixed second part of the log follows.
+To be run once for each version of the layout, and before a first release; files of an earlier
+version stay as they are.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import orjson
+
+from schemas.plan.check import load_plan
+from schemas.times import parse_iso
+from streams.engine import Engine
+from streams.state_keys import STATE_VERSION, read_key
+
+FOLDER = Path(__file__).parent
+OUTPUTS = "outputs"
+PARTITIONS = 2
+
+PLAN = """
+product: Golden
+timezone: Europe/Berlin
+activity: ["Opened", "Report *"]
+first_action: Signed Up
+activation: {event: "Report *", times: 2}
+key_tasks: {report: "Report *", open: Opened}
+sessions: Session Started
+exclude: {users: [{trait: internal, equals: true}]}
+segments: {country: {property: country}, tier: {trait: tier}}
+milestones: {distinct_users: [1, 2], activated_users: [1]}
+horizon: all
+kpis: {levels: {account: [dau, sessions, action_to_activation_lag]}}
+"""
+
+BEFORE = """
+02-27 09:00 | Signed Up       | u1     | a1 | se
+02-27 09:05 | Opened          | u1     | a1 | se
+02-27 09:05 | Session Started | u1     | a1 | se
+02-28 10:00 | Report Created  | u1     | a1 | se
+02-28 11:00 | Opened          | anon:x | a1 |
+02-28 11:30 | Opened          | u2     | a1 |
+03-01 08:00 | Report Created  | u1     | a2 | fr
+03-01 08:30 | Session Started | u3     | a2 | fr
+03-01 08:31 | Opened          | u3     | a2 | fr
+03-01 09:00 | Opened          |        | a3 |
+03-01 10:00 | Session Started | anon:y |    |
+"""
+TOLD_BEFORE = [
+    {"at": "03-01 11:00", "type": "identify", "userId": "u1", "anonymousId": "x"},
+    {"at": "03-01 11:01", "type": "alias", "userId": "u1", "previousId": "old"},
+    {"at": "03-01 11:02", "type": "identify", "userId": "u3", "traits": {"internal": True}},
+    {"at": "03-01 11:03", "type": "identify", "userId": "u2", "traits": {"tier": "paid"}},
+]
+LATE_BEFORE = """
+02-27 07:00 | Opened          | u2     | a1 |
+03-01 08:00 | Report Created  | old    | a1 | se
+"""
+"""Fed once the first part is final: it amends a day and moves a milestone."""
+
+AFTER = """
+02-27 06:00 | Opened          | u4     | a1 | fr
+02-28 10:30 | Report Viewed   | old    | a1 | se
+02-27 09:05 | Session Started | u1     | a1 | se
+03-02 09:00 | Report Created  | u2     | a1 |
+03-03 09:00 | Session Started | u3     | a2 | fr
+"""
+TOLD_AFTER = [
+    {"at": "03-03 09:00", "type": "identify", "userId": "u3", "traits": {"internal": False}},
+    {"at": "03-03 09:01", "type": "alias", "userId": "u2", "previousId": "old"},
+    {"at": "03-03 09:02", "type": "identify", "userId": "u2", "traits": {"tier": "free"}},
+]
+
+
+def _time(text: str) -> str:
+    return f"2026-{text.strip().replace(' ', 'T')}:00Z"
+
+
+def _used(lines: str) -> Iterable[dict[str, Any]]:
+    for line in lines.strip().splitlines():
+        time, name, user, account, country = (cell.strip() for cell in line.split("|"))
+        event: dict[str, Any] = {"type": "track", "event": name, "timestamp": _time(time)}
+        if user.startswith("anon:"):
+            event["anonymousId"] = user.removeprefix("anon:")
+        elif user:
+            event["userId"] = user
+        if account:
+            event["context"] = {"groupId": account}
+        if country:
+            event["properties"] = {"country": country}
+        yield event | {"messageId": "/".join((time, name, user))}  # told again: the same one
+
+
+def _told(calls: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+    for call in calls:
+        rest = {name: value for name, value in call.items() if name != "at"}
+        yield rest | {"timestamp": _time(call["at"]), "messageId": f"told {call['at']}"}
+
+
+def _go_on(engine: Engine, events: Iterable[dict[str, Any]], watermark: str, minutes: int) -> None:
+    now_ms = parse_iso("2026-06-01") + 60_000 * minutes
+    engine.feed([orjson.dumps(event) for event in events], now_ms=now_ms)
+    engine.advance(parse_iso(watermark))
+    engine.settle(now_ms)
+    engine.settle(now_ms + 120_000)
+
+
+def stopped() -> Engine:
+    """All stages after the first part of the log."""
+    engine = Engine(load_plan(PLAN), partitions=PARTITIONS)
+    _go_on(engine, [*_used(BEFORE), *_told(TOLD_BEFORE)], "2026-03-02T12:00Z", minutes=0)
+    _go_on(engine, _used(LATE_BEFORE), "2026-03-02T12:00Z", minutes=10)
+    return engine
+
+
+def outputs_of_the_rest(engine: Engine) -> dict[str, list[Any]]:
+    """What the second part of the log makes the stages publish: the last word on each key."""
+    for records in engine.outputs.values():
+        records.clear()
+    _go_on(engine, [*_used(AFTER), *_told(TOLD_AFTER)], "2026-03-09T12:00Z", minutes=20)
+    kpis, signals = (
+        [list(orjson.loads(record).values()) for record in engine.outputs[role]]
+        for role in ("kpis", "signals")
+    )
+    values = {tuple(record[:7]): record[:7] + record[8:12] for record in kpis}
+    return {
+        "kpis": sorted(values.values(), key=lambda record: list(map(str, record))),
+        "signals": sorted({record[0]: record for record in signals}.values()),
+    }
+
+
+State = list[tuple[str, int, bytes, bytes]]
+
+
+def state_by_kind(engine: Engine) -> dict[str, State]:
+    """Kind of record -> (stage, partition, key, value) of each."""
+    found: dict[str, State] = {}
+    for (stage, partition), records in engine._states.items():
+        for key, value in records.items():
+            found.setdefault(read_key(key)[0], []).append((stage, partition, key, value))
+    return {kind: sorted(records) for kind, records in found.items()}
+
+
+def started_again(records: Iterable[tuple[str, int, bytes, bytes]]) -> Engine:
+    """All stages restored from state records."""
+    engine = Engine(load_plan(PLAN), partitions=PARTITIONS)
+    for stage, partition, key, value in records:
+        engine._states[stage, partition][key] = value
+    engine.restart()
+    return engine
+
+
+def path(version: int, kind: str) -> Path:
+    return FOLDER / f"v{version}_{kind}.msgpack"
+
+
+def main() -> None:
+    for kind, records in state_by_kind(stopped()).items():
+        path(STATE_VERSION, kind).write_bytes(msgspec.msgpack.encode(records))
+    outputs = msgspec.msgpack.encode(outputs_of_the_rest(stopped()))
+    path(STATE_VERSION, OUTPUTS).write_bytes(outputs)
+
+
+if __name__ == "__main__":
+    main()
