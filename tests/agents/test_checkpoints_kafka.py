@@ -26,6 +26,7 @@ from agents.checkpoints import (
     WaitForAssignment,
 )
 from agents.checkpoints.kafka import KafkaCheckpoints
+from agents.topics import RECORD_BYTES_MAX
 from agents.transport.kafka import KafkaSettings, Membership
 from streams.stage import Outgoing
 from tests.agents.kafka_topics import (
@@ -123,7 +124,7 @@ def test_a_record_that_the_client_refuses_stops_the_worker_and_commits_nothing(
     with member(settings) as (membership, _):
         store = new_store(settings, membership)
         with pytest.raises(StopWorker, match="cannot be written"):
-            asyncio.run(store.commit(checkpoint(settings, (b"one", b"x" * 2_000_000))))
+            asyncio.run(store.commit(checkpoint(settings, (b"one", b"x" * 2 * RECORD_BYTES_MAX))))
         assert store.restore([HOME]) == {HOME: {}}
         asyncio.run(store.commit(checkpoint(settings, (b"one", b"1"))))
         assert store.restore([HOME]) == {HOME: {b"one": b"1"}}

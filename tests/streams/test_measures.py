@@ -123,19 +123,23 @@ def test_what_a_measure_knows_changes_nothing(measure: Measure, log: list[Fact],
 
 
 @each_measure
-@law
-@given(logs, facts, logs, st.integers(1, 24 * 60 - 1))
+@settings(law, max_examples=200)
+@given(st.data())
 def test_what_a_measure_calls_closed_it_knows_for_the_rest_of_the_day(
-    measure: Measure, log: list[Fact], fact: Fact, more: list[Fact], minutes: int
+    measure: Measure, data: st.DataObject
 ):
-    if not read_by(measure, [fact]):
+    of_two_days = [fact for fact in read_by(measure, FACTS) if fact.time_ms < FIRST_DAY_MS + DAY_MS]
+    some = st.sampled_from(of_two_days)
+    fact = data.draw(some)
+    value = value_of(measure, [*data.draw(st.lists(some, max_size=5)), fact])
+    if not measure.closed(value, fact):
         return
-    value = measure.add(value_of(measure, log), fact)
-    closed = measure.closed(value, fact)
-    for other in read_by(measure, more):
+    for other in data.draw(st.lists(some, max_size=3)):
         value = measure.add(value, other)
-    later = fact._replace(time_ms=fact.time_ms + minutes * 60_000, event_id="later")
-    if closed and CALENDAR.day(later.time_ms) == CALENDAR.day(fact.time_ms):
+    later = fact._replace(
+        time_ms=fact.time_ms + data.draw(st.integers(1, 20)) * HOUR_MS, event_id="later"
+    )
+    if CALENDAR.day(later.time_ms) == CALENDAR.day(fact.time_ms):
         assert measure.knows(value, later)
 
 

@@ -197,6 +197,23 @@ def test_a_row_with_a_horizon_is_final_when_the_horizon_is_over():
     assert [s for s in series.publish(ms(3)) if s.day == 0] == [Said(0, 0.0, FINAL, 3)]
 
 
+def test_periods_before_the_first_known_one_close_like_all_others():
+    series = Series(
+        lambda calendar: conversion.Tally(calendar, 2 * DAY_MS, None), first_fact_ms=ms(5)
+    )
+    series.publish(ms(6))
+    series.first_fact_ms = ms(3)
+    series.publish(ms(6))
+    assert {day: series.last[DAY_0 + day].status for day in (3, 4, 5)} == {
+        3: FINAL,
+        4: PROVISIONAL,
+        5: PROVISIONAL,
+    }
+
+    series.publish(ms(7))
+    assert series.last[DAY_0 + 4].status == FINAL
+
+
 def test_a_lag_that_never_settles_is_final_and_goes_on_without_amending():
     series = Series(lambda calendar: lag.Tally(calendar, "median", None))
     series.tally.add(lag.OPEN, DAY_0, ms(0.5), 1)

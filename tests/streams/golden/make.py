@@ -46,6 +46,8 @@ BEFORE = """
 02-28 10:00 | Report Created  | u1     | a1 | se
 02-28 11:00 | Opened          | anon:x | a1 |
 02-28 11:30 | Opened          | u2     | a1 |
+02-28 12:00 | Opened          | anon:z | a4 |
+02-28 12:30 | Opened          | anon:v | a5 |
 03-01 08:00 | Report Created  | u1     | a2 | fr
 03-01 08:30 | Session Started | u3     | a2 | fr
 03-01 08:31 | Opened          | u3     | a2 | fr
@@ -53,6 +55,9 @@ BEFORE = """
 03-01 10:00 | Session Started | anon:y |    |
 """
 TOLD_BEFORE = [
+    {"at": "03-01 10:57", "type": "identify", "userId": "u8", "anonymousId": "v"},
+    {"at": "03-01 10:58", "type": "identify", "userId": "u1", "anonymousId": "z"},
+    {"at": "03-01 10:59", "type": "identify", "userId": "u9", "anonymousId": "x"},
     {"at": "03-01 11:00", "type": "identify", "userId": "u1", "anonymousId": "x"},
     {"at": "03-01 11:01", "type": "alias", "userId": "u1", "previousId": "old"},
     {"at": "03-01 11:02", "type": "identify", "userId": "u3", "traits": {"internal": True}},
@@ -72,9 +77,14 @@ AFTER = """
 03-03 09:00 | Session Started | u3     | a2 | fr
 """
 TOLD_AFTER = [
+    {"at": "02-20 09:00", "type": "identify", "userId": "u7", "anonymousId": "z"},
     {"at": "03-03 09:00", "type": "identify", "userId": "u3", "traits": {"internal": False}},
     {"at": "03-03 09:01", "type": "alias", "userId": "u2", "previousId": "old"},
     {"at": "03-03 09:02", "type": "identify", "userId": "u2", "traits": {"tier": "free"}},
+    {"at": "03-04 09:00", "type": "identify", "userId": "u1", "traits": {"internal": True}},
+    {"at": "03-04 09:00", "type": "identify", "userId": "u8", "traits": {"internal": True}},
+    {"at": "03-04 09:01", "type": "identify", "userId": "u5", "anonymousId": "x"},
+    {"at": "03-04 09:02", "type": "alias", "userId": "u6", "previousId": "u1"},
 ]
 
 
@@ -100,7 +110,10 @@ def _used(lines: str) -> Iterable[dict[str, Any]]:
 def _told(calls: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
     for call in calls:
         rest = {name: value for name, value in call.items() if name != "at"}
-        yield rest | {"timestamp": _time(call["at"]), "messageId": f"told {call['at']}"}
+        yield rest | {
+            "timestamp": _time(call["at"]),
+            "messageId": f"told {call['at']} {call['userId']}",
+        }
 
 
 def _go_on(engine: Engine, events: Iterable[dict[str, Any]], watermark: str, minutes: int) -> None:
