@@ -3,7 +3,7 @@
 from hypothesis import HealthCheck, settings
 
 law = settings(
-    max_examples=100,
+    max_examples=70,
     deadline=None,
     derandomize=True,
     database=None,

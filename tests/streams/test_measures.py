@@ -123,7 +123,7 @@ def test_what_a_measure_knows_changes_nothing(measure: Measure, log: list[Fact],
 
 
 @each_measure
-@settings(law, max_examples=200)
+@settings(law, max_examples=150)
 @given(st.data())
 def test_what_a_measure_calls_closed_it_knows_for_the_rest_of_the_day(
     measure: Measure, data: st.DataObject
