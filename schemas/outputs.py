@@ -4,7 +4,6 @@ KPI values, signals and dead letters; the same JSON on Kafka topics and in the f
 """
 
 from base64 import b64encode
-from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -115,11 +114,6 @@ def signal_record(signal: Signal) -> tuple[bytes, bytes]:
     }
     subject = signal.account if signal.account is not None else signal.user
     return (subject or "").encode(), _encode(record)
-
-
-def evidence_ids(ids: Sequence[str]) -> dict[str, Any]:
-    """At most 20 ids and how many there are in all."""
-    return {"ids": list(ids[:EVIDENCE_IDS_MAX]), "count": len(ids)}
 
 
 def dead_letter_record(

@@ -405,7 +405,7 @@ class Accounts:
             for n in row.reach:
                 entry = self._program.nth(account.totals, order, int(n))
                 if entry is None:
-                    break
+                    continue
                 found[row.id, int(n)] = self._milestone(account, row, order, int(n), shown)
         return found
 

@@ -34,6 +34,8 @@ from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.watermark import Announcements
 
 FACTS_ROLE = "activity"
+NAMES_MAX = 100_000
+"""Event names, or combinations of segments, that are remembered at a time."""
 ID_CHARACTERS_MAX = 1000
 """Ids are keys of state and travel in every batch; longer ones are a mistake of the sender."""
 _IDS = ("user id", "anonymous id", "previous id", "account id", "message id", "event name")
@@ -59,6 +61,8 @@ class Interpreter:
         """The facts of an event, possibly none."""
         known = self._by_name.get((event.type, event.name))
         if known is None:
+            if len(self._by_name) >= NAMES_MAX:
+                self._by_name.clear()
             known = self._by_name[event.type, event.name] = self._compile(event.type, event.name)
         return known if isinstance(known, tuple) else known(event)
 
@@ -69,6 +73,8 @@ class Interpreter:
         values = tuple(map(shown_value, self._segment_values(event.properties)))
         found = self._segments_of.get(values)
         if found is None:
+            if len(self._segments_of) >= NAMES_MAX:
+                self._segments_of.clear()
             pairs = zip(self._dimensions, values, strict=True)
             found = self._segments_of[values] = tuple(f"{d}={v}" for d, v in pairs)
         return found

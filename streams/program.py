@@ -37,7 +37,6 @@ from streams.measures import (
     Chain,
     Days,
     DaysWithin,
-    Fact,
     First,
     FirstFact,
     Measure,
@@ -114,10 +113,6 @@ class Measures:
             for slot, measure in enumerate(self.all)
             if any(reads(selector, kind, name) for selector in measure.selectors)
         )
-
-    def know(self, values: Sequence[Any], slots: Sequence[int], fact: Fact) -> bool:
-        """True if a fact changes nothing."""
-        return all(self.all[slot].knows(values[slot], fact) for slot in slots)
 
     def merged(self, subjects: Sequence[Sequence[Any]]) -> list[Any]:
         """The values of several raw ids as those of one person."""

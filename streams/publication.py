@@ -76,12 +76,11 @@ class Timeline:
         elif self._nothing_due(watermark_ms, first_fact_ms):
             return
         first = self._first_index(first_fact_ms)
-        if first is None:
-            self._due_ms = _NEVER_MS
-            return
         opened = calendar.last_open_index(period, watermark_ms)
-        if opened < first:
-            self._due_ms = calendar.opening_ms(period, first)
+        if first is None or opened < first:
+            # nothing to publish yet, and whatever changes until then is looked at when it opens
+            self._pending = Hull()
+            self._due_ms = _NEVER_MS if first is None else calendar.opening_ms(period, first)
             return
         if first < self._first:
             self._closed = first - 1  # what lies before the periods known so far has to close too

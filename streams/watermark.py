@@ -71,7 +71,7 @@ class Sources:
         watermark_ms: int | None,
         first_fact_ms: int | None,
     ) -> None:
-        """Takes back what `packed` gave; sources that are no longer expected are forgotten."""
+        """Takes back what `take_unsaved` gave; sources no longer expected are forgotten."""
         for source, known_ms, _ in heard:
             if source in self._heard:
                 # not idle until it says so again: while we were away, it may have got much to say

@@ -7,14 +7,12 @@ from typing import Any
 import pytest
 
 from schemas.outputs import (
-    EVIDENCE_IDS_MAX,
     KpiKey,
     Published,
     Signal,
     canonical_json,
     dead_letter_record,
     deterministic_id,
-    evidence_ids,
     kpi_record,
     kpi_record_key,
     signal_record,
@@ -132,11 +130,3 @@ def test_equal_values_have_one_spelling():
     assert canonical_json({"b": 1, "a": ["ü", None]}) == '{"a":["ü",null],"b":1}'.encode()
     assert deterministic_id({"a": 1, "b": 2}) == deterministic_id({"b": 2, "a": 1})
     assert deterministic_id("ab", "c") != deterministic_id("a", "bc")
-
-
-@pytest.mark.parametrize("n", [0, 1, EVIDENCE_IDS_MAX, EVIDENCE_IDS_MAX + 1])
-def test_evidence_names_some_ids_and_counts_all(n: int):
-    found = evidence_ids([f"m{i}" for i in range(n)])
-
-    assert found["count"] == n
-    assert found["ids"] == [f"m{i}" for i in range(min(n, EVIDENCE_IDS_MAX))]
