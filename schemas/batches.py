@@ -26,6 +26,11 @@ class Header(msgspec.Struct, array_like=True, frozen=True):
     """The earliest fact seen by this source so far."""
 
 
+def unfinished(header: Header) -> Header:
+    """For a batch that others of the same flush follow; the last says how far its source is."""
+    return msgspec.structs.replace(header, watermark_ms=None, idle_until_ms=None)
+
+
 Meaning = list[tuple[str, str | None]]
 """The facts of one event: (kind, name)."""
 

@@ -173,7 +173,7 @@ class Accounts:
                 continue
             if meaning.counts:
                 if self._excludes_users and member.leaf and not member.counted:
-                    self._introduce(member, meaning, time_ms, segments[segment], event_id)
+                    self._tell_users(member, meaning, time_ms, segments[segment], event_id)
                 self._count(member, meaning, time_ms, segments[segment])
             mark = marks.get((meaning_number, segment))
             if mark is None:
@@ -210,10 +210,10 @@ class Accounts:
                     news = news or slot in self._news
                 closed = closed and measures[slot].closed(values[slot], fact)
         if member.leaf and news:
-            self._introduce(member, meaning, time_ms, segments, event_id)
+            self._tell_users(member, meaning, time_ms, segments, event_id)
         return closed
 
-    def _introduce(
+    def _tell_users(
         self,
         member: Member,
         meaning: _Meaning,

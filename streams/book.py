@@ -17,7 +17,7 @@ from schemas.times import DAY_MS, SECOND_MS
 from streams.calendar import Calendar
 from streams.contributions import Cell, SpanKey, TallyKey
 from streams.operators import conversion, count, distinct, lag, membership, share
-from streams.publication import PROVISIONAL, Timeline
+from streams.publication import PROVISIONAL, Horizon, Timeline
 from streams.tally import CellTally, SpanTally, Tally, Value
 
 PROVISIONAL_EVERY_MS = SECOND_MS
@@ -76,7 +76,7 @@ class Book:
 
         `horizon_days`: what lies further behind the watermark is forgotten; None: nothing is.
         """
-        self._horizon_days, self._forgotten_day = horizon_days, -1 << 62
+        self._horizon = Horizon(horizon_days, calendar)
         self._rows, self._calendar = rows, calendar
         self._level, self._subject = level, subject
         self._zeros = frozenset(zeros)
@@ -127,12 +127,9 @@ class Book:
 
     def forget(self, watermark_ms: int | None) -> Iterator[KpiKey]:
         """Drops what the horizon has passed; the keys of the values that are to be removed."""
-        if self._horizon_days is None or watermark_ms is None:
+        day = self._horizon.newly_passed(watermark_ms)
+        if day is None:
             return
-        day = self._calendar.day(watermark_ms) - self._horizon_days
-        if day <= self._forgotten_day:
-            return
-        self._forgotten_day = day
         before_ms = self._calendar.day_start_ms(day)
         for key, (tally, timelines) in self._tallies.items():
             if not tally.lasting:

@@ -13,7 +13,7 @@ from streams.catalogue import input_kpis
 from streams.compiled_plan import CompiledPlan
 from streams.measures import ALL
 from streams.operators.formula import compiled
-from streams.publication import Timeline
+from streams.publication import Horizon, Timeline
 from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.state_keys import (
     BOOK,
@@ -159,8 +159,8 @@ class Company:
         self, compiled: CompiledPlan, *, sources: Iterable[str], bounded: bool = True
     ) -> None:
         """`sources`: of tallies. `bounded` False: nothing is too old (a replay)."""
-        self._horizon_days = compiled.plan.horizons.tally_days if bounded else None
-        self._forgotten_day = -1 << 62
+        horizon_days = compiled.plan.horizons.tally_days if bounded else None
+        self._horizon = Horizon(horizon_days, compiled.calendar)
         rows = compiled.catalogue.rows
         self._rows = {id: row for id, row in rows.items() if isinstance(row, FormulaRow)}
         self._readers: dict[str, list[str]] = {}
@@ -232,13 +232,9 @@ class Company:
 
     def _forget(self, records: list[Outgoing]) -> None:
         """Removes the values that the horizon has passed, and what they were made of."""
-        watermark_ms = self._sources.watermark_ms
-        if self._horizon_days is None or watermark_ms is None:
+        day = self._horizon.newly_passed(self._sources.watermark_ms)
+        if day is None:
             return
-        day = self._calendar.day(watermark_ms) - self._horizon_days
-        if day <= self._forgotten_day:
-            return
-        self._forgotten_day = day
         before_ms = self._calendar.day_start_ms(day)
         # periods that begin before the horizon and end after it still need their days, and growth
         # the period before them

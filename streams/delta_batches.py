@@ -1,8 +1,6 @@
 """Deltas on their way to the partition that keeps their tally."""
 
-import msgspec
-
-from schemas.batches import DeltaBatch, Header, encode
+from schemas.batches import DeltaBatch, Header, encode, unfinished
 from schemas.keys import partition_of
 from streams.contributions import Deltas, TallyKey
 from streams.stage import Outgoing
@@ -52,10 +50,9 @@ def delta_records(
     for (tally, part, at, x), n in taken.cells.items():
         into, number = of(tally)
         into.cells.append((number, part, at, x, n))
-    silent = msgspec.structs.replace(header, watermark_ms=None, idle_until_ms=None)
     records = []
     for partition, (*first, last) in sorted(filled.items()):
-        records += [_record(partition, columns, silent) for columns in first]
+        records += [_record(partition, columns, unfinished(header)) for columns in first]
         records.append(_record(partition, last, header))
     return records
 

@@ -3,9 +3,7 @@
 A micro-batch is closed before it grows beyond what a Kafka record may hold.
 """
 
-import msgspec
-
-from schemas.batches import FactBatch, Header, Pointer, Rows, Traits, encode
+from schemas.batches import FactBatch, Header, Pointer, Rows, Traits, encode, unfinished
 from schemas.keys import partition_of
 from streams.stage import Outgoing
 
@@ -106,11 +104,12 @@ class FactBatches:
         """What was added, under a header; `to_all`: also for partitions that got nothing."""
         filled, self._open = self._open, {}
         partitions = range(self._partitions) if to_all else sorted(filled)
-        # of several batches the last one says how far the source has come, for it is true only then
-        silent = msgspec.structs.replace(header, watermark_ms=None, idle_until_ms=None)
+        early = unfinished(header)
         records = []
         for partition in partitions:
             *first, last = filled.get(partition) or [_Columns()]
-            records += [columns.record(self._role, partition, silent) for columns in first]
+            records += [
+                columns.record(self._role, partition, early) for columns in first
+            ]
             records.append(last.record(self._role, partition, header))
         return records

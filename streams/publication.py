@@ -22,6 +22,25 @@ _NO_INDEX = -(1 << 62)
 _NEVER_MS = 1 << 62
 
 
+class Horizon:
+    """How far behind the watermark values are kept, and whether it has moved by a day."""
+
+    def __init__(self, days: int | None, calendar: Calendar) -> None:
+        """`days` None: everything is kept."""
+        self._days, self._calendar = days, calendar
+        self._passed_day = _NO_INDEX
+
+    def newly_passed(self, watermark_ms: int | None) -> int | None:
+        """The first day that is still kept, when it is another one than at the last call."""
+        if self._days is None or watermark_ms is None:
+            return None
+        day = self._calendar.day(watermark_ms) - self._days
+        if day <= self._passed_day:
+            return None
+        self._passed_day = day
+        return day
+
+
 class Source(Protocol):
     """Where a timeline gets its values: a tally, or a formula over other values."""
 
@@ -79,7 +98,7 @@ class Timeline:
         opened = calendar.last_open_index(period, watermark_ms)
         if first is None or opened < first:
             # nothing to publish yet, and whatever changes until then is looked at when it opens
-            self._pending = Hull()
+            self._pending, self._first_fact_ms = Hull(), first_fact_ms
             self._due_ms = _NEVER_MS if first is None else calendar.opening_ms(period, first)
             return
         if first < self._first:

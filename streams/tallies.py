@@ -6,9 +6,7 @@ company stage, where KPIs and segments meet.
 
 from collections.abc import Iterable
 
-import msgspec
-
-from schemas.batches import ValueBatch, check_version, decode_deltas, encode
+from schemas.batches import ValueBatch, check_version, decode_deltas, encode, unfinished
 from schemas.outputs import KPIS, kpi_record, kpi_record_key
 from schemas.rows import FormulaRow, Row, variants_of
 from streams.book import PROVISIONAL_EVERY_MS, Book, Change
@@ -109,11 +107,10 @@ class Tallies:
             entities.append((state_key(BOOK, *place), packed))
         header = self._announcements.header(sources.watermark_ms, sources.first_fact_ms)
         if self._announcements.due(header, now_ms, urgent=True) or passed_on:
-            silent = msgspec.structs.replace(header, watermark_ms=None)
             for start in range(0, max(len(passed_on), 1), BATCH_VALUES):
                 last = start + BATCH_VALUES >= len(passed_on)
                 columns = _columns(passed_on[start : start + BATCH_VALUES])
-                batch = ValueBatch(header if last else silent, *columns)
+                batch = ValueBatch(header if last else unfinished(header), *columns)
                 records.append(Outgoing(VALUES_ROLE, 0, None, encode(batch)))
         heard = sources.take_unsaved()
         if heard is not None:
