@@ -108,8 +108,6 @@ class FactBatches:
         records = []
         for partition in partitions:
             *first, last = filled.get(partition) or [_Columns()]
-            records += [
-                columns.record(self._role, partition, early) for columns in first
-            ]
+            records += [columns.record(self._role, partition, early) for columns in first]
             records.append(last.record(self._role, partition, header))
         return records
