@@ -7,7 +7,7 @@ it, and looks up the state behind it, once a batch. Arrays are msgpack arrays wi
 
 import msgspec
 
-VERSION = 1
+VERSION = 2
 
 
 class Header(msgspec.Struct, array_like=True, frozen=True):
@@ -31,7 +31,7 @@ def unfinished(header: Header) -> Header:
     return msgspec.structs.replace(header, watermark_ms=None, idle_until_ms=None)
 
 
-Meaning = list[tuple[str, str | None]]
+Meaning = tuple[tuple[str, str | None], ...]
 """The facts of one event: (kind, name)."""
 
 
@@ -39,13 +39,11 @@ class Rows(msgspec.Struct, array_like=True):
     """Events as columns. `members`: (account key or '', leaf or '')."""
 
     members: list[tuple[str, str]]
-    meanings: list[Meaning]
-    segments: list[list[str]]
-    """`dimension=value` of every dimension, per combination that occurs."""
+    codes: list[tuple[Meaning, tuple[str, ...]]]
+    """What events mean, with `dimension=value` of every dimension; each combination once."""
     member: list[int]
     time_ms: list[int]
-    meaning: list[int]
-    segment: list[int]
+    code: list[int]
     event_id: list[str]
 
 

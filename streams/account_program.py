@@ -5,7 +5,7 @@ in the order of their firsts; a member that changes adds and takes away its own 
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from schemas.keys import shown_user
@@ -18,29 +18,16 @@ from schemas.rows import (
 )
 from streams.active_days import ActiveDays
 from streams.calendar import DAY, GRID, MONTH, WEEK, WINDOW_DAYS, Calendar
-from streams.contributions import Cell, Contributions, Masks, SpanGroup, tally_key
+from streams.contributions import Moves, Shape, SpanGroup, tally_key
 from streams.measures import ALL, Moment, Reaching
 from streams.member_counts import MemberCounts
 from streams.operators.conditions import MaskFunction, MembersKey, smeared
-from streams.program import Measures, span_conditions
+from streams.program import Cells, Measures, span_conditions
 
 Entry = tuple[int, str, str, str]
 """A member in the order of its firsts: (time ms, user as shown, event id, root leaf)."""
 
 GRIDS = (DAY, WEEK, MONTH)
-
-
-class MemberView(NamedTuple):
-    """What one person in one account tells the account."""
-
-    days: dict[tuple[int, str], ActiveDays]
-    """(number of the measure, segment) -> active days"""
-    is_user: bool
-    moments: tuple[Entry | None, ...]
-    """The person's place in each order."""
-
-
-NOBODY = MemberView({}, False, ())
 
 
 class AccountTotals:
@@ -68,9 +55,26 @@ class _Spans(NamedTuple):
     measure: int
     segments: bool
     """False: the rows are not split by segments."""
-    masks: Callable[[int, int, int, Sequence[int]], tuple[int, ...]]
-    members: tuple[MembersKey, ...]
-    group: SpanGroup
+    members: tuple[tuple[_Window | int, int], ...]
+    """(window, n): when n members are active in it; (order, n): since n members have their first"""
+
+
+class Standings(NamedTuple):
+    """What an account contributes to spans, and who came first in it, as a value to compare."""
+
+    shapes: dict[tuple[int, str], Shape]
+    """(number of the group, segment) -> its activity"""
+    first: tuple[tuple[Entry, ...], ...]
+    """Of each order, the members that some row may ask for."""
+
+
+class Entered(NamedTuple):
+    """A membership row of an account, and its first n members; none: the row is not entered."""
+
+    row: MembershipRow
+    n: int
+    before: Sequence[Entry]
+    after: Sequence[Entry]
 
 
 class AccountProgram:
@@ -109,19 +113,19 @@ class AccountProgram:
             for (measure, period), (thresholds, splits) in windows.items()
         )
         self._spans = tuple(
-            _Spans(
-                measure,
-                segments,
-                function.build(),
-                tuple(function.members),
-                SpanGroup(tuple(slots)),
-            )
-            for (measure, segments), (function, slots) in groups.items()
+            _Spans(measure, segments, tuple(self._members(measure, k) for k in function.members))
+            for (measure, segments), (function, _) in groups.items()
         )
         self._measured = tuple(dict.fromkeys(measure for measure, _ in groups))
-        self.groups = tuple(spans.group for spans in self._spans)
+        self.groups = tuple(
+            SpanGroup(tuple(slots), function.build()) for function, slots in groups.values()
+        )
         self.slots = frozenset((*self._measured, *self._order_slots))
-        """Measures of a member that a view shows."""
+        """Measures of a member that an account looks at."""
+        self._asked = tuple(
+            max((int(n) for row, o in self.memberships if o == order for n in row.reach), default=0)
+            for order in range(len(self.orders))
+        )
 
     def _order(self, facts: FactSelector) -> int:
         if facts not in self.orders:
@@ -129,117 +133,150 @@ class AccountProgram:
             self._order_slots.append(self._measures.first_reaching(facts))
         return self.orders.index(facts)
 
+    def _members(self, measure: int, key: MembersKey) -> tuple[_Window | int, int]:
+        """What the account looks up for a condition on its members."""
+        what, detail, n = key
+        if what == "first":
+            return self.orders.index(FactSelector.model_validate_json(detail)), n
+        (window,) = (w for w in self.windows if (w.measure, w.period) == (measure, detail))
+        return window, n
+
     # ---- a member
 
-    def view(self, values: Sequence[Any], root: str) -> MemberView:
-        """What a person with these measures tells; `root` '' is activity without a user."""
-        days = {
-            (measure, segment): ActiveDays(d.base, d.days, d.weeks, d.months)
-            for measure in self._measured
-            for segment, d in (values[measure] or {}).items()
-        }
+    def replace(
+        self, totals: AccountTotals, root: str, old: Sequence[Any], new: Sequence[Any]
+    ) -> None:
+        """Takes a person with measures `old` out of the totals and puts one with `new` in.
+
+        `root` '' is activity without a user.
+        """
+        for measure in self._measured:
+            before, after = old[measure], new[measure]
+            if before is not after:
+                before, after = before or {}, after or {}
+                for segment in before.keys() | after.keys():
+                    was, now = before.get(segment), after.get(segment)
+                    if was != now:
+                        self._count(totals, measure, segment, was, now, is_user=bool(root))
         if not root:
-            return MemberView(days, False, (None,) * len(self._order_slots))
-        moments = tuple(self._entry(values, slot, root) for slot in self._order_slots)
-        return MemberView(days, True, moments)
+            return
+        for slot, order in zip(self._order_slots, totals.orders, strict=True):
+            if old[slot] is not new[slot]:
+                left, entered = self._entry(old, slot, root), self._entry(new, slot, root)
+                if left is not None:
+                    del order[bisect_left(order, left)]
+                if entered is not None:
+                    insort(order, entered)
 
     def _entry(self, values: Sequence[Any], slot: int, root: str) -> Entry | None:
         measure: Reaching = self._measures.all[slot]  # type: ignore[assignment]
         moment: Moment | None = measure.first(values[slot])
         return moment and (moment[0], shown_user(root), moment[1], root)
 
-    def replace(self, totals: AccountTotals, old: MemberView, new: MemberView) -> None:
-        """Takes what a person told before out of the totals, and puts in what it tells now."""
-        for place in old.days.keys() | new.days.keys():
-            was, now = old.days.get(place), new.days.get(place)
-            if was != now:
-                self._count(totals, place, was, -1, old.is_user)
-                self._count(totals, place, now, +1, new.is_user)
-        for number, order in enumerate(totals.orders):
-            was_entry = old.moments[number] if old.moments else None
-            now_entry = new.moments[number] if new.moments else None
-            if was_entry != now_entry:
-                if was_entry is not None:
-                    del order[bisect_left(order, was_entry)]
-                if now_entry is not None:
-                    insort(order, now_entry)
-
     def _count(
         self,
         totals: AccountTotals,
-        place: tuple[int, str],
-        days: ActiveDays | None,
-        sign: int,
+        measure: int,
+        segment: str,
+        was: ActiveDays | None,
+        now: ActiveDays | None,
+        *,
         is_user: bool,
     ) -> None:
-        if days is None:
-            return
-        measure, segment = place
-        for grid, mask in zip(GRIDS, (days.days, days.weeks, days.months), strict=True):
-            counts = totals.any.get((measure, segment, grid))
-            if counts is None:
-                counts = totals.any[measure, segment, grid] = MemberCounts((1,))
-            counts.add(self._calendar.index_of_day(grid, days.base), mask, sign)
+        """Counts what a person gained and lost; either may have been nothing."""
+        calendar = self._calendar
+        base = min(days.base for days in (was, now) if days is not None)
+        before, after = (
+            (0, 0, 0) if days is None else days.from_base(base, calendar).masks
+            for days in (was, now)
+        )
+        masks = dict(zip(GRIDS, zip(before, after, strict=True), strict=True))
+        for grid, (old, new) in masks.items():
+            if old != new:
+                counts = totals.any.get((measure, segment, grid))
+                if counts is None:
+                    counts = totals.any[measure, segment, grid] = MemberCounts((1,))
+                counts.change(calendar.index_of_day(grid, base), old, new)
         if not is_user:
             return
-        masks = {DAY: days.days, WEEK: days.weeks, MONTH: days.months}
         for window in self.windows:
             if window.measure == measure and (segment == ALL or window.segments):
-                counts = totals.windows.get((window, segment))
-                if counts is None:
-                    counts = totals.windows[window, segment] = MemberCounts(window.thresholds)
                 grid, width = GRID[window.period], WINDOW_DAYS.get(window.period, 1)
-                index = self._calendar.index_of_day(grid, days.base)
-                counts.add(index, smeared(masks[grid], width), sign)
+                old, new = masks[grid]
+                if old != new:
+                    counts = totals.windows.get((window, segment))
+                    if counts is None:
+                        counts = totals.windows[window, segment] = MemberCounts(window.thresholds)
+                    index = calendar.index_of_day(grid, base)
+                    counts.change(index, smeared(old, width), smeared(new, width))
 
     # ---- the account
 
-    def contributions(self, totals: AccountTotals) -> Contributions:
-        spans: dict[tuple[int, str], Masks] = {}
-        for number, group in enumerate(self._spans):
-            for measure, segment, grid in totals.any:
-                wanted = segment == ALL or group.segments
-                if grid == DAY and measure == group.measure and wanted:
-                    spans[number, segment] = self._masks(totals, group, segment)
-        cells: dict[Cell, int] = {}
+    def standings(self, totals: AccountTotals) -> Standings:
+        """How an account stands now."""
+        shapes = {
+            (number, segment): self._shape(totals, spans, segment)
+            for number, spans in enumerate(self._spans)
+            for measure, segment, grid in totals.any
+            if grid == DAY and measure == spans.measure and (segment == ALL or spans.segments)
+        }
+        first = tuple(tuple(order[:n]) for order, n in zip(totals.orders, self._asked, strict=True))
+        return Standings(shapes, first)
+
+    def difference(self, old: Standings, new: Standings, moves: Moves, cells: Cells) -> None:
+        """Adds what an account that stands `new` contributes, minus one that stands `old`."""
+        for place in old.shapes.keys() | new.shapes.keys():
+            was, now = old.shapes.get(place), new.shapes.get(place)
+            if was != now:
+                moves.add(*place, was, now)
+        for entry in self.entered(old, new):
+            tally = tally_key(entry.row.id, f"users={entry.n}", ALL)
+            for sign, members in ((-1, entry.before), (+1, entry.after)):
+                if members:
+                    cells[tally, 0, self._calendar.day(members[-1][0]), 0] += sign
+
+    def entered(self, old: Standings, new: Standings) -> Iterator[Entered]:
+        """The rows that an account has entered, has left, or entered with other members."""
+        if old.first == new.first:
+            return
         for row, order in self.memberships:
-            for n in row.reach:
-                entry = self.nth(totals, order, int(n))
-                if entry is not None:
-                    tally = tally_key(row.id, f"users={n}", ALL)
-                    cells[tally, 0, self._calendar.day(entry[0]), 0] = 1
-        return Contributions(spans, cells)
+            for reach in row.reach:
+                n = int(reach)
+                before, after = (_reached(each.first[order], n) for each in (old, new))
+                if before != after:
+                    yield Entered(row, n, before, after)
 
-    def nth(self, totals: AccountTotals, order: int, n: int) -> Entry | None:
-        """The n-th member by its first, from 1."""
-        entries = totals.orders[order]
-        return entries[n - 1] if len(entries) >= n else None
-
-    def _masks(self, totals: AccountTotals, group: _Spans, segment: str) -> Masks:
-        index_of_day = self._calendar.index_of_day
-        base = totals.any[group.measure, ALL, DAY].base
+    def _shape(self, totals: AccountTotals, spans: _Spans, segment: str) -> Shape:
+        index_of_day, measure = self._calendar.index_of_day, spans.measure
+        base = totals.any[measure, ALL, DAY].base
         assert base is not None, "an account with a segment has activity"
-        on_grids = [
-            totals.any[group.measure, segment, grid].at_least(1, index_of_day(grid, base))
+        days, weeks, months = (
+            totals.any[measure, segment, grid].at_least(1, index_of_day(grid, base))
             for grid in GRIDS
-        ]
-        members = [self._members_mask(totals, group, segment, key, base) for key in group.members]
-        return Masks(base, group.masks(on_grids[0], on_grids[1], on_grids[2], members))
+        )
+        members = tuple(
+            self._since(totals, of, n, base)
+            if isinstance(of, int)
+            else self._within(totals, of, segment, n, base)
+            for of, n in spans.members
+        )
+        return Shape(base, days, weeks, months, members)
 
-    def _members_mask(
-        self, totals: AccountTotals, group: _Spans, segment: str, key: MembersKey, base: int
+    def _within(
+        self, totals: AccountTotals, window: _Window, segment: str, n: int, base: int
     ) -> int:
-        what, detail, at_least = key
-        if what == "window":
-            (window,) = (
-                w for w in self.windows if (w.measure, w.period) == (group.measure, detail)
-            )
-            counts = totals.windows.get((window, segment))
-            index = self._calendar.index_of_day(GRID[detail], base)
-            return 0 if counts is None else counts.at_least(at_least, index)
-        order = self.orders.index(FactSelector.model_validate_json(detail))
-        entry = self.nth(totals, order, at_least)
-        if entry is None:
+        counts = totals.windows.get((window, segment))
+        index = self._calendar.index_of_day(GRID[window.period], base)
+        return 0 if counts is None else counts.at_least(n, index)
+
+    def _since(self, totals: AccountTotals, order: int, n: int, base: int) -> int:
+        entries = _reached(totals.orders[order], n)
+        if not entries:
             return 0
-        since = self._calendar.day(entry[0]) - base
+        since = self._calendar.day(entries[-1][0]) - base
         return -(1 << max(since, 0))
+
+
+def _reached(order: Sequence[Entry], n: int) -> Sequence[Entry]:
+    """The first n members; none if there are not so many."""
+    return order[:n] if len(order) >= n else ()

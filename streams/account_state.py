@@ -14,31 +14,33 @@ class Member:
     __slots__ = (
         "account",
         "closed",
-        "closed_day",
         "closed_ms",
+        "closed_until_ms",
         "counted",
         "excluded",
         "leaf",
+        "place",
         "root",
         "values",
         "version",
     )
 
     def __init__(self, account: str, leaf: str, values: list[Any]) -> None:
-        self.account, self.leaf, self.values = account, leaf, values
+        self.account, self.leaf = self.place = account, leaf
+        self.values = values
         self.root = leaf
         """The person the leaf belongs to, as far as users has told."""
         self.version = 0
         self.excluded = False
-        self.closed = self.closed_day = self.closed_ms = 0
-        """Most events repeat what is known: bits of the meanings of which no event of that day,
-        if it is later than `closed_ms`, would change anything."""
+        self.closed = self.closed_ms = self.closed_until_ms = 0
+        """Most events repeat what is known: bits of the codes of which no event between these
+        times, which lie in one local day, would change anything."""
         self.counted: dict[Cell, int] = {}
         """Facts counted of a member who may still be excluded; unused if nobody can be."""
 
-    def close(self, mark: int, day: int, time_ms: int) -> None:
-        if day != self.closed_day:
-            self.closed, self.closed_day, self.closed_ms = mark, day, time_ms
+    def close(self, mark: int, time_ms: int, day_end_ms: int) -> None:
+        if day_end_ms != self.closed_until_ms:
+            self.closed, self.closed_ms, self.closed_until_ms = mark, time_ms, day_end_ms
         else:
             self.closed |= mark
             self.closed_ms = max(self.closed_ms, time_ms)

@@ -5,11 +5,12 @@ of accounts, and passes on to users only what may change a person: a membership 
 that users holds, and an event that changes none of them there changes nothing further on.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from schemas.batches import (
     FactBatch,
+    Meaning,
     Rows,
     UserState,
     UserStateBatch,
@@ -25,26 +26,20 @@ from schemas.outputs import (
     kpi_record_key,
     signal_record,
 )
-from schemas.rows import CountRow, MembershipRow
+from schemas.rows import CountRow
 from schemas.times import HOUR_MS, MINUTE_MS, iso
-from streams.account_program import NOBODY, AccountTotals, MemberView
+from streams.account_program import AccountTotals, Entered, Entry
 from streams.account_state import Account, Member
 from streams.book import Book
 from streams.calendar import HOUR
 from streams.compiled_plan import CompiledPlan
-from streams.contributions import (
-    NOTHING,
-    Cell,
-    Contributions,
-    Deltas,
-    add_difference,
-    tally_key,
-)
+from streams.contributions import Cell, Deltas, Moves, tally_key
 from streams.delta_batches import delta_records
 from streams.duplicates import SeenIds
-from streams.fact_batches import FactBatches
-from streams.measures import ALL, Fact, reads
+from streams.fact_batches import Code, FactBatches
+from streams.measures import ALL, Fact, Measure, reads
 from streams.operators import count
+from streams.program import Values
 from streams.signals import Revisions, Standing
 from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.state_keys import (
@@ -64,26 +59,27 @@ from streams.watermark import Announcements, Sources
 
 USER_FACTS_ROLE = "user-facts"
 MARKS_MAX = 512
+CODES_MAX = 100_000
 
 
-class _Told(NamedTuple):
-    """What a person in an account says."""
+class _Step(NamedTuple):
+    """A fact of an event, and what it does to a membership."""
 
-    view: MemberView
-    contributions: Contributions
+    kind: str
+    name: str | None
+    measures: tuple[tuple[int, Measure], ...]
+    """(slot, measure) of those that read it."""
 
 
-_SILENCE = _Told(NOBODY, NOTHING)
+class _Coded(NamedTuple):
+    """What events of one code do to a membership."""
 
-
-class _Meaning(NamedTuple):
-    """The facts of an event, ready for a membership."""
-
-    key: tuple[tuple[str, str | None], ...]
-    facts: tuple[tuple[str, str | None, tuple[int, ...]], ...]
-    """(kind, name, slots of the measures that read it)"""
+    code: Code
+    steps: tuple[_Step, ...]
     counts: tuple[tuple[CountRow, int], ...]
     """Rows that count facts, and how many of these they take."""
+    mark: int
+    """The bit that stands for the code in `Member.closed`; 0 if there are too many."""
 
 
 class Accounts:
@@ -110,8 +106,8 @@ class Accounts:
         self._program, self._news, self._heard = programs.account, programs.news, programs.heard
         self._book_rows = {id: rows[id] for id in rows if id in compiled.catalogue.per_account}
         self._counting = [r for r in rows.values() if isinstance(r, CountRow) and r.each == "fact"]
-        self._marks: dict[tuple[tuple[tuple[str, str | None], ...], tuple[str, ...]], int] = {}
-        self._meanings: dict[tuple[tuple[str, str | None], ...], _Meaning] = {}
+        self._coded: dict[tuple[Meaning, tuple[str, ...]], _Coded] = {}
+        self._marks: dict[tuple[Meaning, tuple[str, ...]], int] = {}
         self._seen = SeenIds(plan.duplicates.usage_window_ms if bounded else None)
         self._sources = Sources(sources)
         self._announcements = Announcements(
@@ -120,9 +116,13 @@ class Accounts:
         self._horizon_days = plan.horizons.tally_days if bounded else None
         self._provisional_every_ms = MINUTE_MS if throttled else 0
         self._accounts: dict[str, Account] = {}
-        self._told: dict[tuple[str, str], _Told] = {}
+        self._before: dict[tuple[str, str], Values] = {}
+        """(account, root) -> measures of a person at the last flush, if they may have changed."""
         self._unsaved: dict[tuple[str, str], Member] = {}
+        self._nobody: Values = [None] * len(self._measures.all)
         self._deltas = Deltas()
+        self._moves = Moves(self._program.groups, self._calendar)
+        self._moves_in_account = Moves(self._person.groups, self._calendar)
         self._to_users = FactBatches(USER_FACTS_ROLE, user_partitions)
         self._published_hour: int | None = None
         self._waiting: set[str] = set()
@@ -160,95 +160,79 @@ class Accounts:
 
     def _take_rows(self, rows: Rows) -> None:
         members = [self._member(account, leaf) for account, leaf in rows.members]
-        meanings = [self._meaning(tuple(meaning)) for meaning in rows.meanings]
-        segments = [tuple(segments) for segments in rows.segments]
-        day_of = self._calendar.day
-        marks: dict[tuple[int, int], int] = {}
-        for number, time_ms, meaning_number, segment, event_id in zip(
-            rows.member, rows.time_ms, rows.meaning, rows.segment, rows.event_id, strict=True
+        codes = [self._code(code) for code in rows.codes]
+        for number, time_ms, code, event_id in zip(
+            rows.member, rows.time_ms, rows.code, rows.event_id, strict=True
         ):
-            meaning, member = meanings[meaning_number], members[number]
-            if meaning.counts and not self._seen.add(event_id, time_ms):
-                self.duplicates += 1
+            coded, member = codes[code], members[number]
+            if coded.counts and not self._count(member, coded, time_ms, event_id):
                 continue
-            if meaning.counts:
-                if self._excludes_users and member.leaf and not member.counted:
-                    self._tell_users(member, meaning, time_ms, segments[segment], event_id)
-                self._count(member, meaning, time_ms, segments[segment])
-            mark = marks.get((meaning_number, segment))
-            if mark is None:
-                mark = self._mark(meaning.key, segments[segment])
-                marks[meaning_number, segment] = mark
-            day = day_of(time_ms)
-            if member.closed & mark and day == member.closed_day and time_ms > member.closed_ms:
+            if member.closed & coded.mark and member.closed_ms < time_ms < member.closed_until_ms:
                 continue
-            if self._take(member, meaning, time_ms, segments[segment], event_id):
-                member.close(mark, day, time_ms)
+            self._take(member, coded, time_ms, event_id)
 
-    def _mark(self, key: tuple[tuple[str, str | None], ...], segments: tuple[str, ...]) -> int:
-        """The bit that stands for a meaning in `Member.closed`; 0 if there are too many."""
-        number = self._marks.setdefault((key, segments), len(self._marks))
-        return 1 << number if number < MARKS_MAX else 0
-
-    def _take(
-        self,
-        member: Member,
-        meaning: _Meaning,
-        time_ms: int,
-        segments: tuple[str, ...],
-        event_id: str,
-    ) -> bool:
-        """True if every later event of that meaning, day and segments would change nothing."""
-        values, measures = member.values, self._measures.all
+    def _take(self, member: Member, coded: _Coded, time_ms: int, event_id: str) -> None:
+        """Takes an event into the measures of a membership, and tells users what is news there."""
+        values, moment = member.values, (time_ms, event_id, member.account)
+        day = self._calendar.day(time_ms)
         news, closed = False, True
-        for kind, name, slots in meaning.facts:
-            fact = Fact(kind, name, time_ms, event_id, member.account, segments)
-            for slot in slots:
-                if not measures[slot].knows(values[slot], fact):
+        for kind, name, measures in coded.steps:
+            fact = Fact(kind, name, moment, day, coded.code.segments)
+            for slot, measure in measures:
+                known = values[slot]
+                value = measure.add(known, fact)
+                if value is not known:
                     self._touch(member, slot)
-                    values[slot] = measures[slot].add(values[slot], fact)
+                    values[slot] = value
                     news = news or slot in self._news
-                closed = closed and measures[slot].closed(values[slot], fact)
-        if member.leaf and news:
-            self._tell_users(member, meaning, time_ms, segments, event_id)
-        return closed
+                closed = closed and measure.closed(value, fact)
+        if news and member.leaf:
+            self._tell_users(member, coded.code, time_ms, event_id)
+        if closed:
+            member.close(coded.mark, time_ms, self._calendar.day_start_ms(day + 1))
 
-    def _tell_users(
-        self,
-        member: Member,
-        meaning: _Meaning,
-        time_ms: int,
-        segments: tuple[str, ...],
-        event_id: str,
-    ) -> None:
+    def _tell_users(self, member: Member, code: Code, time_ms: int, event_id: str) -> None:
         """Tells users of an event, and so that this membership exists."""
-        place = member.account, member.leaf
-        self._to_users.add_row(member.leaf, place, time_ms, meaning.key, segments, event_id)
+        self._to_users.add_row(member.leaf, (member.place, time_ms, code, event_id))
 
-    def _meaning(self, key: tuple[tuple[str, str | None], ...]) -> _Meaning:
-        meaning = self._meanings.get(key)
-        if meaning is None:
-            facts = tuple((k, n, self._measures.routes(k, n)) for k, n in key)
-            taken = [(row, sum(reads(row.of, k, n) for k, n in key)) for row in self._counting]
+    def _code(self, key: tuple[Meaning, tuple[str, ...]]) -> _Coded:
+        coded = self._coded.get(key)
+        if coded is None:
+            if len(self._coded) >= CODES_MAX:
+                self._coded.clear()  # marks keep their meaning: beyond the first there are none
+            measures = self._measures
+            steps = tuple(
+                _Step(k, n, tuple((slot, measures.all[slot]) for slot in measures.routes(k, n)))
+                for k, n in key[0]
+            )
+            taken = [(row, sum(reads(row.of, k, n) for k, n in key[0])) for row in self._counting]
             counts = tuple((row, n) for row, n in taken if n)
-            meaning = self._meanings[key] = _Meaning(key, facts, counts)
-        return meaning
+            if len(self._marks) < MARKS_MAX:
+                self._marks.setdefault(key, 1 << len(self._marks))
+            mark = self._marks.get(key, 0)
+            coded = self._coded[key] = _Coded(Code(*key), steps, counts, mark)
+        return coded
 
-    def _count(
-        self, member: Member, meaning: _Meaning, time_ms: int, segments: tuple[str, ...]
-    ) -> None:
+    def _count(self, member: Member, coded: _Coded, time_ms: int, event_id: str) -> bool:
+        """Counts the facts of an event; False if it came before."""
+        if not self._seen.add(event_id, time_ms):
+            self.duplicates += 1
+            return False
+        if self._excludes_users and member.leaf and not member.counted:
+            self._tell_users(member, coded.code, time_ms, event_id)
         day, hour = self._calendar.day(time_ms), time_ms // HOUR_MS
-        for row, n in meaning.counts:
-            for segment in (ALL, *(segments if row.segments else ())):
+        for row, n in coded.counts:
+            for segment in (ALL, *(coded.code.segments if row.segments else ())):
                 tally = tally_key(row.id, "", segment)
                 self._count_cell(member, (tally, count.BY_DAY, day, 0), n)
                 if HOUR in row.periods:
                     self._count_cell(member, (tally, count.BY_HOUR, hour, 0), n)
+        return True
 
     def _count_cell(self, member: Member, cell: Cell, n: int) -> None:
         if self._excludes_users and member.leaf:
             member.counted[cell] = member.counted.get(cell, 0) + n
-            self._unsaved[member.account, member.leaf] = member
+            self._unsaved[member.place] = member
             if member.excluded:
                 return
         self._add_cell(member.account, cell, n)
@@ -308,37 +292,35 @@ class Accounts:
     def _touch(self, member: Member, slot: int | None = None) -> None:
         """To be called before a member (or only one of its measures) changes.
 
-        Remembers what its person has said so far.
+        Keeps what its person was at the last flush.
         """
-        self._unsaved[member.account, member.leaf] = member
+        self._unsaved[member.place] = member
         if slot is None or slot in self._heard:
             self._touch_person(self._accounts[member.account], member.root)
 
     def _touch_person(self, account: Account, root: str, before: Member | None = None) -> None:
-        """`before`: a member that has just joined the person, and did not speak for it yet."""
-        if account.key and (account.key, root) not in self._told:
+        """`before`: a member that has just joined the person, and did not belong to it yet."""
+        if account.key and (account.key, root) not in self._before:
             leaves = [m for m in account.leaves(root) if m is not before]
-            self._told[account.key, root] = self._tells(leaves, root)
+            self._before[account.key, root] = [*self._values(leaves)]
 
-    def _tells(self, leaves: list[Member], root: str) -> _Told:
-        """What the leaves of a person say together."""
+    def _values(self, leaves: list[Member]) -> Values:
+        """The measures of the leaves of a person together."""
         if not leaves or any(leaf.excluded for leaf in leaves):
-            return _SILENCE
-        values = leaves[0].values
-        if len(leaves) > 1:
-            values = self._measures.merged([leaf.values for leaf in leaves])
-        contributions = self._person.contributions(values) if root else NOTHING
-        return _Told(self._program.view(values, root), contributions)
+            return self._nobody
+        if len(leaves) == 1:
+            return leaves[0].values
+        return self._measures.merged([leaf.values for leaf in leaves])
 
     # ---- changes out
 
     def flush(self, now_ms: int) -> Flushed:
         entities: list[tuple[bytes, bytes | None]] = []
         records: list[Outgoing] = []
-        touched: dict[str, list[tuple[str, _Told]]] = {}
-        for (key, root), told in self._told.items():
-            touched.setdefault(key, []).append((root, told))
-        self._told.clear()
+        touched: dict[str, list[tuple[str, Values]]] = {}
+        for (key, root), before in self._before.items():
+            touched.setdefault(key, []).append((root, before))
+        self._before.clear()
         for key, persons in touched.items():
             self._settle(self._accounts[key], persons, entities, records)
         for place, member in self._unsaved.items():
@@ -357,37 +339,31 @@ class Accounts:
     def _settle(
         self,
         account: Account,
-        persons: list[tuple[str, _Told]],
+        persons: list[tuple[str, Values]],
         entities: list[tuple[bytes, bytes | None]],
         records: list[Outgoing],
     ) -> None:
         """Carries what changed in the persons of an account into its totals and further on."""
         program, totals = self._program, account.totals
+        before = program.standings(totals)
         own = Deltas()
-        replaced: list[tuple[MemberView, MemberView]] = []
-        for root, told in persons:
-            now = self._tells(account.leaves(root), root)
-            if told.view != now.view:
-                replaced.append((told.view, now.view))
-            add_difference(
-                told.contributions, now.contributions, self._person.groups, self._calendar, own
-            )
+        for root, old in persons:
+            new = self._values(account.leaves(root))
+            program.replace(totals, root, old, new)
+            if account.book is not None and root:
+                self._person.difference(old, new, self._moves_in_account, own.cells)
         if account.book is not None:
+            self._moves_in_account.spell_out(own)
             apply(own, account.book)
-        if not replaced:
-            return
-        reordered = any(was.moments != now.moments for was, now in replaced)
-        before = program.contributions(totals)
-        stood = self._standing(account) if reordered else {}
-        for was, now_view in replaced:
-            program.replace(totals, was, now_view)
-        after = program.contributions(totals)
-        add_difference(before, after, program.groups, self._calendar, self._deltas)
-        stands = self._standing(account) if reordered else {}
+        after = program.standings(totals)
+        program.difference(before, after, self._moves, self._deltas.cells)
         changes = [
             record
-            for key in before_or_after(stood, stands)
-            for record in account.revisions.changes(stood.get(key), stands.get(key))
+            for entered in program.entered(before, after)
+            for record in account.revisions.changes(
+                self._milestone(account, entered, entered.before),
+                self._milestone(account, entered, entered.after),
+            )
         ]
         for signal in changes:
             records.append(Outgoing(SIGNALS, None, *signal_record(signal)))
@@ -395,32 +371,22 @@ class Accounts:
             place = state_key(SIGNALS_RECORD, account.key)
             entities.append((place, state_value(account.revisions.revised)))
 
-    def _standing(self, account: Account) -> dict[tuple[str, int], Standing]:
-        """The signals that follow from an account's totals: milestones reached."""
-        found: dict[tuple[str, int], Standing] = {}
-        shown = shown_account(account.key)
-        if shown is None:
-            return found
-        for row, order in self._program.memberships:
-            for n in row.reach:
-                entry = self._program.nth(account.totals, order, int(n))
-                if entry is None:
-                    continue
-                found[row.id, int(n)] = self._milestone(account, row, order, int(n), shown)
-        return found
-
     def _milestone(
-        self, account: Account, row: MembershipRow, order: int, n: int, shown: str
-    ) -> Standing:
-        entries = account.totals.orders[order][:n]
-        time_ms, user, event_id, _ = entries[-1]
+        self, account: Account, entered: Entered, members: Sequence[Entry]
+    ) -> Standing | None:
+        """The signal that so many members have been reached; None if they have not."""
+        shown = shown_account(account.key)
+        if shown is None or not members:
+            return None
+        time_ms, user, event_id, _ = members[-1]
         evidence = {
-            "users": [entry[1] for entry in entries[-EVIDENCE_IDS_MAX:]],
-            "count": n,
+            "users": [entry[1] for entry in members[-EVIDENCE_IDS_MAX:]],
+            "count": entered.n,
             "event": event_id,
-            "since": iso(entries[0][0]),
+            "since": iso(members[0][0]),
         }
-        return Standing(f"{row.id}.enter", f"users={n}", shown, shown, user, time_ms, evidence)
+        signal, variant = f"{entered.row.id}.enter", f"users={entered.n}"
+        return Standing(signal, variant, shown, shown, user, time_ms, evidence)
 
     def _publish(
         self,
@@ -455,6 +421,7 @@ class Accounts:
 
     def _announce(self, now_ms: int, records: list[Outgoing]) -> None:
         """Facts for users and deltas for tallies, headed by how far this partition has come."""
+        self._moves.spell_out(self._deltas)
         header = self._announcements.header(self.watermark_ms, self._sources.first_fact_ms)
         to_all = self._announcements.due(header, now_ms)
         records.extend(self._to_users.take_records(header, to_all=to_all))
@@ -497,9 +464,9 @@ class Accounts:
     def restored(self) -> None:
         for account in self._accounts.values():
             if account.key:
-                for root in sorted({m.root for m in account.members.values()}):
-                    view = self._tells(account.leaves(root), root).view
-                    self._program.replace(account.totals, NOBODY, view)
+                for root in {m.root for m in account.members.values()}:
+                    values = self._values(account.leaves(root))
+                    self._program.replace(account.totals, root, self._nobody, values)
             if account.book is not None:
                 account.book.resume(self.watermark_ms, self._sources.first_fact_ms)
 
@@ -513,8 +480,3 @@ def apply(deltas: Deltas, book: Book) -> None:
     for cell, n in taken.cells.items():
         if cell[0].segment == ALL:
             book.add_cell(cell, n)
-
-
-def before_or_after(old: dict[Any, Any], new: dict[Any, Any]) -> list[Any]:
-    """The keys of both, in order."""
-    return sorted(old.keys() | new.keys())

@@ -12,7 +12,7 @@ import msgspec
 from streams.calendar import Calendar
 
 
-class ActiveDays(msgspec.Struct, gc=False):
+class ActiveDays(msgspec.Struct, frozen=True, gc=False):
     """Masks of active days, weeks and months, each relative to the first known active day."""
 
     base: int
@@ -24,20 +24,33 @@ class ActiveDays(msgspec.Struct, gc=False):
         offset = day - self.base
         return offset >= 0 and self.days >> offset & 1 == 1
 
-    def add(self, day: int, calendar: Calendar) -> None:
-        """Marks a day as active; one earlier than `base` moves the base."""
-        if day < self.base:
-            self._rebase(day, calendar)
+    def with_day(self, day: int, calendar: Calendar) -> "ActiveDays":
+        """The same with one more active day; one earlier than `base` moves the base."""
+        base = self.base
+        if day < base:
+            moved = self.from_base(day, calendar)
+            return ActiveDays(day, moved.days | 1, moved.weeks | 1, moved.months | 1)
         week, month = calendar.week, calendar.month
-        self.days |= 1 << day - self.base
-        self.weeks |= 1 << week(day) - week(self.base)
-        self.months |= 1 << month(day) - month(self.base)
+        return ActiveDays(
+            base,
+            self.days | 1 << day - base,
+            self.weeks | 1 << week(day) - week(base),
+            self.months | 1 << month(day) - month(base),
+        )
 
-    def _rebase(self, base: int, calendar: Calendar) -> None:
-        self.days <<= self.base - base
-        self.weeks <<= calendar.week(self.base) - calendar.week(base)
-        self.months <<= calendar.month(self.base) - calendar.month(base)
-        self.base = base
+    def from_base(self, base: int, calendar: Calendar) -> "ActiveDays":
+        """The same days, relative to a base that is not later."""
+        return ActiveDays(
+            base,
+            self.days << self.base - base,
+            self.weeks << calendar.week(self.base) - calendar.week(base),
+            self.months << calendar.month(self.base) - calendar.month(base),
+        )
+
+    @property
+    def masks(self) -> tuple[int, int, int]:
+        """Days, weeks and months."""
+        return self.days, self.weeks, self.months
 
     def packed(self) -> tuple[int, bytes, bytes, bytes]:
         """Base and the three masks as little-endian bytes."""
@@ -49,18 +62,16 @@ class ActiveDays(msgspec.Struct, gc=False):
 
     @classmethod
     def union(cls, parts: Iterable["ActiveDays"], calendar: Calendar) -> "ActiveDays | None":
-        """The days on which any of the parts is active; None of nothing. Parts stay as they are."""
-        whole: ActiveDays | None = None
-        for part in parts:
-            if whole is None:
-                whole = cls(part.base, part.days, part.weeks, part.months)
-                continue
-            if part.base < whole.base:
-                whole._rebase(part.base, calendar)
-            whole.days |= part.days << part.base - whole.base
-            whole.weeks |= part.weeks << calendar.week(part.base) - calendar.week(whole.base)
-            whole.months |= part.months << calendar.month(part.base) - calendar.month(whole.base)
-        return whole
+        """The days on which any of the parts is active; None of nothing."""
+        aligned = list(parts)
+        if not aligned:
+            return None
+        base = min(part.base for part in aligned)
+        aligned = [part.from_base(base, calendar) for part in aligned]
+        days = weeks = months = 0
+        for part in aligned:
+            days, weeks, months = days | part.days, weeks | part.weeks, months | part.months
+        return cls(base, days, weeks, months)
 
 
 def _bytes(mask: int) -> bytes:

@@ -1,12 +1,13 @@
 """What a subject adds to tallies, and the difference that a change of its state makes.
 
-`spans`: masks of the periods in which the subject counts, per (span group, segment); `cells`: whole
-numbers by anchor day, such as a lag or a success. State changes, its contributions are computed
-anew, and the new minus the old ones are the deltas that travel on. Late facts, merges of persons
-and exclusions are all this same path.
+Spans are the periods in which the subject counts, found by bit arithmetic from its active days;
+cells are whole numbers by anchor day, such as a lag or a success. When state has changed, what the
+subject contributes now minus what it contributed before are the deltas that travel on. Late facts,
+merges of persons and exclusions are all this same path.
 """
 
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -51,13 +52,6 @@ in ms, an instant. `part` is the operator's.
 """
 
 
-class Masks(NamedTuple):
-    """Masks of one subject; bit 0 stands for the day `base`, or the week or month that holds it."""
-
-    base: int
-    masks: tuple[int, ...]
-
-
 class Deltas:
     """Sums of changes. `end` None means: from `start` on for ever."""
 
@@ -67,13 +61,6 @@ class Deltas:
 
     def __bool__(self) -> bool:
         return bool(self.spans or self.cells)
-
-    def add_span(self, key: SpanKey, start: int, end: int | None, n: int) -> None:
-        self.spans[key, start, end] += n
-
-    def add_cells(self, cells: dict[Cell, int], sign: int) -> None:
-        for key, n in cells.items():
-            self.cells[key] += sign * n
 
     def taken(self) -> "Deltas":
         """What is not zero, leaving this empty."""
@@ -85,71 +72,77 @@ class Deltas:
         return taken
 
 
-class Contributions(NamedTuple):
-    spans: dict[tuple[int, str], Masks]
-    """(number of the span group, segment) -> masks in the order of the group's spans."""
-    cells: dict[Cell, int]
+class Shape(NamedTuple):
+    """The activity that spans follow from. Bit 0 of a mask is the day `base`, or the week or month
+    that holds it."""
 
-
-NOTHING = Contributions({}, {})
+    base: int
+    days: int
+    weeks: int
+    months: int
+    members: tuple[int, ...] = ()
+    """Of an account: when enough members count, for each such condition of the group."""
 
 
 class SpanGroup(NamedTuple):
-    """The spans that one mask function computes: (kpi, variant, period, part) of each result."""
+    """Spans over the same activity, computed together."""
 
     slots: tuple[tuple[str, str, str, int], ...]
+    """(kpi, variant, period, part) of each result of `masks`."""
+    masks: Callable[[int, int, int, Sequence[int]], tuple[int, ...]]
 
 
-def add_difference(
-    old: Contributions,
-    new: Contributions,
-    groups: tuple[SpanGroup, ...],
-    calendar: Calendar,
-    deltas: Deltas,
-) -> None:
-    """Adds new minus old to the deltas."""
-    for place in old.spans.keys() | new.spans.keys():
-        was, now = old.spans.get(place), new.spans.get(place)
-        if was != now:
-            _add_spans(place[1], groups[place[0]], was, now, calendar, deltas)
-    if old.cells != new.cells:
-        deltas.add_cells(old.cells, -1)
-        deltas.add_cells(new.cells, +1)
+class Moves:
+    """Changes of subjects' activity, by group and segment, until they are spelt out as deltas.
+
+    Many subjects make the same move, such as a first day on the same date: each is decoded once.
+    """
+
+    def __init__(self, groups: tuple[SpanGroup, ...], calendar: Calendar) -> None:
+        self._groups, self._calendar = groups, calendar
+        self._moves: dict[tuple[int, str, Shape | None, Shape | None], int] = defaultdict(int)
+
+    def add(self, group: int, segment: str, was: Shape | None, now: Shape | None) -> None:
+        self._moves[group, segment, was, now] += 1
+
+    def spell_out(self, deltas: Deltas) -> None:
+        """Adds the runs of periods that were gained or lost to the deltas, and forgets them."""
+        for (number, segment, was, now), n in self._moves.items():
+            _add_spans(self._groups[number], segment, was, now, n, self._calendar, deltas)
+        self._moves.clear()
 
 
 def _add_spans(
-    segment: str,
     group: SpanGroup,
-    was: Masks | None,
-    now: Masks | None,
+    segment: str,
+    was: Shape | None,
+    now: Shape | None,
+    n: int,
     calendar: Calendar,
     deltas: Deltas,
 ) -> None:
-    """Each mask is decoded into the runs of periods that were gained or lost."""
-    bases = [masks.base for masks in (was, now) if masks is not None]
-    base = min(bases)
+    base = min(shape.base for shape in (was, now) if shape is not None)
     starts = {grid: calendar.index_of_day(grid, base) for grid in (DAY, WEEK, MONTH)}
-    aligned = [_aligned(masks, base, group, calendar) for masks in (was, now)]
+    both = [_masks(shape, base, group, calendar) for shape in (was, now)]
     spans = deltas.spans
-    for (kpi, variant, period, part), before, after in zip(group.slots, *aligned, strict=True):
+    for (kpi, variant, period, part), before, after in zip(group.slots, *both, strict=True):
         if before == after:
             continue
         key, first = span_key(kpi, variant, segment, period, part), starts[GRID[period]]
-        for sign, mask in ((1, after & ~before), (-1, before & ~after)):
+        for sign, mask in ((n, after & ~before), (-n, before & ~after)):
             for start, end in runs(mask):
                 spans[key, first + start, None if end is None else first + end] += sign
 
 
-def _aligned(
-    masks: Masks | None, base: int, group: SpanGroup, calendar: Calendar
-) -> tuple[int, ...]:
-    """Masks relative to the day `base`, which is not later than their own."""
-    if masks is None:
+def _masks(shape: Shape | None, base: int, group: SpanGroup, calendar: Calendar) -> tuple[int, ...]:
+    """The masks of a group relative to the day `base`, which is not later than the shape's own."""
+    if shape is None:
         return (0,) * len(group.slots)
-    if masks.base == base:
-        return masks.masks
+    masks = group.masks(shape.days, shape.weeks, shape.months, shape.members)
+    if shape.base == base:
+        return masks
     index_of_day = calendar.index_of_day
     return tuple(
-        mask << index_of_day(period, masks.base) - index_of_day(period, base)
-        for (_, _, period, _), mask in zip(group.slots, masks.masks, strict=True)
+        mask << index_of_day(period, shape.base) - index_of_day(period, base)
+        for (_, _, period, _), mask in zip(group.slots, masks, strict=True)
     )

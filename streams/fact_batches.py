@@ -1,113 +1,126 @@
-"""Facts on their way to a stage: columns filled row by row, one set for each partition.
+"""Facts on their way to a stage: rows collected for each partition, written down as columns.
 
-A micro-batch is closed before it grows beyond what a Kafka record may hold.
+A row costs little while it waits; every string is given its number when a batch is made.
 """
 
-from schemas.batches import FactBatch, Header, Pointer, Rows, Traits, encode, unfinished
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from schemas.batches import FactBatch, Header, Meaning, Pointer, Rows, Traits, encode, unfinished
 from schemas.keys import partition_of
 from streams.stage import Outgoing
 
-BATCH_BYTES = 512 * 1024
-"""A batch is closed at about this size."""
-_ROW_BYTES = 24
-"""What a row needs beside its event id."""
-_TOLD_BYTES = 200
-"""What a pointer, or the traits of one event, need at most in general."""
-
-Meaning = tuple[tuple[str, str | None], ...]
-"""The facts of an event: (kind, name)."""
+BATCH_BYTES = 1024 * 1024
+"""A batch that is larger is written as two, to fit into a Kafka record."""
+ROUTES_MAX = 1 << 16
+"""Keys whose partition is remembered at a time."""
 
 
-class _Columns:
-    """One micro-batch under construction: strings once, positions afterwards."""
+class Code:
+    """What some events mean, and their segments. The same object stands in all their rows."""
 
-    def __init__(self) -> None:
-        self._members: dict[tuple[str, str], int] = {}
-        self._meanings: dict[Meaning, int] = {}
-        self._segments: dict[tuple[str, ...], int] = {}
-        self._rows = Rows([], [], [], [], [], [], [], [])
-        self.pointers: list[Pointer] = []
-        self.traits: list[Traits] = []
-        self.bytes = 0
+    __slots__ = ("meaning", "segments")
 
-    def add(
-        self,
-        member: tuple[str, str],
-        time_ms: int,
-        meaning: Meaning,
-        segments: tuple[str, ...],
-        event_id: str,
-    ) -> None:
-        rows, members, known = self._rows, self._members, len(self._members)
-        rows.member.append(members.setdefault(member, known))
-        if len(members) > known:
-            self.bytes += len(member[0]) + len(member[1])
-        rows.time_ms.append(time_ms)
-        rows.meaning.append(self._meanings.setdefault(meaning, len(self._meanings)))
-        rows.segment.append(self._segments.setdefault(segments, len(self._segments)))
-        rows.event_id.append(event_id)
-        self.bytes += len(event_id) + _ROW_BYTES
+    def __init__(self, meaning: Meaning, segments: tuple[str, ...]) -> None:
+        self.meaning, self.segments = meaning, segments
 
-    def record(self, role: str, partition: int, header: Header) -> Outgoing:
-        rows = self._rows
-        rows.members = list(self._members)
-        rows.meanings = [list(meaning) for meaning in self._meanings]
-        rows.segments = [list(segments) for segments in self._segments]
-        batch = FactBatch(header, rows, self.pointers, self.traits)
-        return Outgoing(role, partition, None, encode(batch))
+
+Member = tuple[str, str]
+"""(account key or '', leaf or '')"""
+Row = tuple[Member, int, Code, str]
+"""(member, time in UTC ms, code, event id)"""
+
+
+class Routes:
+    """The partition of each key."""
+
+    def __init__(self, partitions: int) -> None:
+        self.partitions = partitions
+        self._known: dict[str, int] = {}
+
+    def of(self, key: str) -> int:
+        partition = self._known.get(key)
+        if partition is None:
+            if len(self._known) >= ROUTES_MAX:
+                self._known.clear()
+            partition = self._known[key] = partition_of(key, self.partitions)
+        return partition
+
+
+class _Waiting(NamedTuple):
+    """What goes to one partition."""
+
+    rows: list[Row]
+    pointers: list[Pointer]
+    traits: list[Traits]
+
+    def halves(self) -> tuple["_Waiting", "_Waiting"]:
+        rows, pointers, traits = (len(column) // 2 for column in self)
+        first = _Waiting(self.rows[:rows], self.pointers[:pointers], self.traits[:traits])
+        return first, _Waiting(self.rows[rows:], self.pointers[pointers:], self.traits[traits:])
 
 
 class FactBatches:
-    """The micro-batches for all partitions of a stage until the next flush."""
+    """What is sent to all partitions of a stage with the next flush."""
 
     def __init__(self, role: str, partitions: int) -> None:
-        self._role, self._partitions = role, partitions
-        self._open: dict[int, list[_Columns]] = {}
-        self._partition_of: dict[str, int] = {}
+        self._role = role
+        self._routes = Routes(partitions)
+        self._waiting = [_Waiting([], [], []) for _ in range(partitions)]
 
-    def add_row(
-        self,
-        key: str,
-        member: tuple[str, str],
-        time_ms: int,
-        meaning: Meaning,
-        segments: tuple[str, ...],
-        event_id: str,
-    ) -> None:
-        """An event for the partition of a key; `member` is (account key or '', leaf or '')."""
-        self._columns(key).add(member, time_ms, meaning, segments, event_id)
+    def partition_of(self, key: str) -> int:
+        return self._routes.of(key)
+
+    def rows(self, partition: int) -> list[Row]:
+        """Where the rows for a partition are appended; for as long as this object lives."""
+        return self._waiting[partition].rows
+
+    def add_row(self, key: str, row: Row) -> None:
+        """An event for the partition of a key."""
+        self._waiting[self._routes.of(key)].rows.append(row)
 
     def add_pointer(self, key: str, pointer: Pointer) -> None:
-        columns = self._columns(key)
-        columns.pointers.append(pointer)
-        columns.bytes += _TOLD_BYTES
+        self._waiting[self._routes.of(key)].pointers.append(pointer)
 
     def add_traits(self, key: str, traits: Traits) -> None:
-        columns = self._columns(key)
-        columns.traits.append(traits)
-        columns.bytes += _TOLD_BYTES * (1 + len(traits.values))
-
-    def _columns(self, key: str) -> _Columns:
-        partition = self._partition_of.get(key)
-        if partition is None:
-            if len(self._partition_of) > 1 << 20:
-                self._partition_of.clear()
-            partition = self._partition_of[key] = partition_of(key, self._partitions)
-        batches = self._open.get(partition)
-        if batches is None:
-            batches = self._open[partition] = [_Columns()]
-        elif batches[-1].bytes >= BATCH_BYTES:
-            batches.append(_Columns())
-        return batches[-1]
+        self._waiting[self._routes.of(key)].traits.append(traits)
 
     def take_records(self, header: Header, *, to_all: bool) -> list[Outgoing]:
         """What was added, under a header; `to_all`: also for partitions that got nothing."""
-        filled, self._open = self._open, {}
-        partitions = range(self._partitions) if to_all else sorted(filled)
-        early = unfinished(header)
         records = []
-        for partition in partitions:
-            *first, last = filled.get(partition) or [_Columns()]
-            records += [columns.record(self._role, partition, early) for columns in first]
-            records.append(last.record(self._role, partition, header))
+        for partition, waiting in enumerate(self._waiting):
+            if to_all or any(waiting):
+                for batch in _encoded(header, waiting):
+                    records.append(Outgoing(self._role, partition, None, batch))
+                for column in waiting:
+                    column.clear()
         return records
+
+
+def _encoded(header: Header, waiting: _Waiting) -> Iterator[bytes]:
+    """As one batch, or as several if it would be too large: halves of halves."""
+    rows, pointers, traits = waiting
+    batch = encode(FactBatch(header, _columns(rows), pointers, traits))
+    if len(batch) <= BATCH_BYTES or len(rows) + len(pointers) + len(traits) <= 1:
+        yield batch
+        return
+    first, second = waiting.halves()
+    yield from _encoded(unfinished(header), first)
+    yield from _encoded(header, second)
+
+
+def _columns(rows: list[Row]) -> Rows:
+    """Rows as columns: each member and code once, and its position from then on."""
+    if not rows:
+        return Rows([], [], [], [], [], [])
+    members, times, codes, event_ids = zip(*rows, strict=True)
+    member_numbers = {member: n for n, member in enumerate(dict.fromkeys(members))}
+    code_numbers = {code: n for n, code in enumerate(dict.fromkeys(codes))}
+    return Rows(
+        list(member_numbers),
+        [(code.meaning, code.segments) for code in code_numbers],
+        [*map(member_numbers.__getitem__, members)],
+        list(times),
+        [*map(code_numbers.__getitem__, codes)],
+        list(event_ids),
+    )

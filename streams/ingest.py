@@ -4,13 +4,13 @@ What cannot be read, or lies beyond the clock or the horizon, becomes a dead let
 original bytes; the stream goes on.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 import xxhash
 
-from schemas.batches import Pointer, Traits
+from schemas.batches import Meaning, Pointer, Traits
 from schemas.events import EMPTY_OBJECT, Event, Rejected
 from schemas.formats import Format
 from schemas.keys import ANONYMOUS, USER, account_key, leaf_key
@@ -25,15 +25,16 @@ from schemas.plan.models import (
     Rule,
     Selector,
 )
-from schemas.properties import extractor
+from schemas.properties import Buffer, extractor
 from schemas.times import DAY_MS, iso
 from streams.compiled_plan import CompiledPlan
-from streams.fact_batches import FactBatches, Meaning
+from streams.fact_batches import ROUTES_MAX, Code, FactBatches, Member, Row
 from streams.segments import bounded_value, shown_value
 from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.watermark import Announcements
 
 FACTS_ROLE = "activity"
+NEVER_MS = 1 << 62
 NAMES_MAX = 100_000
 """Event names, or combinations of segments, that are remembered at a time."""
 ID_CHARACTERS_MAX = 1000
@@ -47,37 +48,37 @@ class Interpreter:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._first_is_activity = isinstance(plan.first_action, FirstActivity)
-        self._by_name: dict[tuple[str, str], Callable[[Event], Meaning] | Meaning] = {}
+        self._by_name: dict[tuple[str, str], Callable[[Event], Meaning] | Code] = {}
+        self._codes: dict[tuple[Meaning, tuple[str, ...]], Code] = {}
         self._dimensions = [d.name for d in plan.segments if d.property is not None]
         paths = [d.property for d in plan.segments if d.property is not None]
-        self._segment_values = extractor(paths) if paths else None
+        self._segment_values = extractor(paths) if paths else _no_values
         excluding = {c.path.removeprefix(TRAITS_PREFIX) for c in plan.exclude_users}
         dimensions = {d.trait for d in plan.segments if d.trait is not None}
         self._trait_paths = sorted(excluding | dimensions)
         self._trait_values = extractor(self._trait_paths) if self._trait_paths else None
-        self._segments_of: dict[tuple[str, ...], tuple[str, ...]] = {}
 
-    def meaning(self, event: Event) -> Meaning:
-        """The facts of an event, possibly none."""
+    def code(self, event: Event) -> Code:
+        """The facts of an event, possibly none, and its segments."""
         known = self._by_name.get((event.type, event.name))
         if known is None:
             if len(self._by_name) >= NAMES_MAX:
                 self._by_name.clear()
             known = self._by_name[event.type, event.name] = self._compile(event.type, event.name)
-        return known if isinstance(known, tuple) else known(event)
+        if isinstance(known, Code):
+            return known
+        return self._code(known(event), self._segment_values(event.properties))
 
-    def segments(self, event: Event) -> tuple[str, ...]:
-        """`dimension=value` of every property dimension."""
-        if self._segment_values is None:
-            return ()
-        values = tuple(map(shown_value, self._segment_values(event.properties)))
-        found = self._segments_of.get(values)
-        if found is None:
-            if len(self._segments_of) >= NAMES_MAX:
-                self._segments_of.clear()
-            pairs = zip(self._dimensions, values, strict=True)
-            found = self._segments_of[values] = tuple(f"{d}={v}" for d, v in pairs)
-        return found
+    def _code(self, meaning: Meaning, values: Sequence[Any]) -> Code:
+        """`values`: of the properties that are dimensions."""
+        shown = tuple(map(shown_value, values))
+        code = self._codes.get((meaning, shown))
+        if code is None:
+            if len(self._codes) >= NAMES_MAX:
+                self._codes.clear()
+            segments = (f"{d}={v}" for d, v in zip(self._dimensions, shown, strict=False))
+            code = self._codes[meaning, shown] = Code(meaning, tuple(segments))
+        return code
 
     def traits(self, event: Event) -> dict[str, Any]:
         """The traits of a user that the plan reads; those of a group call are the account's."""
@@ -90,12 +91,12 @@ class Interpreter:
             if isinstance(value, str | bool | int | float | None)
         }
 
-    def _compile(self, type: str, name: str) -> Callable[[Event], Meaning] | Meaning:
-        """One function for all events of a type and name; a plain list if nothing else counts."""
+    def _compile(self, type: str, name: str) -> Callable[[Event], Meaning] | Code:
+        """One function for all events of a type and name; a code if nothing else counts."""
         excluded = [s for s in self._plan.exclude_events if _selects(s, type, name)]
         rules = [r for r in self._plan.rules if _selects(r.selector, type, name)]
         if not any(s.where for s in excluded) and excluded:
-            return ()
+            return self._code((), ())
         fixed = not excluded and all(_is_fixed(rule) for rule in rules)
         tests = [compile_where(s.where) for s in excluded]
         steps = [(compile_where(r.selector.where), _facts_of(r)) for r in rules]
@@ -112,7 +113,13 @@ class Interpreter:
                 facts["first_action", None] = None
             return tuple(facts)
 
-        return meaning(_NAMELESS) if fixed else meaning
+        if not rules or (fixed and not self._dimensions):
+            return self._code(meaning(_NAMELESS), ())
+        return meaning
+
+
+def _no_values(properties: Buffer) -> Sequence[Any]:
+    return ()
 
 
 class _Documents:
@@ -180,6 +187,13 @@ def _selects(selector: Selector, type: str, name: str) -> bool:
     return pattern_matcher(selector.pattern)(name)
 
 
+class _Target(NamedTuple):
+    """Where the rows of a member go."""
+
+    member: Member
+    rows: list[Row]
+
+
 class Ingest:
     """One partition of one input."""
 
@@ -207,12 +221,13 @@ class Ingest:
         self._idle_after_ms = plan.watermark.idle_after_ms
         self._event_bytes = plan.limits.event_bytes
         days = plan.horizons.entity_days
-        self._horizon_ms = days * DAY_MS if bounded and days is not None else None
+        self._horizon_ms = days * DAY_MS if bounded and days is not None else NEVER_MS
         self._until = until
         self._out = FactBatches(FACTS_ROLE, partitions)
         self._dead: list[Outgoing] = []
-        self._newest_ms: int | None = None
-        self._first_fact_ms: int | None = None
+        self._targets: dict[tuple[str | None, str | None, str | None], _Target] = {}
+        self._newest_ms = -NEVER_MS
+        self._first_fact_ms = NEVER_MS
         self._at_end = False
         self._read_since_flush = False
         self._last_read_ms: int | None = None
@@ -221,14 +236,14 @@ class Ingest:
     @property
     def newest_event_ms(self) -> int | None:
         """Time of the newest event that was not rejected."""
-        return self._newest_ms
+        return None if self._newest_ms == -NEVER_MS else self._newest_ms
 
     @property
     def watermark_ms(self) -> int | None:
         until_ms = self._until() if self._at_end else None
         if until_ms is not None:
             return until_ms
-        return None if self._newest_ms is None else self._newest_ms - self._disorder_ms
+        return None if self._newest_ms == -NEVER_MS else self._newest_ms - self._disorder_ms
 
     def restore(self, key: bytes, value: bytes) -> None:
         """ingest keeps no state, so there is none to take back."""
@@ -269,52 +284,76 @@ class Ingest:
         offset: int,
     ) -> None:
         time_ms = event.time_ms
-        if time_ms > record_ms + self._future_ms:
-            reason = (
-                f"the event is dated {iso(time_ms)}, more than watermark.future_limit after the "
-                f"record's time {iso(record_ms)}; correct the sender's clock"
-            )
-            self._bury(value, Rejected("future_time", reason), batch, offset)
-            return
-        if self._horizon_ms is not None and time_ms < record_ms - self._horizon_ms:
-            reason = (
-                f"the event is dated {iso(time_ms)}, further back than horizon.entity_days; "
-                "replay it with `headwater replay`, or set `horizon: all`"
-            )
-            self._bury(value, Rejected("beyond_horizon", reason), batch, offset)
-            return
-        too_long = _too_long(event)
-        if too_long is not None:
-            reason = f"the {too_long} is longer than {ID_CHARACTERS_MAX} characters"
-            self._bury(value, Rejected("too_large", reason), batch, offset)
+        if (
+            time_ms > record_ms + self._future_ms
+            or time_ms < record_ms - self._horizon_ms
+            or (len(value) > ID_CHARACTERS_MAX and _too_long(event) is not None)
+        ):
+            self._bury(value, self._refused(event, record_ms), batch, offset)
             return
         self.events += 1
-        moment = min(time_ms, record_ms)
-        if self._newest_ms is None or moment > self._newest_ms:
+        moment = time_ms if time_ms < record_ms else record_ms
+        if moment > self._newest_ms:
             self._newest_ms = moment
-        meaning = self._interpreter.meaning(event)
-        leaf = leaf_key(event.user, event.anonymous)
-        traits = self._interpreter.traits(event) if leaf is not None else {}
-        identifies = event.type in ("identify", "alias")
-        if not (meaning or traits or identifies):
+        code = self._interpreter.code(event)
+        told = event.type != "track" or event.traits is not EMPTY_OBJECT
+        if not (told or code.meaning):
             return
-        account = account_key(event.account) if event.account is not None else ""
+        ids = event.account, event.user, event.anonymous
+        target = self._targets.get(ids)
+        if target is None:
+            target = self._target(*ids)
         event_id = event.message_id
         if event_id is None:
             event_id = f"{xxhash.xxh3_64_hexdigest(value)}-{number}"
-        key = account or leaf or ""
-        if meaning:
-            self.facts += len(meaning)
-            if self._first_fact_ms is None or time_ms < self._first_fact_ms:
+        if code.meaning:
+            self.facts += len(code.meaning)
+            if time_ms < self._first_fact_ms:
                 self._first_fact_ms = time_ms
-            segments = self._interpreter.segments(event)
-            self._out.add_row(key, (account, leaf or ""), time_ms, meaning, segments, event_id)
-        if traits and leaf is not None:
-            self._out.add_traits(key, Traits(account, leaf, time_ms, event_id, traits))
-        if identifies and event.user is not None:
+            target.rows.append((target.member, time_ms, code, event_id))
+        if told:
+            self._take_told(event, target.member, event_id)
+
+    def _target(self, account: str | None, user: str | None, anonymous: str | None) -> "_Target":
+        if len(self._targets) >= ROUTES_MAX:
+            self._targets.clear()
+        key = "" if account is None else account_key(account)
+        member = key, leaf_key(user, anonymous) or ""
+        rows = self._out.rows(self._out.partition_of(key or member[1]))
+        target = self._targets[account, user, anonymous] = _Target(member, rows)
+        return target
+
+    def _take_told(self, event: Event, member: Member, event_id: str) -> None:
+        """What an event says of a user: traits, and who it is."""
+        account, leaf = member
+        key = account or leaf
+        traits = self._interpreter.traits(event) if leaf else {}
+        if traits:
+            told = Traits(account, leaf, event.time_ms, event_id, traits)
+            self._out.add_traits(key, told)
+        if event.type in ("identify", "alias") and event.user is not None:
             for pointed in _identified(event):
-                pointer = Pointer(account, pointed, USER + event.user, time_ms, event_id)
+                pointer = Pointer(account, pointed, USER + event.user, event.time_ms, event_id)
                 self._out.add_pointer(key, pointer)
+
+    def _refused(self, event: Event, record_ms: int) -> Rejected:
+        """Why an event that can be read is no fact."""
+        if event.time_ms > record_ms + self._future_ms:
+            return Rejected(
+                "future_time",
+                f"the event is dated {iso(event.time_ms)}, more than watermark.future_limit after "
+                f"the record's time {iso(record_ms)}; correct the sender's clock",
+            )
+        if event.time_ms < record_ms - self._horizon_ms:
+            return Rejected(
+                "beyond_horizon",
+                f"the event is dated {iso(event.time_ms)}, further back than horizon.entity_days; "
+                "replay it with `headwater replay`, or set `horizon: all`",
+            )
+        return Rejected(
+            "too_large",
+            f"the {_too_long(event)} is longer than {ID_CHARACTERS_MAX} characters",
+        )
 
     def _bury(self, value: bytes, rejected: Rejected, batch: RecordBatch, offset: int) -> None:
         self.dead_letters += 1
@@ -332,7 +371,8 @@ class Ingest:
         if idle and not closing:
             idle_until_ms = now_ms - self._disorder_ms
         announcements = self._announcements
-        header = announcements.header(self.watermark_ms, self._first_fact_ms, idle_until_ms)
+        first_fact_ms = None if self._first_fact_ms == NEVER_MS else self._first_fact_ms
+        header = announcements.header(self.watermark_ms, first_fact_ms, idle_until_ms)
         to_all = announcements.due(header, now_ms, urgent=closing)
         records, self._dead = self._dead, []
         records.extend(self._out.take_records(header, to_all=to_all))

@@ -1,14 +1,17 @@
 """Measures: all the state that a subject has, shared by every KPI that reads it.
 
 A measure is a set, a minimum or a bit mask per subject, so facts may come in any order and any
-number of times. `knows` says that a fact changes nothing, `add` takes it in, `merge` folds the
-values of several raw ids into those of one person. Values are None while empty.
+number of times. Values never change: `add` returns a new one, or the very same object if the fact
+is no news, so that what a subject was before and is now can be kept and compared by identity.
+`merge` folds the values of several raw ids into those of one person. Values are None while empty.
 """
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
+
+import msgspec
 
 from schemas.rows import FactSelector
 from streams.active_days import ActiveDays
@@ -25,15 +28,14 @@ ALL = "all"
 MOMENTS_BEFORE_ANCHOR_MAX = 64
 
 
-class Fact(NamedTuple):
+class Fact(msgspec.Struct, frozen=True, gc=False):
     """What an event means: one of these per meaning."""
 
     kind: str
     name: str | None
-    time_ms: int
-    event_id: str
-    account: str
-    """Account key, '' if none."""
+    moment: Moment
+    day: int
+    """The local day that holds the moment."""
     segments: tuple[str, ...]
     """`dimension=value` of every dimension of the plan."""
 
@@ -46,16 +48,12 @@ class Measure(Protocol):
         """The facts it reads."""
         ...
 
-    def knows(self, value: Any, fact: Fact) -> bool:
-        """True if `add` would change nothing."""
-        ...
-
     def add(self, value: Any, fact: Fact) -> Any:
-        """The value with the fact in it; may change the given one in place."""
+        """The value with the fact in it; the same object if that changes nothing."""
         ...
 
     def closed(self, value: Any, fact: Fact) -> bool:
-        """True if it knows every later fact of the same day, name and segments too."""
+        """True if no later fact of the same day, name and segments would change anything."""
         ...
 
     def merge(self, values: Sequence[Any]) -> Any:
@@ -90,10 +88,6 @@ def reads(facts: FactSelector, kind: str, name: str | None) -> bool:
     return name == facts.name if isinstance(facts.name, str) else name in facts.name
 
 
-def moment_of(fact: Fact) -> Moment:
-    return fact.time_ms, fact.event_id, fact.account
-
-
 class Days:
     """Active days, in all and per segment: `{segment: ActiveDays}`, `all` being everything."""
 
@@ -101,25 +95,20 @@ class Days:
         self.selectors = (facts,)
         self._calendar = calendar
 
-    def knows(self, value: dict[str, ActiveDays] | None, fact: Fact) -> bool:
-        if value is None:
-            return False
-        day = self._calendar.day(fact.time_ms)
-        if not value[ALL].has(day):
-            return False
-        return all(s in value and value[s].has(day) for s in fact.segments)
-
     def add(self, value: dict[str, ActiveDays] | None, fact: Fact) -> dict[str, ActiveDays]:
-        day = self._calendar.day(fact.time_ms)
+        day, segments = fact.day, fact.segments
         if value is None:
-            value = {}
-        for segment in (ALL, *fact.segments):
+            first = ActiveDays(day)
+            return dict.fromkeys((ALL, *segments), first)
+        if value[ALL].has(day) and (
+            not segments or all(s in value and value[s].has(day) for s in segments)
+        ):
+            return value
+        found = value.copy()
+        for segment in (ALL, *segments):
             days = value.get(segment)
-            if days is None:
-                value[segment] = ActiveDays(day)
-            else:
-                days.add(day, self._calendar)
-        return value
+            found[segment] = ActiveDays(day) if days is None else days.with_day(day, self._calendar)
+        return found
 
     def closed(self, value: dict[str, ActiveDays] | None, fact: Fact) -> bool:
         return True
@@ -145,12 +134,11 @@ class First:
     def __init__(self, facts: FactSelector) -> None:
         self.selectors = (facts,)
 
-    def knows(self, value: FirstFact | None, fact: Fact) -> bool:
-        return value is not None and value[:2] <= (fact.time_ms, fact.event_id)
-
     def add(self, value: FirstFact | None, fact: Fact) -> FirstFact:
-        found = (fact.time_ms, fact.event_id, fact.account, fact.segments)
-        return found if value is None or found[:2] < value[:2] else value
+        moment = fact.moment
+        if value is not None and value[:2] <= moment[:2]:
+            return value
+        return (*moment, fact.segments)
 
     def closed(self, value: FirstFact | None, fact: Fact) -> bool:
         return True
@@ -192,34 +180,31 @@ class Chain:
     def _name(self, fact: Fact) -> str:
         return (fact.name or "") if self._by_name else ""
 
-    def knows(self, value: ChainValue | None, fact: Fact) -> bool:
-        if value is None:
-            return False
-        anchor_ms, chains = value
-        if self._is_anchor(fact) and (anchor_ms is None or fact.time_ms < anchor_ms):
-            return False
-        if not self._is_end(fact):
-            return True
-        moments = chains.get(self._name(fact))
-        if moments is None:
-            return False
-        last = moments[-1]
-        if anchor_ms is not None and last[0] >= anchor_ms:
-            return moment_of(fact) >= last or moment_of(fact) in moments
-        return moment_of(fact) in moments
-
     def add(self, value: ChainValue | None, fact: Fact) -> ChainValue:
         anchor_ms, chains = value if value is not None else (None, {})
-        if self._is_anchor(fact) and (anchor_ms is None or fact.time_ms < anchor_ms):
-            anchor_ms = fact.time_ms
-            for moments in chains.values():
+        earlier = self._is_anchor(fact) and (anchor_ms is None or fact.moment[0] < anchor_ms)
+        later = self._is_end(fact) and self._is_news(anchor_ms, chains, fact)
+        if not earlier and not later and value is not None:
+            return value
+        found = {name: moments[:] for name, moments in chains.items()}
+        if earlier:
+            anchor_ms = fact.moment[0]
+            for moments in found.values():
                 _cut(moments, anchor_ms)
-        if self._is_end(fact):
-            moments = chains.setdefault(self._name(fact), [])
-            if moment_of(fact) not in moments:
-                insort(moments, moment_of(fact))
-                _cut(moments, anchor_ms)
-        return anchor_ms, chains
+        if later:
+            moments = found.setdefault(self._name(fact), [])
+            insort(moments, fact.moment)
+            _cut(moments, anchor_ms)
+        return value if value == (anchor_ms, found) else (anchor_ms, found)
+
+    def _is_news(self, anchor_ms: int | None, chains: dict[str, list[Moment]], fact: Fact) -> bool:
+        moments, moment = chains.get(self._name(fact)), fact.moment
+        if moments is None:
+            return True
+        last = moments[-1]
+        if anchor_ms is not None and last[0] >= anchor_ms and moment > last:
+            return False
+        return moment not in moments
 
     def closed(self, value: ChainValue | None, fact: Fact) -> bool:
         if value is None or value[0] is None:
@@ -227,7 +212,7 @@ class Chain:
         if not self._is_end(fact):
             return True
         moments = value[1].get(self._name(fact))
-        return moments is not None and value[0] <= moments[-1][0] and moments[-1] <= moment_of(fact)
+        return moments is not None and value[0] <= moments[-1][0] and moments[-1] <= fact.moment
 
     def merge(self, values: Sequence[ChainValue | None]) -> ChainValue | None:
         present = [v for v in values if v is not None]
@@ -307,19 +292,17 @@ class NthTime(_Derived):
         super().__init__(facts)
         self._times = times
 
-    def knows(self, value: list[Moment] | None, fact: Fact) -> bool:
-        if value is None:
-            return False
-        moment = moment_of(fact)
-        return moment in value or (len(value) == self._times and moment > value[-1])
-
     def add(self, value: list[Moment] | None, fact: Fact) -> list[Moment]:
-        return self.merge([value, [moment_of(fact)]])
+        if value is not None:
+            full = len(value) == self._times
+            if fact.moment in value or (full and fact.moment > value[-1]):
+                return value
+        return self.merge([value, [fact.moment]])
 
     def closed(self, value: list[Moment] | None, fact: Fact) -> bool:
         if value is None or len(value) < self._times:
             return False
-        return value[-1] <= moment_of(fact)
+        return value[-1] <= fact.moment
 
     def merge(self, values: Sequence[list[Moment] | None]) -> list[Moment]:
         return sorted({m for value in values for m in value or ()})[: self._times]
@@ -337,12 +320,12 @@ class _EarliestByKey(_Derived):
     @abstractmethod
     def key(self, fact: Fact) -> Any: ...
 
-    def knows(self, value: dict[Any, Moment] | None, fact: Fact) -> bool:
-        known = value.get(self.key(fact)) if value is not None else None
-        return known is not None and known <= moment_of(fact)
-
     def add(self, value: dict[Any, Moment] | None, fact: Fact) -> dict[Any, Moment]:
-        return self.merge([value, {self.key(fact): moment_of(fact)}])
+        key = self.key(fact)
+        known = value.get(key) if value is not None else None
+        if value is not None and known is not None and known <= fact.moment:
+            return value
+        return {**(value or {}), key: fact.moment}
 
     def closed(self, value: dict[Any, Moment] | None, fact: Fact) -> bool:
         return True
@@ -361,14 +344,12 @@ class _EarliestByKey(_Derived):
 class DaysWithin(_EarliestByKey):
     """Reached on the first day that ends a span of m days with n distinct active ones."""
 
-    def __init__(
-        self, facts: FactSelector, distinct_days: int, within_days: int | None, calendar: Calendar
-    ) -> None:
+    def __init__(self, facts: FactSelector, distinct_days: int, within_days: int | None) -> None:
         super().__init__(facts)
-        self._distinct, self._within, self._calendar = distinct_days, within_days, calendar
+        self._distinct, self._within = distinct_days, within_days
 
     def key(self, fact: Fact) -> int:
-        return self._calendar.day(fact.time_ms)
+        return fact.day
 
     def instant(self, value: dict[int, Moment] | None) -> Moment | None:
         days = sorted(value or ())

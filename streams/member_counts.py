@@ -15,11 +15,15 @@ class MemberCounts:
         self._masks = dict.fromkeys(self._thresholds, 0)
         self.base: int | None = None
 
-    def add(self, index: int, mask: int, sign: int) -> None:
-        """Adds `sign` to the count of every set bit; bit 0 stands for `index`. Not endless."""
-        for start, end in runs(mask):
-            assert end is not None
-            self._add_run(index + start, index + end, sign)
+    def change(self, index: int, old: int, new: int) -> None:
+        """A member counts where `new` has bits, no longer where `old` had; bit 0 is `index`.
+
+        Neither may be endless.
+        """
+        for sign, mask in ((+1, new & ~old), (-1, old & ~new)):
+            for start, end in runs(mask):
+                assert end is not None
+                self._add_run(index + start, index + end, sign)
 
     def _add_run(self, start: int, end: int, sign: int) -> None:
         base = self._based(start, end)

@@ -5,6 +5,7 @@ The same form serves a person over all accounts (company level) and a person ins
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import is_not
 from typing import Any, NamedTuple
 
 from schemas.plan.models import (
@@ -30,7 +31,7 @@ from schemas.rows import (
 from schemas.times import DAY_MS, HOUR_MS
 from streams.active_days import ActiveDays
 from streams.calendar import HOUR, Calendar
-from streams.contributions import NOTHING, Cell, Contributions, Masks, SpanGroup, tally_key
+from streams.contributions import Cell, Moves, Shape, SpanGroup, tally_key
 from streams.measures import (
     ALL,
     AllNames,
@@ -101,7 +102,7 @@ class Measures:
             return self._slot(("times",), lambda: NthTime(facts, rule.times))
         if isinstance(rule, ActivationDays):
             days = rule.distinct_days, rule.within_days
-            return self._slot(("days within",), lambda: DaysWithin(facts, *days, self._calendar))
+            return self._slot(("days within",), lambda: DaysWithin(facts, *days))
         assert isinstance(rule, ActivationTasks)
         tasks = FactSelector(kind="key_task", name=rule.tasks)
         return self._slot(("tasks",), lambda: AllNames(tasks, rule.tasks))
@@ -130,9 +131,12 @@ def person_rows(rows: Iterable[Row]) -> list[Row]:
     return [row for row in rows if getattr(row, "subject", None) == "user"]
 
 
-Spans = dict[tuple[int, str], Masks]
+Values = Sequence[Any]
+"""The values of a subject's measures."""
 Cells = dict[Cell, int]
-Reached = Callable[[Sequence[Any], int], bool]
+AddCells = Callable[[Values, int, Cells], None]
+"""Adds the cells that follow from a subject's measures, times a sign."""
+Reached = Callable[[Values, int], bool]
 """Whether a subject with these measures reached the goal after an anchor (UTC ms)."""
 
 
@@ -140,8 +144,16 @@ class Part(NamedTuple):
     """Some of what a person contributes, and the measures it follows from."""
 
     slots: frozenset[int]
-    add: Callable[[Sequence[Any], Spans, Cells], None]
-    """Adds the spans and cells that follow from a person's measures."""
+    difference: Callable[[Values, Values, Moves, Cells], None]
+    """Adds what a person contributes now minus what it contributed before."""
+
+
+def _of_cells(slots: Iterable[int], add: AddCells) -> Part:
+    def difference(old: Values, new: Values, moves: Moves, cells: Cells) -> None:
+        add(old, -1, cells)
+        add(new, +1, cells)
+
+    return Part(frozenset(slots), difference)
 
 
 class PersonProgram:
@@ -174,20 +186,15 @@ class PersonProgram:
                 parts.extend(self._conversions(row))
             elif isinstance(row, LagRow):
                 parts.append(self._lag(row))
-        self.groups = tuple(SpanGroup(tuple(slots)) for _, slots in groups.values())
-        for number, ((slot, segments), (function, _)) in enumerate(groups.items()):
-            parts.append(_spans(number, slot, function, segments=segments))
+        self.groups = tuple(SpanGroup(tuple(s), f.build()) for f, s in groups.values())
+        for number, (slot, segments) in enumerate(groups):
+            parts.append(_spans(number, slot, segments=segments))
         self._parts = tuple(parts)
+        self._parts_of: dict[tuple[bool, ...], tuple[Part, ...]] = {}
         self.activation = self._activation(plan)
         slots_read = [part.slots for part in parts] + [frozenset(self.activation or ())]
         self.slots = frozenset().union(*slots_read)
         """The measures that this program reads."""
-        self.all_parts = frozenset(range(len(parts)))
-        self.parts_of = {
-            slot: frozenset(n for n, part in enumerate(parts) if slot in part.slots)
-            for slot in range(len(self.measures.all))
-        }
-        """Numbers of the parts that follow from a measure."""
 
     def _activation(self, plan: Plan) -> tuple[int, int, int] | None:
         """Measures behind the signal: first activation, first action, activation after it."""
@@ -202,17 +209,15 @@ class PersonProgram:
     def empty(self) -> list[Any]:
         return [None] * len(self.measures.all)
 
-    def contributions(
-        self, values: Sequence[Any], parts: Iterable[int] | None = None
-    ) -> Contributions:
-        """What a person with these measures contributes, in all or by some parts."""
-        if not any(values):
-            return NOTHING
-        spans: Spans = {}
-        cells: Cells = {}
-        for number in self.all_parts if parts is None else parts:
-            self._parts[number].add(values, spans, cells)
-        return Contributions(spans, cells)
+    def difference(self, old: Values, new: Values, moves: Moves, cells: Cells) -> None:
+        """Adds what a person with measures `new` contributes, minus one with measures `old`."""
+        changed = tuple(map(is_not, old, new))
+        parts = self._parts_of.get(changed)
+        if parts is None:
+            slots = {slot for slot, is_changed in enumerate(changed) if is_changed}
+            parts = self._parts_of[changed] = tuple(p for p in self._parts if p.slots & slots)
+        for part in parts:
+            part.difference(old, new, moves, cells)
 
     # ---- cells of each operator
 
@@ -221,7 +226,7 @@ class PersonProgram:
         measure: Reaching = self.measures.all[slot]  # type: ignore[assignment]
         day_of, hourly = self._calendar.day, HOUR in row.periods
 
-        def add(values: Sequence[Any], spans: Spans, into: Cells) -> None:
+        def add(values: Values, sign: int, into: Cells) -> None:
             moment = measure.first(values[slot])
             if moment is None:
                 return
@@ -229,11 +234,11 @@ class PersonProgram:
             segments = fact[3] if row.segments and isinstance(measure, First) else ()
             for segment in (ALL, *segments):
                 tally = tally_key(row.id, "", segment)
-                into[tally, count.BY_DAY, day_of(moment[0]), 0] = 1
+                into[tally, count.BY_DAY, day_of(moment[0]), 0] += sign
                 if hourly:
-                    into[tally, count.BY_HOUR, moment[0] // HOUR_MS, 0] = 1
+                    into[tally, count.BY_HOUR, moment[0] // HOUR_MS, 0] += sign
 
-        return Part(frozenset({slot}), add)
+        return _of_cells({slot}, add)
 
     def _conversions(self, row: ConversionRow) -> list[Part]:
         anchor = self.measures.first(row.anchor)
@@ -256,7 +261,7 @@ class PersonProgram:
     def _fact(self, slot: int, within_ms: int) -> Reached:
         measure: Reaching = self.measures.all[slot]  # type: ignore[assignment]
 
-        def reached(values: Sequence[Any], anchor_ms: int) -> bool:
+        def reached(values: Values, anchor_ms: int) -> bool:
             moment = measure.reached(values[slot], anchor_ms)
             return moment is not None and moment[0] < anchor_ms + within_ms
 
@@ -267,7 +272,7 @@ class PersonProgram:
         at_least = goal.at_least
         assert isinstance(at_least, int)
 
-        def reached(values: Sequence[Any], anchor_ms: int) -> bool:
+        def reached(values: Values, anchor_ms: int) -> bool:
             moments = chain.reached_by_name(values[slot], anchor_ms).values()
             return sum(m[0] < anchor_ms + within_ms for m in moments) >= at_least
 
@@ -276,7 +281,7 @@ class PersonProgram:
     def _on_day(self, row: ConversionRow, anchor: int, slot: int, n: int) -> Part:
         day_of = self._calendar.day
 
-        def reached(values: Sequence[Any], anchor_ms: int) -> bool:
+        def reached(values: Values, anchor_ms: int) -> bool:
             if n == 0:
                 return True  # day 0 is the cohort itself, whatever its first action was
             days = values[slot]
@@ -296,7 +301,7 @@ class PersonProgram:
     ) -> Part:
         day_of = self._calendar.day
 
-        def add(values: Sequence[Any], spans: Spans, into: Cells) -> None:
+        def add(values: Values, sign: int, into: Cells) -> None:
             anchor: FirstFact | None = values[anchor_slot]
             if anchor is None:
                 return
@@ -305,11 +310,20 @@ class PersonProgram:
             success = reached(values, anchor_ms)
             for segment in (ALL, *(anchor[3] if row.segments else ())):
                 key = tally_key(row.id, variant, segment)
-                into[key, conversion.ALL_SUBJECTS, day, mature_ms] = 1
+                into[key, conversion.ALL_SUBJECTS, day, mature_ms] += sign
                 if success:
-                    into[key, conversion.SUCCESSES, day, mature_ms] = 1
+                    into[key, conversion.SUCCESSES, day, mature_ms] += sign
 
-        return Part(frozenset({anchor_slot, goal_slot}), add)
+        def difference(old: Values, new: Values, moves: Moves, cells: Cells) -> None:
+            anchor: FirstFact | None = new[anchor_slot]
+            if anchor is old[anchor_slot] and (
+                anchor is None or reached(old, anchor[0]) == reached(new, anchor[0])
+            ):
+                return
+            add(old, -1, cells)
+            add(new, +1, cells)
+
+        return Part(frozenset({anchor_slot, goal_slot}), difference)
 
     def _lag(self, row: LagRow) -> Part:
         anchor_slot = self.measures.first(row.anchor)
@@ -318,7 +332,7 @@ class PersonProgram:
         day_of = self._calendar.day
         horizon_ms = None if row.within_days is None else row.within_days * DAY_MS
 
-        def add(values: Sequence[Any], spans: Spans, into: Cells) -> None:
+        def add(values: Values, sign: int, into: Cells) -> None:
             anchor: FirstFact | None = values[anchor_slot]
             if anchor is None:
                 return
@@ -333,22 +347,25 @@ class PersonProgram:
                     else conversion.whole_hour_ms(anchor_ms + horizon_ms)
                 )
             for segment in (ALL, *(anchor[3] if row.segments else ())):
-                into[tally_key(row.id, "", segment), part, day_of(anchor_ms), x] = 1
+                into[tally_key(row.id, "", segment), part, day_of(anchor_ms), x] += sign
 
-        return Part(frozenset({anchor_slot, slot}), add)
+        return _of_cells({anchor_slot, slot}, add)
 
 
-def _spans(number: int, slot: int, function: MaskFunction, *, segments: bool) -> Part:
+def _spans(number: int, slot: int, *, segments: bool) -> Part:
     """The spans of one group: its conditions over one measure of active days."""
-    masks = function.build()
 
-    def add(values: Sequence[Any], into: Spans, cells: Cells) -> None:
-        days_by_segment: dict[str, ActiveDays] | None = values[slot]
-        if days_by_segment is not None:
-            for segment, days in days_by_segment.items():
-                if segment != ALL and not segments:
-                    continue
-                found = masks(days.days, days.weeks, days.months, ())
-                into[number, segment] = Masks(days.base, found)
+    def difference(old: Values, new: Values, moves: Moves, cells: Cells) -> None:
+        before: dict[str, ActiveDays] = old[slot] or {}
+        after: dict[str, ActiveDays] = new[slot] or {}
+        for segment in before.keys() | after.keys() if segments else (ALL,):
+            was, now = before.get(segment), after.get(segment)
+            if was is not now:
+                moves.add(number, segment, shape_of(was), shape_of(now))
 
-    return Part(frozenset({slot}), add)
+    return Part(frozenset({slot}), difference)
+
+
+def shape_of(days: ActiveDays | None) -> Shape | None:
+    """The activity of one person."""
+    return None if days is None else Shape(days.base, days.days, days.weeks, days.months)

@@ -97,7 +97,7 @@ class TraitSegments:
         found = ActiveDays(base + first)
         for start, end in runs(mask):
             for day in range(start, end or start):
-                found.add(base + day, self._calendar)
+                found = found.with_day(base + day, self._calendar)
         return found
 
 

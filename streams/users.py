@@ -9,7 +9,7 @@ number by the difference of what a person said before and says now.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from schemas.batches import (
     VERSION,
@@ -32,12 +32,12 @@ from schemas.outputs import SIGNALS, signal_record
 from schemas.plan.conditions import compile_where
 from schemas.times import SECOND_MS, iso
 from streams.compiled_plan import CompiledPlan
-from streams.contributions import NOTHING, Contributions, Deltas, add_difference
+from streams.contributions import Deltas, Moves
 from streams.delta_batches import delta_records
 from streams.identity import chain_through, root_of
-from streams.measures import Fact, Reaching
+from streams.measures import Fact, Measure, Reaching
 from streams.person_state import Copy, Leaf, LeafState, Person
-from streams.program import Cells, Spans
+from streams.program import Values
 from streams.signals import Revisions, Standing
 from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.state_keys import (
@@ -55,27 +55,20 @@ from streams.watermark import Announcements, Sources
 
 PEERS_ROLE = "user-facts"
 USER_STATE_ROLE = "user-state"
+NAMES_MAX = 100_000
 BATCH_ENTRIES = 500
 """A message between partitions holds so many at most, to fit into a Kafka record."""
 
 Entry = TypeVar("Entry")
 
 
-class _Said:
-    """What a person said at the last flush, as far as it may have changed since."""
+class _Step(NamedTuple):
+    """A fact of an event, and the measures that read it."""
 
-    __slots__ = ("activated", "cells", "parts", "spans")
-
-    def __init__(self) -> None:
-        self.parts: frozenset[int] = frozenset()
-        """Parts of the program that may have changed."""
-        self.spans: Spans = {}
-        self.cells: Cells = {}
-        self.activated: Standing | None = None
-
-    @property
-    def contributions(self) -> Contributions:
-        return Contributions(self.spans, self.cells)
+    kind: str
+    name: str | None
+    measures: tuple[tuple[int, Measure], ...]
+    """(slot, measure)"""
 
 
 class _Peers:
@@ -109,14 +102,15 @@ class Users:
         self._measures = self._program.measures
         self._segments = TraitSegments(plan.segments, self._measures.all, self._calendar)
         self._excluding = [compile_where([condition]) for condition in plan.exclude_users]
-        self._routes: dict[tuple[str, str | None], tuple[int, ...]] = {}
+        self._steps: dict[tuple[str, str | None], _Step] = {}
         self._sources = Sources(sources)
         self._announcements = Announcements(
             self._plan_hash, f"users:{partition}", throttled=throttled
         )
         self._leaves: dict[str, Leaf] = {}
         self._persons: dict[str, Person] = {}
-        self._said: dict[str, _Said] = {}
+        self._before: dict[str, Values] = {}
+        """Measures of each person at the last flush, if they may have changed."""
         self._handed_over: set[str] = set()
         """Leaves that were persons of their own at the last flush, and are no longer."""
         self._unsaved: dict[str, Leaf] = {}
@@ -124,6 +118,8 @@ class Users:
         self._copies_unsaved: dict[tuple[str, str], Copy | None] = {}
         self._peers: dict[int, _Peers] = {}
         self._deltas = Deltas()
+        self._moves = Moves(self._program.groups, self._calendar)
+        self._nobody: Values = self._program.empty()
 
     @property
     def watermark_ms(self) -> int | None:
@@ -155,27 +151,36 @@ class Users:
 
     def _take_rows(self, rows: Rows) -> None:
         leaves = [self._leaf(leaf) for _, leaf in rows.members]
-        segments = [tuple(segments) for segments in rows.segments]
-        for account_leaf, leaf in zip(rows.members, leaves, strict=True):
-            self._take_account(leaf, account_leaf[0])
-        for number, time_ms, meaning, segment, event_id in zip(
-            rows.member, rows.time_ms, rows.meaning, rows.segment, rows.event_id, strict=True
+        for (account, _), leaf in zip(rows.members, leaves, strict=True):
+            self._take_account(leaf, account)
+        codes = [([self._step(*fact) for fact in meaning], s) for meaning, s in rows.codes]
+        day_of = self._calendar.day
+        for number, time_ms, code, event_id in zip(
+            rows.member, rows.time_ms, rows.code, rows.event_id, strict=True
         ):
-            account = rows.members[number][0]
-            for kind, name in rows.meanings[meaning]:
-                fact = Fact(kind, name, time_ms, event_id, account, segments[segment])
-                self._take_fact(leaves[number], fact)
+            leaf, day = leaves[number], day_of(time_ms)
+            moment = time_ms, event_id, rows.members[number][0]
+            steps, segments = codes[code]
+            values = leaf.values
+            for kind, name, measures in steps:
+                fact = Fact(kind, name, moment, day, segments)
+                for slot, measure in measures:
+                    known = values[slot]
+                    value = measure.add(known, fact)
+                    if value is not known:
+                        self._touch(leaf)
+                        values[slot] = value
 
-    def _take_fact(self, leaf: Leaf, fact: Fact) -> None:
-        slots = self._routes.get((fact.kind, fact.name))
-        if slots is None:
-            slots = self._measures.routes(fact.kind, fact.name)
-            self._routes[fact.kind, fact.name] = slots
-        for slot in slots:
-            measure = self._measures.all[slot]
-            if not measure.knows(leaf.values[slot], fact):
-                self._touch(leaf, slot)
-                leaf.values[slot] = measure.add(leaf.values[slot], fact)
+    def _step(self, kind: str, name: str | None) -> _Step:
+        step = self._steps.get((kind, name))
+        if step is None:
+            if len(self._steps) >= NAMES_MAX:
+                self._steps.clear()
+            measures = self._measures
+            slots = measures.routes(kind, name)
+            step = _Step(kind, name, tuple((slot, measures.all[slot]) for slot in slots))
+            self._steps[kind, name] = step
+        return step
 
     def _take_account(self, leaf: Leaf, account: str) -> None:
         if (account or self._excluding) and account not in leaf.accounts:
@@ -263,8 +268,7 @@ class Users:
         state.traits = _unpacked(traits)
         person.copies[copy.leaf] = state
         if copy.counted:
-            alone = self._program.contributions(self._values_of([state]))
-            self._add(alone, NOTHING)
+            self._differ(self._values_of([state]), self._nobody)
         self._copies_unsaved[copy.root, copy.leaf] = state
 
     def _to_peer(self, key: str) -> _Peers:
@@ -300,31 +304,18 @@ class Users:
             person = self._persons[root] = Person()
         return person
 
-    def _touch(self, leaf: Leaf, slot: int | None = None) -> None:
-        """To be called before a leaf (or only one of its measures) changes."""
+    def _touch(self, leaf: Leaf) -> None:
+        """To be called before a leaf changes."""
         self._unsaved[leaf.key] = leaf
         if leaf.root == leaf.key:
-            self._touch_person(leaf.key, slot)
+            self._touch_person(leaf.key)
         else:
             self._to_send[leaf.key] = leaf
 
-    def _touch_person(self, root: str, slot: int | None = None) -> None:
-        """Remembers what the person has said so far, if not done since the last flush."""
-        said = self._said.get(root)
-        first = said is None
-        if said is None:
-            said = self._said[root] = _Said()
-        program = self._program
-        parts = program.all_parts if slot is None else program.parts_of[slot]
-        if not first and parts <= said.parts:
-            return
-        values = self._values(root)
-        if first:
-            said.activated = self._activated(root, values)
-        contributions = program.contributions(values, parts - said.parts)
-        said.spans.update(contributions.spans)
-        said.cells.update(contributions.cells)
-        said.parts |= parts
+    def _touch_person(self, root: str) -> None:
+        """Keeps what the person was at the last flush, if not done since."""
+        if root not in self._before:
+            self._before[root] = [*self._values(root)]
 
     def _leaves_of(self, root: str) -> dict[str, LeafState]:
         """The leaves of a person that are known here."""
@@ -342,18 +333,18 @@ class Users:
 
         Its new root takes its count away.
         """
-        if leaf.key not in self._handed_over or self._said[leaf.key].contributions == NOTHING:
+        if leaf.key not in self._handed_over or not any(self._before[leaf.key]):
             return False
         person = self._persons.get(leaf.key)
         return not (person and person.copies)
 
-    def _values(self, root: str) -> Sequence[Any]:
+    def _values(self, root: str) -> Values:
         """The measures of a person: those of all its leaves together."""
         return self._values_of(list(self._leaves_of(root).values()))
 
-    def _values_of(self, leaves: Sequence[LeafState]) -> Sequence[Any]:
+    def _values_of(self, leaves: Sequence[LeafState]) -> Values:
         if not leaves or self._excluded(leaves):
-            return self._program.empty()
+            return self._nobody
         values, traits = leaves[0].values, leaves[0].traits
         if len(leaves) > 1:
             values = self._measures.merged([leaf.values for leaf in leaves])
@@ -367,7 +358,7 @@ class Users:
         traits = latest(merged(leaf.traits for leaf in leaves))
         return any(test is None or test({}, traits) for test in self._excluding)
 
-    def _activated(self, root: str, values: Sequence[Any]) -> Standing | None:
+    def _activated(self, root: str, values: Values) -> Standing | None:
         if self._program.activation is None:
             return None
         first_slot, anchor_slot, reached_slot = self._program.activation
@@ -394,14 +385,14 @@ class Users:
         entities: list[tuple[bytes, bytes | None]] = []
         records: list[Outgoing] = []
         states: dict[int, list[UserState]] = {}
-        for root, said in self._said.items():
-            self._settle(root, said, records, entities)
+        for root, before in self._before.items():
+            self._settle(root, before, records, entities)
             self._tell_accounts(root, states, entities)
         for leaf in self._to_send.values():
             if leaf.root != leaf.key:
                 self._send_copy(leaf, leaf.root, self._packed_state(leaf))
         self._to_send.clear()
-        self._said.clear()
+        self._before.clear()
         self._handed_over.clear()
         for partition, told in sorted(states.items()):
             for part in _parts(told):
@@ -412,6 +403,7 @@ class Users:
                 records.append(Outgoing(PEERS_ROLE, partition, None, encode(message)))
         self._peers = {}
         self._save(entities)
+        self._moves.spell_out(self._deltas)
         header = self._announcements.header(self.watermark_ms, self._sources.first_fact_ms)
         to_all = self._announcements.due(header, now_ms)
         records.extend(delta_records(self._deltas, header, self._tally_partitions, to_all=to_all))
@@ -432,24 +424,27 @@ class Users:
     def _settle(
         self,
         root: str,
-        said: _Said,
+        before: Values,
         records: list[Outgoing],
         entities: list[tuple[bytes, bytes | None]],
     ) -> None:
         values, own = self._values(root), self._leaves.get(root)
         handed_over = own is not None and self._counts_alone(own)
         counted = self._values_of([own]) if own is not None and handed_over else values
-        self._add(said.contributions, self._program.contributions(counted, said.parts))
-        activated = self._activated(root, values)
-        if said.activated == activated:
+        self._differ(before, counted)
+        if all(before[slot] is values[slot] for slot in self._program.activation or ()):
+            return
+        was, now = self._activated(root, before), self._activated(root, values)
+        if was == now:
             return
         person = self._person(root)
-        for signal in person.revisions.changes(said.activated, activated):
+        for signal in person.revisions.changes(was, now):
             records.append(Outgoing(SIGNALS, None, *signal_record(signal)))
         self._save_person(root, person, entities)
 
-    def _add(self, old: Contributions, new: Contributions) -> None:
-        add_difference(old, new, self._program.groups, self._calendar, self._deltas)
+    def _differ(self, old: Values, new: Values) -> None:
+        """Sends on what a person contributes now, minus what it did before."""
+        self._program.difference(old, new, self._moves, self._deltas.cells)
 
     def _tell_accounts(
         self,

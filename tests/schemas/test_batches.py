@@ -30,15 +30,13 @@ HEADER = Header(VERSION, "hash", "ingest:0", 1_772_000_000_000, None, -1)
 UNKNOWN = Header(VERSION, "hash", "ingest:0", None, 5, None)
 ROWS = Rows(
     [("a:1", "u:1"), ("", "anon:x")],
-    [[("activity", None), ("key_task", "one")], []],
-    [["country=se"], []],
+    [((("activity", None), ("key_task", "one")), ("country=se",)), ((), ())],
     [0, 1],
     [1_772_000_000_000, -5],
     [0, 1],
-    [0, 1],
     ["m1", "ü"],
 )
-NO_ROWS = Rows([], [], [], [], [], [], [], [])
+NO_ROWS = Rows([], [], [], [], [], [])
 VALUES = {"a": "x", "b": True, "c": 1, "d": 1.5, "e": None, "f": (1 << 64) - 1}
 
 MESSAGES = [
@@ -107,7 +105,7 @@ def test_columns_are_written_without_field_names():
 
     assert written[0] == "FactBatch"
     assert written[1] == [VERSION, "hash", "ingest:0", 1_772_000_000_000, None, -1]
-    assert written[2][4] == [1_772_000_000_000, -5]
+    assert written[2][3] == [1_772_000_000_000, -5]
 
 
 def test_a_version_that_is_not_known_is_refused_with_what_to_do():

@@ -16,7 +16,7 @@ some_days = st.lists(DAYS, min_size=1, max_size=12)
 def active(days: list[int], calendar: Calendar) -> ActiveDays:
     found = ActiveDays(days[0])
     for day in days:
-        found.add(day, calendar)
+        found = found.with_day(day, calendar)
     return found
 
 

@@ -90,7 +90,7 @@ INTERPRETER = Interpreter(load_plan(PLAN))
 def test_an_event_makes_the_facts_of_every_rule_that_selects_it(
     fields: dict[str, Any], facts: list[str]
 ):
-    meaning = INTERPRETER.meaning(event_of(**fields))
+    meaning = INTERPRETER.code(event_of(**fields)).meaning
 
     assert sorted(f"{kind} {name}" if name else kind for kind, name in meaning) == facts
 
@@ -98,7 +98,7 @@ def test_an_event_makes_the_facts_of_every_rule_that_selects_it(
 def test_a_fact_of_one_kind_and_name_is_made_once():
     interpreter = Interpreter(load_plan("product: X\nactivity: [Opened, Op*]\n"))
 
-    facts = interpreter.meaning(event_of(event="Opened"))
+    facts = interpreter.code(event_of(event="Opened")).meaning
     assert sorted(facts) == [("activity", None), ("first_action", None)]
 
 
@@ -106,7 +106,7 @@ def test_a_fact_of_one_kind_and_name_is_made_once():
 def test_the_first_action_is_an_activity_unless_the_plan_says_otherwise(name: str, first: bool):
     interpreter = Interpreter(load_plan("product: X\nactivity: Opened\nactivation: Done\n"))
 
-    assert (("first_action", None) in interpreter.meaning(event_of(event=name))) is first
+    assert (("first_action", None) in interpreter.code(event_of(event=name)).meaning) is first
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_an_event_has_one_value_of_every_dimension_of_properties(
 ):
     event = event_of(event="Opened", properties=properties)
 
-    assert INTERPRETER.segments(event) == segments
+    assert INTERPRETER.code(event).segments == segments
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_what_events_share_is_written_once_a_batch():
         source.feed(raw(event="Opened", messageId=f"m{number}", groupId="a1"))
     (batch,) = holding(source.flush()).values()
 
-    assert len(batch.rows.members) == len(batch.rows.meanings) == len(batch.rows.segments) == 1
+    assert len(batch.rows.members) == len(batch.rows.codes) == 1
     assert batch.rows.event_id == [f"m{number}" for number in range(5)]
     assert source.flush() == {}
 

@@ -23,7 +23,6 @@ from streams.measures import (
     First,
     Measure,
     NthTime,
-    moment_of,
     reads,
 )
 from tests.laws import law
@@ -47,8 +46,8 @@ MEASURES: dict[str, Measure] = {
     "chain by name": Chain(FIRST_ACTION, KEY_TASK, by_name=True),
     "second time": NthTime(ACTIVATION, 2),
     "third time": NthTime(ACTIVATION, 3),
-    "two days of three": DaysWithin(ACTIVATION, 2, 3, CALENDAR),
-    "three days": DaysWithin(ACTIVATION, 3, None, CALENDAR),
+    "two days of three": DaysWithin(ACTIVATION, 2, 3),
+    "three days": DaysWithin(ACTIVATION, 3, None),
     "all names": AllNames(TWO_TASKS, ("one", "two")),
 }
 few = settings(law, max_examples=30)
@@ -60,7 +59,18 @@ def made(kind: str, name: str | None, day: int, hour: int, twin: bool) -> Fact:
     time_ms = FIRST_DAY_MS + day * DAY_MS + hour * HOUR_MS
     segment = ("country=se", "country=fr")[hour % 2]
     id = f"{kind[:5]}{name or ''}{day}{hour}{twin}"
-    return Fact(kind, name, time_ms, id, "a:1" if twin else "", (segment,))
+    return fact_at(time_ms, id, "a:1" if twin else "", kind, name, (segment,))
+
+
+def fact_at(
+    time_ms: int,
+    id: str,
+    account: str,
+    kind: str,
+    name: str | None = None,
+    segments: tuple[str, ...] = (),
+) -> Fact:
+    return Fact(kind, name, (time_ms, id, account), CALENDAR.day(time_ms), segments)
 
 
 KINDS = [("activity", None), ("first_action", None), ("activation", None)]
@@ -110,16 +120,18 @@ def test_any_order_and_any_repetition_give_the_same_value(
 @each_measure
 @few
 @given(logs, facts)
-def test_what_a_measure_knows_changes_nothing(measure: Measure, log: list[Fact], fact: Fact):
+def test_values_never_change_and_what_is_no_news_gives_the_same_object(
+    measure: Measure, log: list[Fact], fact: Fact
+):
     if not read_by(measure, [fact]):
         return
     value = value_of(measure, log)
     before = copied(measure, value)
-    if value is not None and measure.knows(value, fact):
-        assert copied(measure, measure.add(value, fact)) == before
-    else:
-        value = measure.add(value, fact)
-    assert measure.knows(value, fact)
+    found = measure.add(value, fact)
+
+    assert copied(measure, value) == before
+    assert (found is value) == (found == value)
+    assert measure.add(found, fact) is found
 
 
 @each_measure
@@ -128,7 +140,9 @@ def test_what_a_measure_knows_changes_nothing(measure: Measure, log: list[Fact],
 def test_what_a_measure_calls_closed_it_knows_for_the_rest_of_the_day(
     measure: Measure, data: st.DataObject
 ):
-    of_two_days = [fact for fact in read_by(measure, FACTS) if fact.time_ms < FIRST_DAY_MS + DAY_MS]
+    of_two_days = [
+        fact for fact in read_by(measure, FACTS) if fact.moment[0] < FIRST_DAY_MS + DAY_MS
+    ]
     some = st.sampled_from(of_two_days)
     fact = data.draw(some)
     value = value_of(measure, [*data.draw(st.lists(some, max_size=5)), fact])
@@ -136,11 +150,10 @@ def test_what_a_measure_calls_closed_it_knows_for_the_rest_of_the_day(
         return
     for other in data.draw(st.lists(some, max_size=3)):
         value = measure.add(value, other)
-    later = fact._replace(
-        time_ms=fact.time_ms + data.draw(st.integers(1, 20)) * HOUR_MS, event_id="later"
-    )
-    if CALENDAR.day(later.time_ms) == CALENDAR.day(fact.time_ms):
-        assert measure.knows(value, later)
+    later_ms = fact.moment[0] + data.draw(st.integers(1, 20)) * HOUR_MS
+    later = fact_at(later_ms, "later", fact.moment[2], fact.kind, fact.name, fact.segments)
+    if later.day == fact.day:
+        assert measure.add(value, later) is value
 
 
 @each_measure
@@ -181,11 +194,11 @@ Ends = Callable[[Sequence[Fact]], "int | None"]
 
 
 def times(log: Sequence[Fact], selector: FactSelector) -> list[int]:
-    return sorted({f.time_ms for f in log if reads(selector, f.kind, f.name)})
+    return sorted({f.moment[0] for f in log if reads(selector, f.kind, f.name)})
 
 
 def moments(log: Sequence[Fact], selector: FactSelector) -> list[tuple[int, str, str]]:
-    return sorted({moment_of(f) for f in log if reads(selector, f.kind, f.name)})
+    return sorted({f.moment for f in log if reads(selector, f.kind, f.name)})
 
 
 @law
@@ -195,9 +208,7 @@ def test_days_are_the_local_days_with_activity_in_all_and_in_each_segment(log: l
     active = [f for f in log if f.kind == "activity"]
 
     for segment in (ALL, "country=se", "country=fr"):
-        expected = {
-            CALENDAR.day(f.time_ms) for f in active if segment == ALL or segment in f.segments
-        }
+        expected = {f.day for f in active if segment == ALL or segment in f.segments}
         found = value.get(segment)
         assert (found is not None) == bool(expected)
         if found is not None:
@@ -213,10 +224,10 @@ def test_the_first_fact_is_the_earliest_by_time_and_then_by_id(log: list[Fact]):
 
     expected = min(
         (f for f in log if f.kind == "activity"),
-        key=lambda f: (f.time_ms, f.event_id),
+        key=lambda f: f.moment[:2],
         default=None,
     )
-    assert measure.first(value) == (None if expected is None else moment_of(expected))
+    assert measure.first(value) == (None if expected is None else expected.moment)
     if expected is not None:
         assert value[3] == expected.segments
 
@@ -253,9 +264,9 @@ def test_a_chain_by_name_finds_the_first_end_of_each_name(log: list[Fact]):
 
 def test_a_chain_keeps_no_more_than_it_may_need():
     chain = Chain(FIRST_ACTION, ACTIVATION)
-    ends = [Fact("activation", None, ms, f"e{ms}", "", ()) for ms in range(1, 201)]
+    ends = [fact_at(ms, f"e{ms}", "", "activation") for ms in range(1, 201)]
     without = value_of(chain, ends)
-    anchored = value_of(chain, [Fact("first_action", None, 50, "s", "", ()), *ends])
+    anchored = value_of(chain, [fact_at(50, "s", "", "first_action"), *ends])
 
     assert [m[0] for m in without[1][""]] == list(range(1, MOMENTS_BEFORE_ANCHOR_MAX + 1))
     assert [m[0] for m in anchored[1][""]] == list(range(1, 51))
@@ -275,7 +286,7 @@ def test_the_nth_time_is_the_nth_of_all(log: list[Fact], n: int):
 def test_days_within_happen_on_the_first_day_that_completes_a_span(
     log: list[Fact], distinct: int, within: int | None
 ):
-    measure = DaysWithin(ACTIVATION, distinct, within, CALENDAR)
+    measure = DaysWithin(ACTIVATION, distinct, within)
     by_day: dict[int, tuple[int, str, str]] = {}
     for moment in reversed(moments(log, ACTIVATION)):
         by_day[CALENDAR.day(moment[0])] = moment

@@ -27,11 +27,12 @@ def test_a_threshold_mask_shows_where_so_many_members_count(
 ):
     counts, expected = MemberCounts(THRESHOLDS), Counter[int]()
     present: list[tuple[int, int]] = []
-    for member, leaves in changes:
-        counts.add(*member, +1)
-        present.append(member)
+    for (index, mask), leaves in changes:
+        counts.change(index, 0, mask)
+        present.append((index, mask))
         if leaves:
-            counts.add(*present.pop(0), -1)
+            index, mask = present.pop(0)
+            counts.change(index, mask, 0)
     for member in present:
         expected.update(set_bits(*member))
 
@@ -41,14 +42,23 @@ def test_a_threshold_mask_shows_where_so_many_members_count(
         assert found == sorted(index for index, members in expected.items() if members >= n)
 
 
+def test_a_member_that_changes_counts_where_it_is_now():
+    counts = MemberCounts((1, 2))
+    counts.change(0, 0b000, 0b011)
+    counts.change(0, 0b000, 0b110)
+    counts.change(0, 0b011, 0b101)
+
+    assert (counts.at_least(1, 0), counts.at_least(2, 0)) == (0b111, 0b100)
+
+
 def test_nobody_counts_anywhere_before_the_first_member():
     assert MemberCounts((1,)).at_least(1, 0) == 0
 
 
 def test_a_member_with_an_earlier_period_moves_the_base():
     counts = MemberCounts((1,))
-    counts.add(100, 0b1, +1)
-    counts.add(90, 0b1, +1)
+    counts.change(100, 0b0, 0b1)
+    counts.change(90, 0b0, 0b1)
 
     assert counts.base == 90
     assert counts.at_least(1, 90) == 1 | 1 << 10

@@ -201,7 +201,7 @@ def test_each_active_day_is_in_the_segment_of_its_value(told: list, active: set[
     measure = Days(FactSelector(kind="activity"), calendar)
     days = ActiveDays(min(active))
     for day in active:
-        days.add(day, calendar)
+        days = days.with_day(day, calendar)
     segments = TraitSegments([Dimension(name="t", trait="tier")], [measure], calendar)
     (found,) = segments.applied([{ALL: days}], all_told(told))
 
