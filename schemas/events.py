@@ -56,6 +56,13 @@ class Event(msgspec.Struct, gc=False):
     """The undecoded JSON object of identify and group, else what the format knows of the user."""
 
 
+Usual = tuple[str, int, tuple[str | None, str | None, str | None], str]
+"""The little that most events say: (name, time in UTC ms, (account, user, anonymous), message id).
+
+For a track call without traits whose properties nobody asks for.
+"""
+
+
 class Rejected(NamedTuple):
     """A record, or one event of a batch payload, that cannot become an event."""
 

@@ -19,10 +19,11 @@ ROUTES_MAX = 1 << 16
 class Code:
     """What some events mean, and their segments. The same object stands in all their rows."""
 
-    __slots__ = ("meaning", "segments")
+    __slots__ = ("facts", "meaning", "segments")
 
     def __init__(self, meaning: Meaning, segments: tuple[str, ...]) -> None:
         self.meaning, self.segments = meaning, segments
+        self.facts = len(meaning)
 
 
 Member = tuple[str, str]

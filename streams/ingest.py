@@ -50,6 +50,8 @@ class Interpreter:
         self._first_is_activity = isinstance(plan.first_action, FirstActivity)
         self._by_name: dict[tuple[str, str], Callable[[Event], Meaning] | Code] = {}
         self._codes: dict[tuple[Meaning, tuple[str, ...]], Code] = {}
+        self.plain: dict[str, Code] = {}
+        """Codes of the track calls met so far whose name alone tells that they mean something."""
         self._dimensions = [d.name for d in plan.segments if d.property is not None]
         paths = [d.property for d in plan.segments if d.property is not None]
         self._segment_values = extractor(paths) if paths else _no_values
@@ -64,7 +66,10 @@ class Interpreter:
         if known is None:
             if len(self._by_name) >= NAMES_MAX:
                 self._by_name.clear()
+                self.plain.clear()
             known = self._by_name[event.type, event.name] = self._compile(event.type, event.name)
+            if isinstance(known, Code) and known.meaning and event.type == "track":
+                self.plain[event.name] = known
         if isinstance(known, Code):
             return known
         return self._code(known(event), self._segment_values(event.properties))
@@ -187,11 +192,15 @@ def _selects(selector: Selector, type: str, name: str) -> bool:
     return pattern_matcher(selector.pattern)(name)
 
 
+_Ids = tuple[str | None, str | None, str | None]
+"""(account, user, anonymous)"""
+
+
 class _Target(NamedTuple):
     """Where the rows of a member go."""
 
-    member: Member
     rows: list[Row]
+    member: Member
 
 
 class Ingest:
@@ -214,18 +223,20 @@ class Ingest:
         """
         plan = compiled.plan
         self._interpreter = Interpreter(plan)
-        self._read = format.read
+        self._read, self._usual = format.read, format.usual
         self._announcements = Announcements(compiled.hash, source, throttled=throttled)
         self._disorder_ms = plan.watermark.disorder_ms
         self._future_ms = plan.watermark.future_limit_ms
         self._idle_after_ms = plan.watermark.idle_after_ms
         self._event_bytes = plan.limits.event_bytes
+        self._usual_bytes = min(self._event_bytes, ID_CHARACTERS_MAX)
+        """In a record of so many bytes no id is too long."""
         days = plan.horizons.entity_days
         self._horizon_ms = days * DAY_MS if bounded and days is not None else NEVER_MS
         self._until = until
         self._out = FactBatches(FACTS_ROLE, partitions)
         self._dead: list[Outgoing] = []
-        self._targets: dict[tuple[str | None, str | None, str | None], _Target] = {}
+        self._targets: dict[_Ids, _Target] = {}
         self._newest_ms = -NEVER_MS
         self._first_fact_ms = NEVER_MS
         self._at_end = False
@@ -254,25 +265,48 @@ class Ingest:
     def process(self, batch: RecordBatch) -> None:
         self._at_end = batch.at_end
         self._read_since_flush = self._read_since_flush or bool(batch.values)
-        read, limit = self._read, self._event_bytes
+        usual, plain = self._usual, self._interpreter.plain
+        oldest, newest = -self._horizon_ms, self._future_ms
         for value, offset, record_ms in zip(
             batch.values, batch.offsets, batch.timestamps_ms, strict=True
         ):
             if value is None:
                 continue  # a tombstone in a compacted input says nothing about use
-            if len(value) > limit:
-                rejected = Rejected(
-                    "too_large",
-                    f"the record is longer than the {limit} bytes that limits.event_bytes allows; "
-                    "send smaller events, or raise the limit",
-                )
-                self._bury(value, rejected, batch, offset)
-                continue
-            for number, event in enumerate(read(value)):
-                if isinstance(event, Rejected):
-                    self._bury(value, event, batch, offset)
-                else:
-                    self._take(event, value, number, record_ms, batch, offset)
+            if plain and len(value) <= self._usual_bytes:
+                found = usual(value)
+                if found is not None:
+                    name, time_ms, ids, event_id = found
+                    code = plain.get(name)
+                    if code is not None and oldest <= time_ms - record_ms <= newest:
+                        self._add(ids, time_ms, record_ms, code, event_id)
+                        continue
+            self._read_whole(value, record_ms, batch, offset)
+
+    def _add(self, ids: _Ids, time_ms: int, record_ms: int, code: Code, event_id: str) -> None:
+        """Notes an event, and its facts if it means something."""
+        self.events += 1
+        moment = time_ms if time_ms < record_ms else record_ms
+        if moment > self._newest_ms:
+            self._newest_ms = moment
+        if not code.facts:
+            return
+        target = self._targets.get(ids)
+        if target is None:
+            target = self._target(*ids)
+        target.rows.append((target.member, time_ms, code, event_id))
+        self.facts += code.facts
+        if time_ms < self._first_fact_ms:
+            self._first_fact_ms = time_ms
+
+    def _read_whole(self, value: bytes, record_ms: int, batch: RecordBatch, offset: int) -> None:
+        if len(value) > self._event_bytes:
+            self._bury(value, self._too_large(), batch, offset)
+            return
+        for number, event in enumerate(self._read(value)):
+            if isinstance(event, Rejected):
+                self._bury(value, event, batch, offset)
+            else:
+                self._take(event, value, number, record_ms, batch, offset)
 
     def _take(
         self,
@@ -291,41 +325,25 @@ class Ingest:
         ):
             self._bury(value, self._refused(event, record_ms), batch, offset)
             return
-        self.events += 1
-        moment = time_ms if time_ms < record_ms else record_ms
-        if moment > self._newest_ms:
-            self._newest_ms = moment
         code = self._interpreter.code(event)
-        told = event.type != "track" or event.traits is not EMPTY_OBJECT
-        if not (told or code.meaning):
-            return
-        ids = event.account, event.user, event.anonymous
-        target = self._targets.get(ids)
-        if target is None:
-            target = self._target(*ids)
         event_id = event.message_id
         if event_id is None:
             event_id = f"{xxhash.xxh3_64_hexdigest(value)}-{number}"
-        if code.meaning:
-            self.facts += len(code.meaning)
-            if time_ms < self._first_fact_ms:
-                self._first_fact_ms = time_ms
-            target.rows.append((target.member, time_ms, code, event_id))
-        if told:
-            self._take_told(event, target.member, event_id)
+        self._add((event.account, event.user, event.anonymous), time_ms, record_ms, code, event_id)
+        if event.type != "track" or event.traits is not EMPTY_OBJECT:
+            self._take_told(event, event_id)
 
     def _target(self, account: str | None, user: str | None, anonymous: str | None) -> "_Target":
         if len(self._targets) >= ROUTES_MAX:
             self._targets.clear()
-        key = "" if account is None else account_key(account)
-        member = key, leaf_key(user, anonymous) or ""
-        rows = self._out.rows(self._out.partition_of(key or member[1]))
-        target = self._targets[account, user, anonymous] = _Target(member, rows)
+        member = _member(account, user, anonymous)
+        rows = self._out.rows(self._out.partition_of(member[0] or member[1]))
+        target = self._targets[account, user, anonymous] = _Target(rows, member)
         return target
 
-    def _take_told(self, event: Event, member: Member, event_id: str) -> None:
+    def _take_told(self, event: Event, event_id: str) -> None:
         """What an event says of a user: traits, and who it is."""
-        account, leaf = member
+        account, leaf = _member(event.account, event.user, event.anonymous)
         key = account or leaf
         traits = self._interpreter.traits(event) if leaf else {}
         if traits:
@@ -335,6 +353,13 @@ class Ingest:
             for pointed in _identified(event):
                 pointer = Pointer(account, pointed, USER + event.user, event.time_ms, event_id)
                 self._out.add_pointer(key, pointer)
+
+    def _too_large(self) -> Rejected:
+        return Rejected(
+            "too_large",
+            f"the record is longer than the {self._event_bytes} bytes that limits.event_bytes "
+            "allows; send smaller events, or raise the limit",
+        )
 
     def _refused(self, event: Event, record_ms: int) -> Rejected:
         """Why an event that can be read is no fact."""
@@ -377,6 +402,10 @@ class Ingest:
         records, self._dead = self._dead, []
         records.extend(self._out.take_records(header, to_all=to_all))
         return Flushed([], records)
+
+
+def _member(account: str | None, user: str | None, anonymous: str | None) -> Member:
+    return "" if account is None else account_key(account), leaf_key(user, anonymous) or ""
 
 
 def _identified(event: Event) -> list[str]:

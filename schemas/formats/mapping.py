@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import msgspec
 
-from schemas.events import EMPTY_OBJECT, Event, Rejected
+from schemas.events import EMPTY_OBJECT, Event, Rejected, Usual
 from schemas.formats import reading
 from schemas.formats.reading import UnreadableError
 from schemas.properties import MISSING, NOT_SCALAR, Buffer, extractor, raw_extractor
@@ -57,6 +57,10 @@ class Mapped:
         self._properties, self._traits = _positions(_OBJECTS, paths)
         self._time_unit = time_unit
         self._subject_required = subject_required
+
+    def usual(self, value: bytes) -> Usual | None:
+        """See Format.usual: there is only one way to read such a record."""
+        return None
 
     def read(self, value: bytes) -> list[Event | Rejected]:
         """The events of one record; a Rejected for each that cannot be read. Never raises."""

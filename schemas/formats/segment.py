@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
 
-from schemas.events import EMPTY_OBJECT, Event, Rejected
+from schemas.events import EMPTY_OBJECT, Event, Rejected, Usual
 from schemas.formats import reading
 from schemas.formats.reading import (
     EPOCH,
@@ -62,6 +62,37 @@ class _Call(msgspec.Struct, Generic[Id], gc=False, rename="camel"):
     traits: msgspec.Raw = EMPTY_OBJECT
 
 
+class _AnyObject(msgspec.Struct, frozen=True, gc=False):
+    """A JSON object, whatever is in it; cheaper to make than its undecoded text."""
+
+
+class _UsualContext(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    group_id: str | None = None
+    traits: msgspec.Raw = EMPTY_OBJECT
+
+
+_NO_USUAL_CONTEXT: Final = _UsualContext()
+
+
+class _UsualCall(msgspec.Struct, gc=False, rename="camel"):
+    """What an event without use for its properties needs of a call."""
+
+    type: str
+    event: str
+    message_id: str
+    timestamp: str
+    user_id: str | None = None
+    anonymous_id: str | None = None
+    group_id: str | None = None
+    context: _UsualContext = _NO_USUAL_CONTEXT
+    properties: _AnyObject = _AnyObject()
+    traits: msgspec.Raw = EMPTY_OBJECT
+
+
+_decode_usual: Final = msgspec.json.Decoder(_UsualCall).decode
+_MS_AND_ZONE: Final = {f".{ms:03}Z": ms for ms in range(1000)}
+_SECONDS_MAX: Final = 1 << 16
+
 _decode: Final = msgspec.json.Decoder(_Call[str]).decode
 _decode_numbered: Final = msgspec.json.Decoder(_Call[str | int]).decode
 _decode_time: Final = msgspec.json.Decoder(Zoned).decode
@@ -78,6 +109,43 @@ class Segment:
 
     def __init__(self, subject_required: bool = True) -> None:
         self._subject_required = subject_required
+        self._seconds_ms: dict[str, int] = {}
+
+    def usual(self, value: bytes) -> Usual | None:
+        """See Format.usual."""
+        try:
+            call = _decode_usual(value)
+            context, time = call.context, call.timestamp
+            ms = _MS_AND_ZONE[time[19:]]
+            second_ms = self._seconds_ms.get(time[:19])
+            if second_ms is None:
+                second_ms = self._second_ms(time[:19])
+            account = context.group_id or call.group_id
+            user, anonymous = call.user_id, call.anonymous_id
+            if (
+                call.type != "track"
+                or call.traits is not EMPTY_OBJECT
+                or context.traits is not EMPTY_OBJECT
+                or not (user or anonymous or account)
+                or not (call.event and call.message_id)
+            ):
+                return None
+            if not value.isascii():
+                value.decode()  # the decoder does not look into the texts it skips
+        except (*UNDECODABLE, KeyError):
+            return None
+        ids = account or None, user or None, anonymous or None
+        return call.event, second_ms + ms, ids, call.message_id
+
+    def _second_ms(self, text: str) -> int:
+        """UTC ms of a time to the second. Raises a ValidationError for what is none."""
+        time_ms = (_decode_time(f'"{text}Z"') - EPOCH) // MILLISECOND
+        if not MIN_MS <= time_ms < MAX_MS:
+            raise msgspec.ValidationError
+        if len(self._seconds_ms) >= _SECONDS_MAX:
+            self._seconds_ms.clear()
+        self._seconds_ms[text] = time_ms
+        return time_ms
 
     def read(self, value: bytes) -> list[Event | Rejected]:
         """The events of one record; a Rejected for each that cannot be read. Never raises."""
