@@ -45,6 +45,7 @@ def _feeding(name: str, worker: Worker) -> Callable[[Any], Coroutine[Any, Any, N
     async def feed(stream: Any) -> None:
         deliveries: AsyncIterable[Any] = stream
         async for delivery in deliveries:
+            await worker.room()
             try:
                 worker.process(delivery)
             except Exception as error:  # Faust would acknowledge the batch and go on
@@ -52,3 +53,13 @@ def _feeding(name: str, worker: Worker) -> Callable[[Any], Coroutine[Any, Any, N
 
     feed.__qualname__ = name  # what Faust calls the agent in its log
     return feed
+
+
+def fullest_agent(app: DataPlaneApp) -> float:
+    """How full the queue of the agent with most batches waiting is, 0 to 1."""
+    waiting = (
+        actor.stream.channel.queue.qsize()
+        for agent in app.agents.values()
+        for actor in agent._actors
+    )
+    return max(waiting, default=0) / BATCHES_WAITING

@@ -23,10 +23,12 @@ from agents.checkpoints import StopWorker
 from agents.checkpoints.kafka import KafkaCheckpoints
 from agents.checkpoints.memory import MemoryCheckpoints, OnRecords
 from agents.finish import Pipeline, finished
+from agents.monitor import Monitor
 from agents.topics import state_role, topic_name
 from agents.transport.batches import DataPlaneApp
 from agents.transport.kafka import KafkaSettings, KafkaSource, Membership, check_topics
 from agents.transport.memory import MemoryBroker
+from agents.web import Address
 from agents.worker import Pace, StageSpec, Worker
 from streams.stage import RecordBatch
 
@@ -105,31 +107,37 @@ async def run_worker(
     from_ms: int | None = None,
     accept_loss: bool = False,
     pace: Pace = LIVE_PACE,
+    http: Address | None = None,
 ) -> None:
     """Works as a member of the group until SIGTERM, SIGINT, or `stop_when` says so.
 
     Then takes a last checkpoint, leaves and returns. `stop_when` is asked ten times a second. With
     `until_ms` it ends, too, when the group has read everything and stands there. What the group
     reads for the first time it reads from `from_ms` on (record time), or from the beginning.
+    `http`: where to serve metrics and health. A worker that stalls ends the process (EX_SOFTWARE).
     Raises what made the worker stop otherwise (StopWorker: the message says what to do); the
     process should exit then, a restart goes on exactly where the last checkpoint ended.
     """
-    check_topics(settings, _expected_topics(stages, prefix))
     membership = Membership()
-    store = await asyncio.to_thread(
-        lambda: KafkaCheckpoints(
-            settings, membership, prefix=prefix, accept_loss=accept_loss, from_ms=from_ms
+    source = KafkaSource(settings, membership)
+    monitor = Monitor(source)
+    async with monitor.watching(http):
+        check_topics(settings, _expected_topics(stages, prefix))
+        store = await asyncio.to_thread(
+            lambda: KafkaCheckpoints(
+                settings, membership, prefix=prefix, accept_loss=accept_loss, from_ms=from_ms
+            )
         )
-    )
-    worker = Worker(stages, store, clock=wall_ms, pace=pace)
-    app = build_app(stages, worker, broker="rdkafka://", source=KafkaSource(settings, membership))
-    spare_the_collector()
-    async with _running(app, worker):
-        ends = [_until_stopped(stop_when)]
-        if until_ms is not None:
-            ends.append(finished(Pipeline(settings, stages), worker, until_ms))
-        await _unless_failed(_first_of(ends), worker)
-    await _unless_failed(asyncio.sleep(0), worker)
+        worker = Worker(stages, store, clock=wall_ms, pace=pace, observer=monitor.metrics)
+        app = build_app(stages, worker, broker="rdkafka://", source=source)
+        monitor.watch(worker, app, store)
+        spare_the_collector()
+        async with _running(app, worker):
+            ends = [_until_stopped(stop_when)]
+            if until_ms is not None:
+                ends.append(finished(Pipeline(settings, stages), worker, until_ms))
+            await _unless_failed(_first_of(ends), worker)
+        await _unless_failed(asyncio.sleep(0), worker)
 
 
 def _expected_topics(stages: Sequence[StageSpec], prefix: str) -> dict[str, int]:

@@ -40,6 +40,7 @@ def work(
             until_ms=until_ms,
             from_ms=from_ms,
             accept_loss=accept_loss,
+            http=settings.http,
         )
     )
 

@@ -18,9 +18,11 @@ import confluent_kafka as ck
 from pydantic import BaseModel, ConfigDict
 
 from agents.transport.kafka import KafkaSettings
+from agents.web import Address
 
 BOOTSTRAP_VARIABLE = "HEADWATER_BOOTSTRAP_SERVERS"
 SLOT_VARIABLE = "HEADWATER_SLOT"
+HTTP_VARIABLE = "HEADWATER_HTTP"
 KAFKA_VARIABLES = "HEADWATER_KAFKA_"
 
 _ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:,/\[\]]+):(?P<port>\d{1,5})")
@@ -79,6 +81,8 @@ class Settings(BaseModel):
     slot: str
     kafka: dict[str, str]
     """Settings of librdkafka, by its names."""
+    http: Address | None = None
+    """Where to serve metrics and health; None: nowhere."""
 
     def of_worker(self, group: str) -> KafkaSettings:
         """The settings of a worker in a consumer group."""
@@ -109,6 +113,8 @@ def read_settings(
     kafka: Iterable[str] = (),
     slot: str | None = None,
     environment: Mapping[str, str] = os.environ,
+    *,
+    http: str | None = None,
 ) -> Settings:
     """Settings from options (`kafka`: each KEY=VALUE) and, where there is none, the environment.
 
@@ -122,11 +128,24 @@ def read_settings(
         problems.append(
             f"slot {slot!r}: use up to 100 letters, digits, dots, dashes and underscores"
         )
+    address = _address(http or environment.get(HTTP_VARIABLE) or "", problems)
     options = _of_variables(environment) | _of_options(kafka, problems)
     problems += _about_options(options)
     if problems:
         raise SettingsInvalid(problems)
-    return Settings(bootstrap_servers=_without_blanks(servers), slot=slot, kafka=options)
+    return Settings(
+        bootstrap_servers=_without_blanks(servers), slot=slot, kafka=options, http=address
+    )
+
+
+def _address(http: str, problems: list[str]) -> Address | None:
+    if not http:
+        return None
+    address = _ADDRESS.fullmatch(http)
+    if address is None or not 0 < int(address["port"]) < 65536:
+        problems.append(f"http: {http!r} is no address, write HOST:PORT, such as 127.0.0.1:9464")
+        return None
+    return Address(address[1], int(address["port"]))
 
 
 def _without_blanks(servers: str) -> str:

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from faust.types import TP
@@ -26,6 +26,7 @@ from agents.checkpoints import (
     StopWorker,
     WaitForAssignment,
 )
+from agents.observer import Observer
 from agents.transport.batches import Delivery
 from streams.stage import Outgoing, StagePartition
 
@@ -36,6 +37,8 @@ RETRY_FOR_S = 120.0
 """A checkpoint that cannot be committed for so long needs a restart, or a person."""
 IDLE_PAUSE_S = 0.01
 """The shortest time between two checkpoints."""
+AHEAD_S = 5.0
+"""So much work may be done ahead of a checkpoint that is being committed: it is kept in memory."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ class Worker:
     """Processes the partitions it is assigned; a `PartitionOwner` for the transports.
 
     `clock` gives wall time in UTC milliseconds. `failure` gets the error that must end the process.
+    `durable_s` says up to when all work is durable (monotonic time); None: nothing is owned.
     """
 
     def __init__(
@@ -109,12 +113,14 @@ class Worker:
         *,
         clock: Callable[[], int],
         pace: Pace,
+        observer: Observer | None = None,
     ) -> None:
         self._by_name = {stage.name: stage for stage in stages}
         self._by_topic = {topic: stage for stage in stages for topic in stage.topics}
         self._store = store
         self._clock = clock
         self._pace = pace
+        self._observer = observer or Observer()
         self._loop = asyncio.get_running_loop()
         self.failure: asyncio.Future[None] = self._loop.create_future()
         self._epoch: int | None = None
@@ -128,8 +134,17 @@ class Worker:
         self._records_since = 0
         self._busy_s = 0.0
         self._snapshot_at = time.monotonic()
+        self.durable_s: float | None = None
+        self.busy_s: dict[str, float] = dict.fromkeys(self._by_name, 0.0)
+        """How long each stage has processed in all."""
 
     # ---- input
+
+    async def room(self) -> None:
+        """Waits until another delivery may be processed: backpressure where commits are slow."""
+        if self._busy_s > AHEAD_S and self._committing.locked():
+            async with self._committing:
+                pass
 
     def process(self, delivery: Delivery) -> None:
         """Feeds a delivery to its stage partition; void ones are ignored."""
@@ -145,7 +160,9 @@ class Worker:
         owned.logic.process(delivery.batch)
         owned.deliveries[tp] += 1
         owned.positions[tp] = delivery.position
-        self._busy_s += time.perf_counter() - started
+        busy_s = time.perf_counter() - started
+        self._busy_s += busy_s
+        self.busy_s[owned.home.stage] += busy_s
         self._records_since += len(delivery.batch.values)
         if self._pace.records is not None and self._records_since >= self._pace.records:
             self._due.set()
@@ -154,6 +171,15 @@ class Worker:
         """Position of the next record of `tp` to be processed; None when it is not owned."""
         owned = self._by_tp.get(tp)
         return None if owned is None else owned.positions[tp]
+
+    def partitions(self) -> Mapping[Home, StagePartition]:
+        """The stage partitions that are processed now."""
+        return {home: owned.logic for home, owned in self._owned.items()}
+
+    @property
+    def is_assigned(self) -> bool:
+        """True from the restore of assigned partitions, possibly none, until they are given up."""
+        return self._epoch is not None
 
     def stands_at(self, watermark_ms: int) -> bool:
         """True if this watermark has reached everything owned; False between assignments."""
@@ -181,6 +207,7 @@ class Worker:
         State and positions move in one transaction, and a position names its checkpoint: a resting
         stage partition whose positions still bear its own mark is the last word on its state.
         """
+        started = time.monotonic()
         starts = self._store.starts(tps)
         homes = self._inputs_by_home(starts)
         kept = {
@@ -191,6 +218,7 @@ class Worker:
         made = self._make_fresh({home: homes[home] for home in homes if home not in kept})
         self._resting = {}
         self._restored = {home: kept.get(home) or made[home] for home in homes}
+        self._observer.restored(time.monotonic() - started)
         return {tp: start.position for tp, start in starts.items()}
 
     def _inputs_by_home(self, starts: dict[TP, Start]) -> dict[Home, dict[TP, Start]]:
@@ -228,24 +256,27 @@ class Worker:
             owned.deliveries.clear()
         if not self.failure.done():
             self._epoch = epoch
+        self.durable_s = time.monotonic()
+        self._observer.assigned()
         log.info("assigned %s", _describe(self._owned))
 
     async def revoked(self) -> None:
         """Takes a last checkpoint; what it covers may come back and is kept at rest."""
         durable = await self.checkpoint()
         resting = self._owned if durable else {}
-        self._forget()
+        self._forget(lost=False)
         self._resting = resting
 
     async def lost(self) -> None:
         """Forgets all partitions, after a commit under way has ended (it will be refused)."""
         self._epoch = None
         async with self._committing:
-            self._forget()
+            self._forget(lost=True)
 
-    def _forget(self) -> None:
+    def _forget(self, *, lost: bool) -> None:
         log.info("gave up %s", _describe(self._owned))
-        self._epoch = None
+        self._observer.gave_up(self.partitions(), lost=lost)
+        self._epoch = self.durable_s = None
         self._owned, self._by_tp, self._resting = {}, {}, {}
 
     # ---- checkpoints
@@ -282,15 +313,21 @@ class Worker:
                 return False
             try:
                 checkpoint = self._snapshot()
+                taken_s = self._snapshot_at
                 if checkpoint is None:
+                    self.durable_s = taken_s
                     return True
                 mark = await self._commit(checkpoint)
             except WaitForAssignment as error:
+                self._observer.not_committed(error)
                 log.warning("waiting for a new assignment: %s", error)
             except Exception as error:
+                self._observer.not_committed(error)
                 self.fail(error)
             else:
                 self._settle(checkpoint, mark)
+                self.durable_s = taken_s
+                self._observer.committed(checkpoint, time.monotonic() - taken_s)
                 return True
             self._epoch = None
             return False
@@ -302,6 +339,7 @@ class Worker:
             try:
                 return await self._store.commit(checkpoint)
             except RetryCheckpoint as error:
+                self._observer.not_committed(error)
                 if self._epoch is None:
                     raise WaitForAssignment("given up meanwhile") from error
                 if time.monotonic() > give_up_at:
@@ -326,6 +364,7 @@ class Worker:
             if flushed.entities:
                 states.append(StageState(owned.home, flushed.entities))
         self._busy_s = time.perf_counter() - started
+        self._observer.took_snapshot(self._busy_s)
         return Checkpoint(states, records, positions, now_ms) if positions else None
 
     def _settle(self, checkpoint: Checkpoint, mark: str) -> None:

@@ -138,6 +138,21 @@ class Accounts:
         """Memberships held."""
         return sum(len(account.members) for account in self._accounts.values())
 
+    @property
+    def accounts(self) -> int:
+        """Accounts held."""
+        return len(self._accounts)
+
+    @property
+    def ids_remembered(self) -> int:
+        """Message ids by which duplicates are recognised."""
+        return self._seen.size
+
+    @property
+    def ids_forgotten(self) -> int:
+        """Message ids dropped before their time, for lack of room."""
+        return self._seen.forgotten
+
     # ---- facts in
 
     def process(self, batch: RecordBatch) -> None:

@@ -105,6 +105,11 @@ class Book:
             series = self._tallies[key] = tally, timelines
         return series
 
+    @property
+    def tallies(self) -> int:
+        """How many tallies there are."""
+        return len(self._tallies)
+
     def tally(self, key: TallyKey) -> Tally:
         return self._series(key)[0]
 

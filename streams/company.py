@@ -176,6 +176,11 @@ class Company:
             self._formula(id, ALL)
 
     @property
+    def formulas(self) -> int:
+        """Formulas held: one for each KPI and segment."""
+        return len(self._formulas)
+
+    @property
     def watermark_ms(self) -> int | None:
         return self._sources.watermark_ms
 

@@ -4,6 +4,7 @@ What cannot be read, or lies beyond the clock or the horizon, becomes a dead let
 original bytes; the stream goes on.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -242,7 +243,9 @@ class Ingest:
         self._at_end = False
         self._read_since_flush = False
         self._last_read_ms: int | None = None
-        self.events = self.facts = self.dead_letters = 0
+        self.events = self.facts = 0
+        self.dead_letters: Counter[str] = Counter()
+        """How many, by code."""
 
     @property
     def newest_event_ms(self) -> int | None:
@@ -381,7 +384,7 @@ class Ingest:
         )
 
     def _bury(self, value: bytes, rejected: Rejected, batch: RecordBatch, offset: int) -> None:
-        self.dead_letters += 1
+        self.dead_letters[rejected.code] += 1
         record = dead_letter_record(
             value, rejected.code, rejected.reason, batch.origin, batch.partition, offset
         )

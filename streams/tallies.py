@@ -68,6 +68,11 @@ class Tallies:
     def watermark_ms(self) -> int | None:
         return self._sources.watermark_ms
 
+    @property
+    def tallies(self) -> int:
+        """Tallies held: one for each KPI, variant and segment."""
+        return self._book.tallies
+
     def overall_lags(self) -> dict[str, Value]:
         """Of each lag KPI kept here, the value over all cohorts together."""
         found: dict[str, Value] = {}

@@ -130,6 +130,11 @@ class Users:
         """Raw ids held."""
         return len(self._leaves)
 
+    @property
+    def persons(self) -> int:
+        """Raw ids held that stand for a person, their own or several together."""
+        return sum(leaf.root == leaf.key for leaf in self._leaves.values())
+
     # ---- facts in
 
     def process(self, batch: RecordBatch) -> None:

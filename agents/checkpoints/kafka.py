@@ -43,6 +43,7 @@ RESTORE_S = 300.0
 COMMIT_DEADLINE_S = 90.0
 RESTORE_RECORDS = 10_000
 RESTORE_POLL_S = 0.05
+PRODUCER_QUEUE_RECORDS = 1_000_000
 BY_KEY = -1
 """As a partition: the producer chooses one by key."""
 
@@ -83,6 +84,11 @@ class KafkaCheckpoints:
         self._commits = 0
         self._admin = AdminClient(settings.client())
         self._producer = self._new_producer(settings.transactional_id)
+
+    @property
+    def waiting_ratio(self) -> float:
+        """How full the producer's queue is, 0 to 1."""
+        return len(self._producer) / PRODUCER_QUEUE_RECORDS
 
     # ---- restoring
 
@@ -320,7 +326,7 @@ class KafkaCheckpoints:
                 "linger.ms": 2,
                 # Java clients choose the same partition for a key.
                 "partitioner": "murmur2_random",
-                "queue.buffering.max.messages": 1_000_000,
+                "queue.buffering.max.messages": PRODUCER_QUEUE_RECORDS,
                 "message.max.bytes": RECORD_BYTES_MAX,
             }
         )

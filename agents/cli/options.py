@@ -110,12 +110,15 @@ def kafka_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def settings_in(
-    bootstrap_servers: str | None, kafka: Iterable[str], slot: str | None = None
+    bootstrap_servers: str | None,
+    kafka: Iterable[str],
+    slot: str | None = None,
+    http: str | None = None,
 ) -> "Settings":
     """The settings; on mistakes in them all are reported and the command ends."""
     from agents.settings import SettingsInvalid, read_settings
 
     try:
-        return read_settings(bootstrap_servers, kafka, slot)
+        return read_settings(bootstrap_servers, kafka, slot, http=http)
     except SettingsInvalid as invalid:
         raise click.UsageError("\n".join(invalid.problems)) from None

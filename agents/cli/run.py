@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,11 @@ class _Beginning(Moment):
     "name of the host, or HEADWATER_SLOT.",
 )
 @click.option(
+    "--http",
+    metavar="HOST:PORT",
+    help="Serve /metrics, /healthz and /readyz there, or HEADWATER_HTTP. By default nowhere.",
+)
+@click.option(
     "--from",
     "from_ms",
     metavar="TIME",
@@ -56,6 +60,7 @@ def run(
     bootstrap_servers: str | None,
     kafka: tuple[str, ...],
     slot: str | None,
+    http: str | None,
     from_ms: int | None,
     until_ms: int | None,
     accept_loss: bool,
@@ -74,35 +79,16 @@ def run(
       headwater run --plan plan.yaml --bootstrap-servers localhost:9092 --until 2026-03-31
     """
     plan = plan_in(plan_file)
-    settings = settings_in(bootstrap_servers, kafka, slot)
-    _log_to_standard_error(verbose)
+    settings = settings_in(bootstrap_servers, kafka, slot, http)
 
     from agents.checkpoints import StopWorker
     from agents.cli.topics import telling_topic_errors
+    from agents.log_lines import log_to_standard_error
     from agents.service import work
 
+    log_to_standard_error(verbose=verbose)
     with telling_topic_errors():
         try:
             work(plan, settings, until_ms=until_ms, from_ms=from_ms, accept_loss=accept_loss)
         except StopWorker as error:
             raise click.ClickException(str(error)) from None
-
-
-def _log_to_standard_error(verbose: bool) -> None:
-    """What only a person can settle is left to the command's last words."""
-    from agents.checkpoints import StopWorker
-
-    def is_news(record: logging.LogRecord) -> bool:
-        return not (record.exc_info and isinstance(record.exc_info[1], StopWorker))
-
-    handler = logging.StreamHandler()
-    handler.addFilter(is_news)
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        handlers=[handler],
-    )
-    for chatty in ("faust", "mode", "agents.transport.batches"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    # It complains of every attempt to connect; the error that comes of it is told anyway.
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)

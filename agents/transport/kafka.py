@@ -10,6 +10,7 @@ import asyncio
 import logging
 import struct
 import threading
+import time
 from collections import defaultdict, deque
 from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,10 +23,14 @@ from confluent_kafka.admin import AdminClient
 from faust.types import TP
 
 from agents.checkpoints import StopWorker, WaitForAssignment
+from agents.health import Pulse
 from agents.transport.batches import BatchConsumer, BatchTransport, Delivery
 from streams.stage import RecordBatch
 
 log = logging.getLogger(__name__)
+
+LIBRDKAFKA_LOG = logging.getLogger("librdkafka")
+"""Without one librdkafka writes to standard error by itself, and as often as it likes."""
 
 POLL_S = 0.1
 REQUEST_S = 15.0
@@ -38,6 +43,14 @@ BATCH_RECORDS = 2000
 BATCH_BYTES = 512 * 1024
 """A batch is processed in one go: 2,000 events or this much of micro-batches take some ms."""
 BATCHES_READ_AHEAD = 3
+STAY_AFTER_S = 10.0
+"""After so long without room for a batch the reader goes on asking, of paused partitions."""
+NO_ROOM_S = 300.0
+"""Longer than a checkpoint may hold processing up: whoever should take batches does not."""
+READ_STALL_S = 60.0
+REBALANCE_STALL_S = 900.0
+"""Longer than all that a rebalance waits for: the last checkpoint, positions, state."""
+LOOK_AT_ENDS_S = 1.0
 
 PASSING = {
     ck.KafkaError._TRANSPORT,
@@ -72,7 +85,12 @@ class KafkaSettings:
 
     def client(self) -> dict[str, Any]:
         """What every client of this worker is configured with."""
-        return {"bootstrap.servers": self.bootstrap, "client.id": self.slot, **self.options}
+        return {
+            "bootstrap.servers": self.bootstrap,
+            "client.id": self.slot,
+            "logger": LIBRDKAFKA_LOG,
+            **self.options,
+        }
 
     def consumer(self) -> dict[str, Any]:
         """The group member. Its start positions are always given, never chosen by the client."""
@@ -163,12 +181,24 @@ def check_topics(settings: KafkaSettings, expected: Mapping[str, int]) -> None:
         )
 
 
+class Reading:
+    """What the reader thread lets others know of itself."""
+
+    def __init__(self) -> None:
+        self.pulse = Pulse("the thread that reads from Kafka")
+        self.ends: Mapping[TP, int] = {}
+        """Where the assigned partitions ended when they were last heard of."""
+        self.waiting = 0
+        """Batches that wait to be taken, of at most `BATCHES_READ_AHEAD`."""
+
+
 @dataclass
 class KafkaSource:
     """What the transport reads from: `DataPlaneApp.source`."""
 
     settings: KafkaSettings
     membership: Membership
+    reading: Reading = field(default_factory=lambda: Reading())
 
 
 class Consumer(BatchConsumer):
@@ -179,6 +209,10 @@ class Consumer(BatchConsumer):
         source: KafkaSource = self.app.source
         self._membership = source.membership
         self._settings = source.settings
+        self._reading = source.reading
+        self._ends_seen_s = 0.0
+        self._held: list[Any] = []
+        """What was read while there was no room; events without records, as partitions pause."""
         self._starts: dict[TP, int] = {}
         self._numbers: dict[TP, int] = {}
         self._ready: deque[Delivery] = deque()
@@ -216,11 +250,14 @@ class Consumer(BatchConsumer):
         if not self._ready or not self.flow_active:
             return None
         self._room.release()
-        return self._ready.popleft()
+        delivery = self._ready.popleft()
+        self._reading.waiting = len(self._ready)
+        return delivery
 
     def _arrive(self, delivery: Delivery) -> None:
         if delivery.epoch == self.epoch:
             self._ready.append(delivery)
+            self._reading.waiting = len(self._ready)
             self._arrived.set()
         else:
             self._room.release()
@@ -229,6 +266,7 @@ class Consumer(BatchConsumer):
         while self._ready:
             self._ready.popleft()
             self._room.release()
+        self._reading.waiting = 0
 
     async def _give_up(self, *, lost: bool) -> None:
         await self.give_up_partitions(lost=lost)
@@ -247,21 +285,26 @@ class Consumer(BatchConsumer):
                     on_lost=self._on_lost,
                 )
                 while not self._quit.is_set():
+                    self._reading.pulse.due_within(READ_STALL_S)
                     self._read_once(client)
+                    self._look_at_ends(client)
             finally:
+                self._reading.pulse.rest()
                 client.close()
         except Exception as error:
             self.app.owner.fail(error)
 
     def _read_once(self, client: ck.Consumer) -> None:
         epoch = self.epoch
-        read = _by_partition(client.consume(READ_RECORDS, READ_S))
+        held, self._held = self._held, []
+        read = _by_partition(held + client.consume(READ_RECORDS, READ_S))
         if self.epoch != epoch:
             self._read_again(client)
             return
         for key, (records, end) in read.items():
             for batch in _batches(key, records, at_end=end is not None):
-                self._deliver(TP(*key), batch, _position_after(batch, end))
+                if not self._deliver(client, epoch, TP(*key), batch, _position_after(batch, end)):
+                    return
 
     def _read_again(self, client: ck.Consumer) -> None:
         """A rebalance ran inside `consume`: what came with it may belong to before or after.
@@ -271,14 +314,62 @@ class Consumer(BatchConsumer):
         if self._starts:
             client.assign(_topic_partitions(self._starts))
 
-    def _deliver(self, tp: TP, batch: RecordBatch, position: int) -> None:
+    def _look_at_ends(self, client: ck.Consumer) -> None:
+        """Once in a while: the ends of partitions as the last fetch told them."""
+        now_s = time.monotonic()
+        if now_s - self._ends_seen_s < LOOK_AT_ENDS_S:
+            return
+        self._ends_seen_s = now_s
+        ends = {}
+        for tp in self._starts:
+            known = client.get_watermark_offsets(ck.TopicPartition(*tp), cached=True)
+            if known is not None and known[1] >= 0:
+                ends[tp] = known[1]
+        self._reading.ends = ends
+
+    def _deliver(
+        self, client: ck.Consumer, epoch: int, tp: TP, batch: RecordBatch, position: int
+    ) -> bool:
+        """Hands a batch over when there is room. False: it is void, and so is all read with it."""
         number = self._numbers[tp]
         self._numbers[tp] = number + 1
-        delivery = Delivery(tp, self.epoch, number, batch, position)
-        while not self._room.acquire(timeout=POLL_S):
-            if self._quit.is_set():
-                return
+        if not self._wait_for_room(client, epoch):
+            return False
+        delivery = Delivery(tp, epoch, number, batch, position)
         self._main_loop.call_soon_threadsafe(self._arrive, delivery)
+        return True
+
+    def _wait_for_room(self, client: ck.Consumer, epoch: int) -> bool:
+        since_s, paused = time.monotonic(), False
+        try:
+            while not self._room.acquire(timeout=POLL_S):
+                waited_s = time.monotonic() - since_s
+                if waited_s > NO_ROOM_S:
+                    raise StopWorker(f"nobody took a batch for {NO_ROOM_S:.0f} s; restart")
+                if waited_s > STAY_AFTER_S:
+                    self._stay(client, pause=not paused)
+                    paused = True
+                if self._quit.is_set() or self.epoch != epoch:
+                    return False
+        finally:
+            if paused:
+                client.resume(client.assignment())
+        return True
+
+    def _stay(self, client: ck.Consumer, *, pause: bool) -> None:
+        """Asks for records, though none can come: who does not is thrown out of the group.
+
+        librdkafka drops what it has fetched of paused partitions, and fetches it again later.
+        """
+        self._reading.pulse.due_within(READ_STALL_S)
+        if pause:
+            client.pause(client.assignment())
+        epoch = self.epoch
+        messages = client.consume(1, 0)
+        if self.epoch == epoch:
+            self._held += messages
+        else:
+            self._read_again(client)
 
     def _on_loop(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._main_loop).result()
@@ -301,13 +392,15 @@ class Consumer(BatchConsumer):
     def _leave(self, client: ck.Consumer, *, lost: bool) -> None:
         with self._ending_on_error():
             self._on_loop(self._give_up(lost=lost))
-            self._starts = {}
+            self._starts, self._held = {}, []
+            self._reading.ends = {}
             self._membership.leave()
             client.unassign()
 
     @contextmanager
     def _ending_on_error(self) -> Iterator[None]:
         """After an exception confluent-kafka would assign by itself, without any state."""
+        self._reading.pulse.due_within(REBALANCE_STALL_S)
         try:
             yield
         except Exception as error:

@@ -1,20 +1,24 @@
 """A worker process on the toy stages: python -m tests.agents.toy_worker SETTINGS (JSON)."""
 
 import asyncio
+import importlib
 import json
-import logging
 import sys
 
 from agents.checkpoints import StopWorker
+from agents.log_lines import log_to_standard_error
 from agents.running import run_worker
 from agents.transport.kafka import KafkaSettings
+from agents.web import Address
 from agents.worker import Pace
 from tests.agents.toy import stages
 
 
 def main(settings: dict) -> int:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    logging.getLogger("faust").setLevel(logging.WARNING)
+    for name, value in settings.get("constants", {}).items():
+        module, _, constant = name.rpartition(".")
+        setattr(importlib.import_module(module), constant, value)
+    log_to_standard_error(verbose=True)
     prefix = settings["prefix"]
     worker = run_worker(
         stages(
@@ -22,10 +26,11 @@ def main(settings: dict) -> int:
             settings.get("inputs", [f"{prefix}.events"]),
             delay_s=settings.get("delay_s", 0.0),
         ),
-        KafkaSettings(settings["bootstrap"], prefix, settings["slot"]),
+        KafkaSettings(settings["bootstrap"], prefix, settings["slot"], **settings.get("kafka", {})),
         prefix=prefix,
         accept_loss=settings.get("accept_loss", False),
         pace=Pace(quiet_s=0.1, busy_s=0.3),
+        http=Address("127.0.0.1", settings["port"]) if "port" in settings else None,
     )
     try:
         asyncio.run(worker)

@@ -1,0 +1,330 @@
+"""Every metric of a worker: names, units and help stand here and nowhere else.
+
+Nothing is counted per event. Stage partitions keep plain numbers anyway; they are read (`read`)
+when somebody asks, and when a partition is given up. Checkpoints are observed one by one.
+"""
+
+from collections import Counter as Tally
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from operator import itemgetter
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+import confluent_kafka as ck
+from faust.types import TP
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    Histogram,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+
+from agents.checkpoints import Checkpoint, Home, RetryCheckpoint, WaitForAssignment
+from agents.observer import Observer
+from agents.stages import INGEST
+from agents.worker import Worker
+from schemas.times import SECOND_MS
+from streams.accounts import Accounts
+from streams.company import Company
+from streams.ingest import Ingest
+from streams.stage import StagePartition
+from streams.tallies import Tallies
+from streams.users import Users
+
+PREFIX = "headwater_"
+SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+RESTORE_SECONDS = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+
+
+class Read(NamedTuple):
+    """A metric whose values are read from the worker when somebody asks for them."""
+
+    family: type[CounterMetricFamily] | type[GaugeMetricFamily]
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+# ---- what has been done, by all partitions that this process ever had
+EVENTS = Read(
+    CounterMetricFamily, "events", "Events that could be read, whatever they mean.", ("input",)
+)
+FACTS = Read(CounterMetricFamily, "facts", "Facts that events meant by the plan.", ("input",))
+DEAD_LETTERS = Read(
+    CounterMetricFamily, "dead_letters", "Events that could not be used.", ("input", "code")
+)
+DUPLICATES = Read(
+    CounterMetricFamily, "duplicates", "Events dropped because their message id came before."
+)
+IDS_FORGOTTEN = Read(
+    CounterMetricFamily, "ids_forgotten", "Message ids dropped before their time for lack of room."
+)
+PROCESSING = Read(
+    CounterMetricFamily, "processing_seconds", "Time spent in processing batches.", ("stage",)
+)
+
+# ---- how things are now, of the partitions that are assigned
+PARTITIONS = Read(GaugeMetricFamily, "partitions", "Stage partitions assigned.", ("stage",))
+ENTITIES = Read(
+    GaugeMetricFamily, "state_entities", "What is held in memory, by kind.", ("stage", "entity")
+)
+IDS_REMEMBERED = Read(
+    GaugeMetricFamily, "ids_remembered", "Message ids by which duplicates are recognised."
+)
+LAG = Read(
+    GaugeMetricFamily,
+    "consumer_lag_records",
+    "Records written to a partition and not processed yet.",
+    ("topic", "partition"),
+)
+EVENT_LAG = Read(
+    GaugeMetricFamily,
+    "event_time_lag_seconds",
+    "Time since the newest event of an input happened.",
+    ("input",),
+)
+WATERMARK_AGE = Read(
+    GaugeMetricFamily,
+    "watermark_age_seconds",
+    "How far the watermark of a stage is behind the clock; the partition furthest behind counts.",
+    ("stage",),
+)
+DURABLE_AGE = Read(
+    GaugeMetricFamily,
+    "checkpoint_age_seconds",
+    "Time since all work was durable; it would be done again after a crash now.",
+)
+READY = Read(GaugeMetricFamily, "ready", "1 if /readyz says so, else 0.")
+QUEUE_FILL = Read(
+    GaugeMetricFamily, "queue_fill_ratio", "How full a bounded queue is, 0 to 1.", ("queue",)
+)
+
+READS = (
+    *(EVENTS, FACTS, DEAD_LETTERS, DUPLICATES, IDS_FORGOTTEN, PROCESSING),
+    *(PARTITIONS, ENTITIES, IDS_REMEMBERED, LAG, EVENT_LAG, WATERMARK_AGE, DURABLE_AGE, READY),
+    QUEUE_FILL,
+)
+
+Values = dict[tuple[str, ...], float]
+Counts = Iterator[tuple[Read, tuple[str, ...], int]]
+
+
+class Sight(NamedTuple):
+    """What there is to see of a worker besides its stage partitions."""
+
+    now_ms: int
+    now_s: float
+    """On the monotonic clock."""
+    ready: bool
+    ends: Mapping[TP, int]
+    """Where the partitions of topics end, as far as is known."""
+    queues: Mapping[str, float]
+    """How full they are, 0 to 1."""
+
+
+class Metrics(Observer):
+    """The metrics of one worker in one registry."""
+
+    def __init__(self, registry: CollectorRegistry, **worker: str) -> None:
+        """`worker`: what tells this worker from its like."""
+        self._registry = registry
+        self._done: dict[Read, Values] = defaultdict(lambda: defaultdict(float))
+        self._counted: WeakKeyDictionary[StagePartition, Tally[tuple[Read, tuple[str, ...]]]] = (
+            WeakKeyDictionary()
+        )
+        self._read: Mapping[Read, Values] = {}
+        registry.register(self)
+        Info(
+            f"{PREFIX}worker", "Which worker this is, and of which release.", registry=registry
+        ).info({"version": version("headwater"), **worker})
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+        self.checkpoint_seconds = Histogram(
+            f"{PREFIX}checkpoint_duration_seconds",
+            "From the snapshot of a checkpoint until it was durable, retries included.",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.snapshot_seconds = Histogram(
+            f"{PREFIX}snapshot_duration_seconds",
+            "Taking the snapshot of a checkpoint, while nothing is processed.",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.checkpoint_failures = Counter(
+            f"{PREFIX}checkpoint_failures",
+            "Attempts to commit that failed, by what follows and the error's name in librdkafka.",
+            ["action", "reason"],
+            registry=registry,
+        )
+        self.checkpoint_entities = Counter(
+            f"{PREFIX}checkpoint_entities",
+            "State records in committed checkpoints.",
+            ["stage"],
+            registry=registry,
+        )
+        self.checkpoint_records = Counter(
+            f"{PREFIX}checkpoint_records",
+            "Records for other stages and for readers in committed checkpoints.",
+            ["role"],
+            registry=registry,
+        )
+        self.restore_seconds = Histogram(
+            f"{PREFIX}restore_duration_seconds",
+            "Finding positions and restoring state of assigned partitions.",
+            buckets=RESTORE_SECONDS,
+            registry=registry,
+        )
+        self.rebalances = Counter(
+            f"{PREFIX}rebalances",
+            "Sets of partitions that were assigned, revoked in good order, or lost.",
+            ["kind"],
+            registry=registry,
+        )
+
+    # ---- the worker tells
+
+    def restored(self, duration_s: float) -> None:
+        self.restore_seconds.observe(duration_s)
+
+    def assigned(self) -> None:
+        self.rebalances.labels("assigned").inc()
+
+    def gave_up(self, partitions: Mapping[Home, StagePartition], *, lost: bool) -> None:
+        self.rebalances.labels("lost" if lost else "revoked").inc()
+        for home, partition in partitions.items():
+            self._count(home, partition)
+
+    def took_snapshot(self, duration_s: float) -> None:
+        self.snapshot_seconds.observe(duration_s)
+
+    def committed(self, checkpoint: Checkpoint, duration_s: float) -> None:
+        self.checkpoint_seconds.observe(duration_s)
+        for home, entities in checkpoint.states:
+            self.checkpoint_entities.labels(home.stage).inc(len(entities))
+        for role, number in Tally(map(itemgetter(0), checkpoint.records)).items():
+            self.checkpoint_records.labels(role).inc(number)
+
+    def not_committed(self, error: Exception) -> None:
+        self.checkpoint_failures.labels(_action(error), _reason(error)).inc()
+
+    # ---- what is read of it
+
+    def read(self, worker: Worker, sight: Sight) -> None:
+        """Reads everything that `page` shows. To be called on the worker's event loop."""
+        found: dict[Read, Values] = {read: {} for read in READS}
+        partitions = worker.partitions()
+        for home, partition in partitions.items():
+            self._count(home, partition)
+            _add(found[PARTITIONS], (home.stage,), 1)
+            for entity, number in _entities(partition):
+                _add(found[ENTITIES], (home.stage, entity), number)
+            if isinstance(partition, Accounts):
+                _add(found[IDS_REMEMBERED], (), partition.ids_remembered)
+            _look_at_time(found, home, partition, sight.now_ms)
+        for tp, end in sight.ends.items():
+            at = worker.position(tp)
+            if at is not None:
+                found[LAG][tp.topic, str(tp.partition)] = max(end - at, 0)
+        if worker.durable_s is not None:
+            found[DURABLE_AGE][()] = max(sight.now_s - worker.durable_s, 0)
+        found[READY][()] = sight.ready
+        found[QUEUE_FILL] = {(queue,): fill for queue, fill in sight.queues.items()}
+        self._done[PROCESSING] = {(stage,): busy for stage, busy in worker.busy_s.items()}
+        self._read = found | {read: dict(values) for read, values in self._done.items()}
+
+    def _count(self, home: Home, partition: StagePartition) -> None:
+        """Adds what a stage partition has done since it was last looked at."""
+        counted = self._counted.setdefault(partition, Tally())
+        for read, labels, number in _counts(home, partition):
+            self._done[read][labels] += number - counted[read, labels]
+            counted[read, labels] = number
+
+    # ---- what a scrape gets
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics that were read; called by the registry."""
+        for read in READS:
+            family = read.family(f"{PREFIX}{read.name}", read.help, labels=read.labels)
+            for labels, value in self._read.get(read, {}).items():
+                family.add_metric(labels, value)
+            yield family
+
+    def page(self, accepted: str) -> tuple[str, bytes]:
+        """Content type and text of all metrics, for an Accept header."""
+        encode, content_type = choose_encoder(accepted)
+        return content_type, encode(self._registry)
+
+
+def _counts(home: Home, partition: StagePartition) -> Counts:
+    """What a stage partition has counted since it was made."""
+    if isinstance(partition, Ingest):
+        input = _input(home)
+        yield EVENTS, (input,), partition.events
+        yield FACTS, (input,), partition.facts
+        for code, number in partition.dead_letters.items():
+            yield DEAD_LETTERS, (input, code), number
+    elif isinstance(partition, Accounts):
+        yield DUPLICATES, (), partition.duplicates
+        yield IDS_FORGOTTEN, (), partition.ids_forgotten
+
+
+def _entities(partition: StagePartition) -> Iterator[tuple[str, int]]:
+    if isinstance(partition, Accounts):
+        yield "account", partition.accounts
+        yield "membership", partition.memberships
+    elif isinstance(partition, Users):
+        yield "leaf", partition.leaves
+        yield "person", partition.persons
+    elif isinstance(partition, Tallies):
+        yield "tally", partition.tallies
+    elif isinstance(partition, Company):
+        yield "formula", partition.formulas
+
+
+def _look_at_time(
+    found: Mapping[Read, Values], home: Home, partition: StagePartition, now_ms: int
+) -> None:
+    if partition.watermark_ms is not None:
+        age_s = (now_ms - partition.watermark_ms) / SECOND_MS
+        ages = found[WATERMARK_AGE]
+        ages[(home.stage,)] = max(age_s, ages.get((home.stage,), age_s))
+    if isinstance(partition, Ingest) and partition.newest_event_ms is not None:
+        lag_s = (now_ms - partition.newest_event_ms) / SECOND_MS
+        lags, labels = found[EVENT_LAG], (_input(home),)
+        lags[labels] = min(lag_s, lags.get(labels, lag_s))
+
+
+def _add(values: Values, labels: tuple[str, ...], number: float) -> None:
+    values[labels] = values.get(labels, 0) + number
+
+
+def _input(home: Home) -> str:
+    """The topic that a stage partition of ingest reads."""
+    return home.stage.removeprefix(f"{INGEST}-")
+
+
+def _action(error: Exception) -> str:
+    """What follows from a failed attempt to commit."""
+    if isinstance(error, RetryCheckpoint):
+        return "retry"
+    return "wait" if isinstance(error, WaitForAssignment) else "stop"
+
+
+def _reason(error: BaseException | None) -> str:
+    """The name of the librdkafka error behind an error, else the name of its own type."""
+    cause = error
+    while cause is not None:
+        if isinstance(cause, ck.KafkaException):
+            return str(cause.args[0].name())
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__

@@ -1,0 +1,233 @@
+"""What the metrics of a worker say, and when they are read."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import confluent_kafka as ck
+import orjson
+from faust.types import TP
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from agents.checkpoints import RetryCheckpoint, WaitForAssignment
+from agents.checkpoints.memory import MemoryCheckpoints
+from agents.metrics import Metrics, Sight
+from agents.observer import Observer
+from agents.running import memory_broker
+from agents.stages import stages_of_topics
+from agents.transport.batches import Delivery
+from agents.worker import Pace, Worker
+from schemas.plan.check import load_plan
+from schemas.times import iso
+from streams.stage import RecordBatch
+from streams.topology import Partitions, Topology
+
+NOW_MS = 1_750_000_000_000
+EVENTS = TP("product-events", 0)
+PLAN = """
+product: Metrics
+inputs: [{topic: product-events, format: segment}]
+activity: all
+first_action: first activity
+activation: {event: Activated}
+key_tasks: {buy: Bought}
+"""
+
+
+def event(number: int, user: str, name: str = "Opened", ago_s: int = 0) -> bytes:
+    said = {"messageId": f"m{number}", "type": "track", "event": name, "userId": user}
+    at = iso(NOW_MS - ago_s * 1000)
+    return orjson.dumps({**said, "timestamp": at, "context": {"groupId": "a1"}})
+
+
+class Observed:
+    """A worker of a real plan, embedded, with its metrics."""
+
+    def __init__(self, observer: Observer | None = None) -> None:
+        one = Partitions(accounts=1, users=1, tallies=1)
+        counts = {EVENTS.topic: 1}
+        topology = Topology(load_plan(PLAN, known_kpis=[]), counts, partitions=one)
+        stages = stages_of_topics(topology, counts)
+        self.tps = {TP(topic, 0) for stage in stages for topic in stage.topics}
+        self.broker = memory_broker(stages)
+        self.metrics = Metrics(CollectorRegistry(), slot="w1")
+        store = MemoryCheckpoints(self.broker, lambda records: None, prefix="headwater")
+        self.worker = Worker(
+            stages,
+            store,
+            clock=lambda: NOW_MS,
+            pace=Pace(),
+            observer=observer or self.metrics,
+        )
+        self._epoch = 0
+        self._numbers: dict[TP, int] = {}
+
+    async def assign(self) -> None:
+        self._epoch += 1
+        self._numbers = dict.fromkeys(self.tps, 0)
+        self.worker.restore(self.tps)
+        await self.worker.assigned(self._epoch)
+
+    def process(self, tp: TP, values: list[bytes]) -> None:
+        offsets = list(range(len(values)))
+        batch = RecordBatch(*tp, offsets, [NOW_MS] * len(values), values, at_end=True)
+        self.broker.append(tp.topic, batch)
+        self._deliver(tp, batch)
+
+    async def checkpoint(self) -> None:
+        """Commits, and processes what that wrote to topics between stages."""
+        assert await self.worker.checkpoint()
+        for tp, log in self.broker.logs.items():
+            while (at := self.worker.position(tp) or 0) < log.end:
+                self._deliver(tp, log.read(at))
+
+    def _deliver(self, tp: TP, batch: RecordBatch) -> None:
+        position = (self.worker.position(tp) or 0) + 1
+        self.worker.process(Delivery(tp, self._epoch, self._numbers[tp], batch, position))
+        self._numbers[tp] += 1
+
+    def scrape(self) -> dict[str, float]:
+        """All samples, two seconds after the last checkpoint."""
+        now_s = (self.worker.durable_s or 0) + 2
+        sight = Sight(NOW_MS, now_s, True, {EVENTS: 10}, {"producer": 0.5})
+        self.metrics.read(self.worker, sight)
+        return scraped(self.metrics)
+
+
+def scraped(metrics: Metrics) -> dict[str, float]:
+    _, page = metrics.page("text/plain")
+    found = {}
+    for family in text_string_to_metric_families(page.decode()):
+        for sample in family.samples:
+            labels = ",".join(f"{k}={v}" for k, v in sorted(sample.labels.items()))
+            found[sample.name + (f"{{{labels}}}" if labels else "")] = sample.value
+    return found
+
+
+def test_what_the_stages_count_is_read_when_somebody_asks():
+    async def scenario() -> dict[str, float]:
+        observed = Observed()
+        await observed.assign()
+        first = event(1, "u1", "Bought", ago_s=100)
+        observed.process(EVENTS, [first, first, event(2, "u2", ago_s=40), b"{", b""])
+        await observed.checkpoint()
+        await observed.checkpoint()
+        return observed.scrape()
+
+    found = asyncio.run(scenario())
+    expected = {
+        "headwater_events_total{input=product-events}": 3,
+        "headwater_facts_total{input=product-events}": 8,
+        "headwater_dead_letters_total{code=malformed_json,input=product-events}": 1,
+        "headwater_dead_letters_total{code=empty,input=product-events}": 1,
+        "headwater_duplicates_total": 1,
+        "headwater_ids_remembered": 1,  # only of what counts facts
+        "headwater_state_entities{entity=membership,stage=accounts}": 2,
+        "headwater_state_entities{entity=account,stage=accounts}": 1,
+        "headwater_state_entities{entity=leaf,stage=users}": 2,
+        "headwater_state_entities{entity=person,stage=users}": 2,
+        "headwater_event_time_lag_seconds{input=product-events}": 40,
+        "headwater_watermark_age_seconds{stage=accounts}": 100,
+        "headwater_consumer_lag_records{partition=0,topic=product-events}": 9,
+        "headwater_checkpoint_age_seconds": 2,
+        "headwater_queue_fill_ratio{queue=producer}": 0.5,
+        "headwater_ready": 1,
+        "headwater_partitions{stage=users}": 1,
+        "headwater_rebalances_total{kind=assigned}": 1,
+    }
+    assert {name: found.get(name) for name in expected} == expected
+    assert found["headwater_state_entities{entity=tally,stage=tallies}"] > 0
+    assert found["headwater_processing_seconds_total{stage=ingest-product-events}"] > 0
+    assert found["headwater_checkpoint_records_total{role=dead-letters}"] == 2
+    assert found["headwater_checkpoint_entities_total{stage=accounts}"] > 0
+    assert found["headwater_checkpoint_duration_seconds_count"] >= 2
+
+
+def test_gauges_go_with_their_partitions_and_totals_stay():
+    async def scenario() -> tuple[dict[str, float], dict[str, float]]:
+        observed = Observed()
+        await observed.assign()
+        observed.process(EVENTS, [event(1, "u1")])
+        await observed.worker.revoked()
+        gone = observed.scrape()
+        await observed.assign()  # the same stage partitions come back from rest
+        observed.process(EVENTS, [event(2, "u1")])
+        return gone, observed.scrape()
+
+    gone, back = asyncio.run(scenario())
+    total = "headwater_events_total{input=product-events}"
+    assert gone[total] == 1
+    gauges = ("partitions", "state_entities", "consumer_lag", "watermark_age", "event_time_lag")
+    assert [name for name in gone if name.startswith(tuple(f"headwater_{g}" for g in gauges))] == []
+    assert "headwater_checkpoint_age_seconds" not in gone
+    assert gone["headwater_rebalances_total{kind=revoked}"] == 1
+    assert back[total] == 2
+    assert back["headwater_partitions{stage=accounts}"] == 1
+
+
+def test_totals_count_on_when_partitions_are_lost_and_made_anew():
+    async def scenario() -> dict[str, float]:
+        observed = Observed()
+        await observed.assign()
+        observed.process(EVENTS, [event(1, "u1")])
+        await observed.worker.lost()
+        await observed.assign()
+        observed.process(EVENTS, [event(1, "u1"), event(2, "u2")])
+        return observed.scrape()
+
+    found = asyncio.run(scenario())
+    assert found["headwater_events_total{input=product-events}"] == 3
+    assert found["headwater_rebalances_total{kind=lost}"] == 1
+
+
+def test_a_delivery_tells_nobody_anything():
+    class Heard(Observer):
+        def __getattribute__(self, name: str) -> Any:
+            if quiet:
+                raise AssertionError(f"{name} was called for a batch")
+            return super().__getattribute__(name)
+
+    quiet = False
+
+    async def scenario() -> None:
+        nonlocal quiet
+        observed = Observed(Heard())
+        await observed.assign()
+        quiet = True
+        observed.process(EVENTS, [event(number, "u1") for number in range(10)])
+        quiet = False
+
+    asyncio.run(scenario())
+
+
+def failed(code: int) -> Exception:
+    """What the store raises when librdkafka has failed with this code."""
+    try:
+        try:
+            raise ck.KafkaException(ck.KafkaError(code))
+        except ck.KafkaException as error:
+            raise RetryCheckpoint(str(error)) from None
+    except RetryCheckpoint as error:
+        return error
+
+
+def test_a_failed_commit_is_counted_by_what_follows_and_by_its_cause():
+    metrics = Metrics(CollectorRegistry())
+    metrics.not_committed(failed(ck.KafkaError._TIMED_OUT))
+    metrics.not_committed(WaitForAssignment("given up"))
+    metrics.not_committed(ValueError("a bug"))
+    found = scraped(metrics)
+    name = "headwater_checkpoint_failures_total"
+    assert {each: n for each, n in found.items() if each.startswith(name)} == {
+        f"{name}{{action=retry,reason=_TIMED_OUT}}": 1,
+        f"{name}{{action=wait,reason=WaitForAssignment}}": 1,
+        f"{name}{{action=stop,reason=ValueError}}": 1,
+    }
+
+
+def test_a_scraper_may_ask_for_openmetrics():
+    content_type, page = Metrics(CollectorRegistry()).page("application/openmetrics-text")
+    assert content_type.startswith("application/openmetrics-text")
+    assert page.endswith(b"# EOF\n")
