@@ -135,7 +135,7 @@ class Metrics(Observer):
 
     def __init__(self, registry: CollectorRegistry, **worker: str) -> None:
         """`worker`: what tells this worker from its like."""
-        self._registry = registry
+        self.registry = registry
         self._done: dict[Read, Values] = defaultdict(lambda: defaultdict(float))
         self._counted: WeakKeyDictionary[StagePartition, Tally[tuple[Read, tuple[str, ...]]]] = (
             WeakKeyDictionary()
@@ -262,7 +262,7 @@ class Metrics(Observer):
     def page(self, accepted: str) -> tuple[str, bytes]:
         """Content type and text of all metrics, for an Accept header."""
         encode, content_type = choose_encoder(accepted)
-        return content_type, encode(self._registry)
+        return content_type, encode(self.registry)
 
 
 def _counts(home: Home, partition: StagePartition) -> Counts:

@@ -22,6 +22,13 @@ def bootstrap_servers(data_dir: Path) -> Iterator[str]:
     if given := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         yield given
         return
+    with own_broker(data_dir) as broker:
+        yield broker.bootstrap_servers
+
+
+@contextmanager
+def own_broker(data_dir: Path) -> Iterator[LocalBroker]:
+    """A broker of the caller's own, to be stopped and killed at will."""
     if missing := missing_programs():
         _refuse(
             f"a local Kafka broker needs {' and '.join(missing)}, not found here: install a JDK "
@@ -29,7 +36,7 @@ def bootstrap_servers(data_dir: Path) -> Iterator[str]:
         )
     port, controller_port = free_ports(2)
     with LocalBroker(data_dir, port=port, controller_port=controller_port) as broker:
-        yield broker.bootstrap_servers
+        yield broker
 
 
 def _refuse(reason: str) -> None:

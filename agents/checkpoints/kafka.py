@@ -40,6 +40,8 @@ PATIENCE_S = 1.0
 """After this long without an answer it is time to look for stuck transactions."""
 OFFSETS_S = 60.0
 RESTORE_S = 300.0
+NO_BROKER_S = 60.0
+"""A broker may be away for so long; whoever waited longer starts over."""
 COMMIT_DEADLINE_S = 90.0
 RESTORE_RECORDS = 10_000
 RESTORE_POLL_S = 0.05
@@ -283,12 +285,18 @@ class KafkaCheckpoints:
 
     def _end_transaction(self, end: Callable[[float], None]) -> None:
         """Commits or aborts; the client asks to call again when it was not answered in time."""
+        deadline = time.monotonic() + NO_BROKER_S
         while True:
             try:
                 end(REQUEST_S)
             except ck.KafkaException as error:
                 if error.args[0].txn_requires_abort() or not error.args[0].retriable():
                     raise
+                if time.monotonic() > deadline:
+                    raise StopWorker(
+                        f"{self._settings.bootstrap} did not end a transaction within "
+                        f"{NO_BROKER_S:.0f} s: {error}; restarting settles it"
+                    ) from error
                 log.warning("transaction not ended yet: %s", error)
             else:
                 return
@@ -330,7 +338,7 @@ class KafkaCheckpoints:
                 "message.max.bytes": RECORD_BYTES_MAX,
             }
         )
-        deadline = time.monotonic() + COMMIT_DEADLINE_S
+        deadline = time.monotonic() + NO_BROKER_S
         while True:
             try:
                 producer.init_transactions(REQUEST_S)

@@ -211,6 +211,7 @@ class Consumer(BatchConsumer):
         self._settings = source.settings
         self._reading = source.reading
         self._ends_seen_s = 0.0
+        self._waiting_for_broker = False
         self._held: list[Any] = []
         """What was read while there was no room; events without records, as partitions pause."""
         self._starts: dict[TP, int] = {}
@@ -276,7 +277,7 @@ class Consumer(BatchConsumer):
 
     def _read(self, topics: list[str]) -> None:
         try:
-            client = ck.Consumer(self._settings.consumer())
+            client = ck.Consumer({**self._settings.consumer(), "error_cb": self._on_error})
             try:
                 client.subscribe(
                     topics,
@@ -301,6 +302,9 @@ class Consumer(BatchConsumer):
         if self.epoch != epoch:
             self._read_again(client)
             return
+        if read and self._waiting_for_broker:
+            self._waiting_for_broker = False
+            log.warning("a broker answers again")
         for key, (records, end) in read.items():
             for batch in _batches(key, records, at_end=end is not None):
                 if not self._deliver(client, epoch, TP(*key), batch, _position_after(batch, end)):
@@ -313,6 +317,12 @@ class Consumer(BatchConsumer):
         """
         if self._starts:
             client.assign(_topic_partitions(self._starts))
+
+    def _on_error(self, error: ck.KafkaError) -> None:
+        """Errors of the client as a whole, of which others become news where they matter."""
+        if error.code() == ck.KafkaError._ALL_BROKERS_DOWN and not self._waiting_for_broker:
+            self._waiting_for_broker = True
+            log.warning("no broker answers (%s); waiting for one", self._settings.bootstrap)
 
     def _look_at_ends(self, client: ck.Consumer) -> None:
         """Once in a while: the ends of partitions as the last fetch told them."""

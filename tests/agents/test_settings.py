@@ -30,6 +30,15 @@ def test_options_win_over_variables() -> None:
     assert read_settings(None, (), None, environment).slot == "other"
 
 
+def test_where_to_listen_is_nowhere_unless_said() -> None:
+    environment = {"HEADWATER_HTTP": "0.0.0.0:9464"}
+    assert read_settings("a:1", (), "w1", NOTHING).http is None
+    assert read_settings("a:1", (), "w1", environment).http == ("0.0.0.0", 9464)
+    assert read_settings("a:1", (), "w1", environment, http="[::1]:80").http == ("[::1]", 80)
+    with pytest.raises(SettingsInvalid, match="http: '9464' is no address, write HOST:PORT"):
+        read_settings("a:1", (), "w1", NOTHING, http="9464")
+
+
 def test_a_worker_without_a_slot_has_the_name_of_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: "worker 1")
     assert read_settings("a:1", environment=NOTHING).slot == "worker-1"

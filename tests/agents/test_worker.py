@@ -356,3 +356,68 @@ def test_checkpoints_are_further_apart_the_busier_the_worker_is(
 
 def test_a_replay_takes_no_checkpoint_by_time():
     assert Pace(quiet_s=None, records=1000).interval_s(1.0) is None
+
+
+def test_processing_waits_for_a_commit_that_it_has_run_far_ahead_of(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(worker_module, "AHEAD_S", -1.0)
+
+    async def scenario(worker: Worker, store: Store) -> None:
+        await assign(worker)
+        await asyncio.wait_for(worker.room(), 10)  # nothing is being committed
+        worker.process(delivery(0, 1))
+        ended = asyncio.Event()
+        commit = store.commit
+
+        async def slow(checkpoint: Checkpoint) -> str:
+            await ended.wait()
+            return await commit(checkpoint)
+
+        store.commit = slow  # type: ignore[method-assign]
+        checkpoint = asyncio.ensure_future(worker.checkpoint())
+        await asyncio.sleep(0)
+        room = asyncio.ensure_future(worker.room())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not room.done()
+        ended.set()
+        assert await checkpoint
+        await asyncio.wait_for(room, 10)
+
+    run(scenario)
+
+
+def test_work_close_behind_a_commit_goes_on_while_it_lasts():
+    async def scenario(worker: Worker, store: Store) -> None:
+        await assign(worker)
+        worker.process(delivery(0, 1))
+
+        async def never(checkpoint: Checkpoint) -> str:
+            await asyncio.Event().wait()
+            return ""
+
+        store.commit = never  # type: ignore[method-assign]
+        checkpoint = asyncio.ensure_future(worker.checkpoint())
+        await asyncio.sleep(0)
+        await asyncio.wait_for(worker.room(), 10)
+        checkpoint.cancel()
+
+    run(scenario)
+
+
+def test_a_worker_knows_up_to_when_its_work_is_durable():
+    async def scenario(worker: Worker, store: Store) -> None:
+        assert worker.durable_s is None
+        await assign(worker)
+        assigned_s = worker.durable_s
+        assert assigned_s is not None
+        worker.process(delivery(0, 1))
+        store.outcomes = [StopWorker("no")]
+        assert not await worker.checkpoint()
+        assert worker.durable_s == assigned_s
+
+        await worker.lost()
+        assert worker.durable_s is None
+
+    run(scenario)

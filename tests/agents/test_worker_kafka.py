@@ -68,8 +68,11 @@ class Workers:
 
     def wait_for_the_end(self) -> None:
         """Waits until every topic that is read has been read to its end."""
+        self.wait_until(self.has_read_everything)
+
+    def has_read_everything(self) -> bool:
         read = [f"{self.prefix}.{role}" for role in ("events", "activity", "user-state")]
-        self.wait_until(lambda: all(self._read_to_the_end(topic) for topic in read))
+        return all(self._read_to_the_end(topic) for topic in read)
 
     def _read_to_the_end(self, topic: str) -> bool:
         committed = committed_offsets(self.bootstrap, self.prefix, topic)
