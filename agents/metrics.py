@@ -22,6 +22,7 @@ from prometheus_client import (
     Info,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
@@ -135,6 +136,7 @@ class Metrics(Observer):
 
     def __init__(self, registry: CollectorRegistry, **worker: str) -> None:
         """`worker`: what tells this worker from its like."""
+        disable_created_metrics()  # a process starts all of them at once
         self.registry = registry
         self._done: dict[Read, Values] = defaultdict(lambda: defaultdict(float))
         self._counted: WeakKeyDictionary[StagePartition, Tally[tuple[Read, tuple[str, ...]]]] = (

@@ -17,9 +17,9 @@ from tests.agents.test_worker_watched import page
 from tests.agents.toy import events
 from tests.kafka_broker import own_broker
 
-USERS, EACH = 100, 400
-AWAY_S = 11.0
-"""Longer than the group waits for a member, and Kafka for the end of a transaction."""
+USERS, EACH = 100, 200
+AWAY_S = 7.0
+"""Longer than the group waits for a member; with its start, than Kafka for a transaction's end."""
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -71,7 +71,7 @@ def test_a_worker_waits_for_its_broker_and_whatever_was_open_counts_once(
         (port,) = free_ports(1)
         at_rest = resting.start("a", port=port)
         send_events(working.bootstrap, working.events, events(USERS, EACH))
-        at_work = working.start("a", delay_s=0.0005)
+        at_work = working.start("a", delay_s=0.0003)
         resting.wait_until(lambda: page(port, "/readyz")[0] == 200)
         working.wait_until(answered(lambda: working.done() > 1000))
 
