@@ -136,7 +136,8 @@ class Metrics(Observer):
 
     def __init__(self, registry: CollectorRegistry, **worker: str) -> None:
         """`worker`: what tells this worker from its like."""
-        disable_created_metrics()  # a process starts all of them at once
+        # A process starts all of them at once.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry
         self._done: dict[Read, Values] = defaultdict(lambda: defaultdict(float))
         self._counted: WeakKeyDictionary[StagePartition, Tally[tuple[Read, tuple[str, ...]]]] = (
