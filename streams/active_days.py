@@ -12,6 +12,11 @@ import msgspec
 from streams.calendar import Calendar
 
 
+Packed = int | bytes
+_INT_MAX = 1 << 63
+"""Masks below it fit into an integer of msgpack."""
+
+
 class ActiveDays(msgspec.Struct, frozen=True, gc=False):
     """Masks of active days, weeks and months, each relative to the first known active day."""
 
@@ -52,13 +57,13 @@ class ActiveDays(msgspec.Struct, frozen=True, gc=False):
         """Days, weeks and months."""
         return self.days, self.weeks, self.months
 
-    def packed(self) -> tuple[int, bytes, bytes, bytes]:
-        """Base and the three masks as little-endian bytes."""
-        return self.base, _bytes(self.days), _bytes(self.weeks), _bytes(self.months)
+    def packed(self) -> tuple[int, Packed, Packed, Packed]:
+        """Base and the three masks, as integers or, beyond 63 bits, as little-endian bytes."""
+        return self.base, _packed(self.days), _packed(self.weeks), _packed(self.months)
 
     @classmethod
-    def unpacked(cls, base: int, days: bytes, weeks: bytes, months: bytes) -> "ActiveDays":
-        return cls(base, *(int.from_bytes(m, "little") for m in (days, weeks, months)))
+    def unpacked(cls, base: int, days: Packed, weeks: Packed, months: Packed) -> "ActiveDays":
+        return cls(base, _mask(days), _mask(weeks), _mask(months))
 
     @classmethod
     def union(cls, parts: Iterable["ActiveDays"], calendar: Calendar) -> "ActiveDays | None":
@@ -74,8 +79,12 @@ class ActiveDays(msgspec.Struct, frozen=True, gc=False):
         return cls(base, days, weeks, months)
 
 
-def _bytes(mask: int) -> bytes:
-    return mask.to_bytes((mask.bit_length() + 7) // 8, "little")
+def _packed(mask: int) -> Packed:
+    return mask if mask < _INT_MAX else mask.to_bytes((mask.bit_length() + 7) // 8, "little")
+
+
+def _mask(packed: Packed) -> int:
+    return packed if isinstance(packed, int) else int.from_bytes(packed, "little")
 
 
 def runs(mask: int) -> Iterator[tuple[int, int | None]]:

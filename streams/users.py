@@ -102,6 +102,7 @@ class Users:
         self._measures = self._program.measures
         self._segments = TraitSegments(plan.segments, self._measures.all, self._calendar)
         self._excluding = [compile_where([condition]) for condition in plan.exclude_users]
+        self._traits_matter = bool(plan.exclude_users) or any(d.trait for d in plan.segments)
         self._steps: dict[tuple[str, str | None], _Step] = {}
         self._sources = Sources(sources)
         self._announcements = Announcements(
@@ -343,8 +344,18 @@ class Users:
         person = self._persons.get(leaf.key)
         return not (person and person.copies)
 
+    def _alone(self, root: str) -> Leaf | None:
+        """The leaf of a person that has no other, as nearly all have."""
+        own, person = self._leaves.get(root), self._persons.get(root)
+        if own is None or own.root != root or (person is not None and person.copies):
+            return None
+        return own
+
     def _values(self, root: str) -> Values:
         """The measures of a person: those of all its leaves together."""
+        own = self._alone(root)
+        if own is not None and not self._traits_matter:
+            return own.values
         return self._values_of(list(self._leaves_of(root).values()))
 
     def _values_of(self, leaves: Sequence[LeafState]) -> Values:
@@ -458,6 +469,9 @@ class Users:
         entities: list[tuple[bytes, bytes | None]],
     ) -> None:
         """Tells the accounts of a person's leaves whose they are, where that is not the default."""
+        own = self._alone(root)
+        if own is not None and not own.version and not self._excluding:
+            return  # nothing was ever told, and there is nothing to tell
         leaves = self._leaves_of(root)
         excluded = self._excluded(leaves.values())
         changed = False
