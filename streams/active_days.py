@@ -11,7 +11,6 @@ import msgspec
 
 from streams.calendar import Calendar
 
-
 Packed = int | bytes
 _INT_MAX = 1 << 63
 """Masks below it fit into an integer of msgpack."""
