@@ -8,7 +8,7 @@ DEMO := var/demo
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint format bench kafka lock
+.PHONY: help install demo test lint format bench measure kafka lock
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -46,6 +46,9 @@ format: install ## mend style and formatting where a tool can
 
 bench: install ## measure events per second beside stock Faust (ARGS="--help" tells more)
 	$(BIN)/python -m benchmarks.run $(ARGS)
+
+measure: install ## measure latency, memory, recovery and more (ARGS="--quick" tries it out)
+	$(BIN)/python -m benchmarks.measure $(ARGS)
 
 kafka: install ## run a Kafka broker on 127.0.0.1:9092 until Ctrl-C (needs java and mvn)
 	@exec $(BIN)/python deploy/kafka/local_broker.py $(ARGS)

@@ -1,0 +1,82 @@
+"""One installation of Headwater on the broker: topics and a plan of its own, and its workers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from agents import topics
+from benchmarks.generate import fill_topic
+from benchmarks.measure.worker import Worker
+from benchmarks.run import WORK, _headwater
+from schemas.outputs import DEAD_LETTERS, KPIS, SIGNALS
+from schemas.plan.check import load_plan
+from schemas.plan.models import Plan
+from schemas.times import iso
+from streams.catalogue import catalogue_ids
+
+PLAN = Path(__file__).with_name("plan.yaml")
+INPUT_PARTITIONS = 4
+
+
+class Installation:
+    """Made on a broker, with empty topics. Its workers end with the `with` block."""
+
+    def __init__(self, bootstrap: str, *, input_topic: str | None = None) -> None:
+        """`input_topic`: one that exists already; None: a new one of its own."""
+        self.bootstrap = bootstrap
+        self.prefix = f"measure-{time.time_ns():x}"
+        self.input = input_topic or f"{self.prefix}-events"
+        if input_topic is None:
+            fill_topic(bootstrap, self.input, 0, INPUT_PARTITIONS)
+        topics.create(bootstrap, self.prefix, replication=1)
+        self.plan_file = _plan_file(self.input, self.prefix)
+        self._workers: list[Worker] = []
+
+    def __enter__(self) -> Installation:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers:
+            worker.stop()
+
+    @property
+    def plan(self) -> Plan:
+        return load_plan(self.plan_file, known_kpis=catalogue_ids())
+
+    @property
+    def signals(self) -> str:
+        return topics.topic_name(self.prefix, SIGNALS)
+
+    @property
+    def kpis(self) -> str:
+        return topics.topic_name(self.prefix, KPIS)
+
+    @property
+    def dead_letters(self) -> str:
+        return topics.topic_name(self.prefix, DEAD_LETTERS)
+
+    def start(
+        self, slot: str = "one", *, until_ms: int | None = None, command: Sequence[str] = ()
+    ) -> Worker:
+        """Starts a worker; `command` instead of `headwater run`."""
+        until = [] if until_ms is None else ["--until", iso(until_ms)]
+        options = ["--plan", str(self.plan_file), "--bootstrap-servers", self.bootstrap]
+        worker = Worker(
+            [*(command or (_headwater(), "run")), *options, "--slot", slot, *until],
+            WORK / f"{self.prefix}.log",
+        )
+        self._workers.append(worker)
+        return worker
+
+
+def _plan_file(topic: str, prefix: str) -> Path:
+    plan = yaml.safe_load(PLAN.read_text())
+    plan["inputs"][0]["topic"] = topic
+    plan["prefix"] = prefix
+    path = WORK / f"{prefix}.plan.yaml"
+    path.write_text(yaml.safe_dump(plan, sort_keys=False))
+    return path
