@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from benchmarks.measure import report, results
 from benchmarks.measure.asked import Asked
-from benchmarks.run import HERE, RESULTS, WORK, BenchmarkError, _broker
+from benchmarks.measure.shared import HERE, RESULTS, WORK, BenchmarkError, broker
 
 ON_A_BROKER = ("cpu", "latency", "scaling", "restore", "recovery", "soak")
 EMBEDDED = ("memory", "growth")
@@ -33,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = options.names or BY_DEFAULT
     failed = []
     given = options.bootstrap_servers
-    with _broker(given) if set(names) & set(ON_A_BROKER) else nullcontext("") as bootstrap:
+    with broker(given) if set(names) & set(ON_A_BROKER) else nullcontext("") as bootstrap:
         for name in names:
             asked = Asked(bootstrap, options.quick, _max_rate(options), options.soak_minutes)
             started_s = time.monotonic()
@@ -84,8 +83,8 @@ def _max_rate(options: argparse.Namespace) -> float | None:
     """As given, or as `cpu` found it last."""
     if options.max_rate:
         return float(options.max_rate)
-    found: dict[str, Any] = results.read(options.results).get("measures", {}).get("cpu", {})
-    return found.get("events_per_s")
+    found = results.figures(results.read(options.results), "cpu")
+    return None if found is None else float(found["events_per_s"])
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from benchmarks.generate import fill_topic
 from benchmarks.measure.installation import INPUT_PARTITIONS, Installation
 from benchmarks.measure.pacing import Schedule, fill
+from benchmarks.measure.shared import Timed, without_startup
 from benchmarks.measure.workload import Workload
-from benchmarks.run import Timed, without_startup
 
 EVENT_TIME_PER_S = 20_000.0
 """The events are dated as if they had come at this rate until now, as they would live."""

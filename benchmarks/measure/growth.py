@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from benchmarks.measure import embedded
 from benchmarks.measure.asked import Asked
+from benchmarks.measure.shared import ROOT, TIMEOUT_S, BenchmarkError
 from benchmarks.measure.workload import Planned, Workload
-from benchmarks.run import ROOT, TIMEOUT_S, BenchmarkError
 from schemas.times import DAY_MS
 
 START_MS = 20_000 * DAY_MS

@@ -10,8 +10,8 @@ import yaml
 
 from agents import topics
 from benchmarks.generate import fill_topic
+from benchmarks.measure.shared import WORK, headwater
 from benchmarks.measure.worker import Worker
-from benchmarks.run import WORK, _headwater
 from schemas.outputs import DEAD_LETTERS, KPIS, SIGNALS
 from schemas.plan.check import load_plan
 from schemas.plan.models import Plan
@@ -66,7 +66,7 @@ class Installation:
         until = [] if until_ms is None else ["--until", iso(until_ms)]
         options = ["--plan", str(self.plan_file), "--bootstrap-servers", self.bootstrap]
         worker = Worker(
-            [*(command or (_headwater(), "run")), *options, "--slot", slot, *until],
+            [*(command or (headwater(), "run")), *options, "--slot", slot, *until],
             WORK / f"{self.prefix}.log",
         )
         self._workers.append(worker)

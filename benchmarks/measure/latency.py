@@ -13,8 +13,7 @@ less.
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
@@ -25,17 +24,16 @@ from benchmarks.measure.load import sending
 from benchmarks.measure.pacing import Schedule
 from benchmarks.measure.probe import until_working
 from benchmarks.measure.reader import Reader, Seen
+from benchmarks.measure.shared import BenchmarkError
 from benchmarks.measure.truth import Truth, truth
 from benchmarks.measure.workload import Workload
-from benchmarks.run import BenchmarkError
 from schemas.times import DAY_MS, iso
 
 MILESTONE, ACTIVATED, VALUE = "account_user_milestones.enter", "activated", "dau"
 _WANTED = tuple(f'"{name}"'.encode() for name in (MILESTONE, ACTIVATED, VALUE))
 HALF = "half"
-SETTLE_S = 30.0
+SETTLE_S = 60.0
 """How long the last signals may take after the last event."""
-QUIET_S = 2.0
 MIDNIGHT_S = 120
 """The day's first value waits until the watermark has reached the day, a minute after midnight."""
 
@@ -85,14 +83,14 @@ def _at_rate(asked: Asked, rate_per_s: float, size: Size) -> dict[str, Any]:
         with reader, sending(on.bootstrap, on.input, workload, rate_per_s, seconds) as load:
             events = islice(workload.events(), load.schedule.events)
             expected = truth(events, expected_at)
-            day = day_of(load.schedule)
+            watch = Watch(day_of(load.schedule))
             late = load.sent()
-            reader.wait_for(lambda seen: is_quiet(seen, load.schedule), SETTLE_S)
+            reader.wait_for(lambda seen: is_complete(expected, watch.take(seen)), SETTLE_S)
             worker.check()
     return {
         "events_per_s": round(rate_per_s),
         "generator_late_p99_s": late["p99_s"],
-        **latencies(expected, observed(reader.seen, day), load.schedule, size.warm_up_s),
+        **latencies(expected, watch.take(reader.seen), load.schedule, size.warm_up_s),
     }
 
 
@@ -100,25 +98,39 @@ def _is_wanted(value: bytes) -> bool:
     return any(name in value for name in _WANTED)
 
 
-def is_quiet(seen: list[Seen], schedule: Schedule) -> bool:
-    last_s = seen[-1].at_s if seen else 0.0
-    return time.time() > max(last_s, schedule.end_s) + QUIET_S
+class Watch:
+    """Makes sense of what a reader sees, as it comes."""
 
+    def __init__(self, day: str) -> None:
+        """`day`: the start of the one whose value counts, as in the record."""
+        self._day, self._taken = day, 0
+        self._found = Observed({}, {}, [(0.0, 0)])
 
-def observed(seen: Iterable[Seen], day: str) -> Observed:
-    """`day`: the start of the one whose value counts, as in the record."""
-    found = Observed({}, {}, [(0.0, 0)])
-    for at_s, _, value in seen:
-        record = json.loads(value)
-        signal = record.get("signal")
+    def take(self, seen: Sequence[Seen]) -> Observed:
+        """Takes in what is new; everything so far."""
+        for at_s, _, value in seen[self._taken :]:
+            self._take(at_s, json.loads(value))
+            self._taken += 1
+        return self._found
+
+    def _take(self, at_s: float, record: Mapping[str, Any]) -> None:
+        found, signal = self._found, record.get("signal")
         if signal == MILESTONE:
             users = int(record["variant"].removeprefix("users="))
             found.milestones.setdefault((record["account"], users), at_s)
         elif signal == ACTIVATED:
             found.activations.setdefault(record["user"], at_s)
-        elif _is_dau(record, day) and record["value"] > found.active[-1][1]:
+        elif _is_dau(record, self._day) and record["value"] > found.active[-1][1]:
             found.active.append((at_s, record["value"]))
-    return found
+
+
+def is_complete(expected: Truth, seen: Observed) -> bool:
+    """Whether there is nothing left to wait for."""
+    return (
+        len(seen.milestones) >= len(expected.milestones)
+        and len(seen.activations) >= len(expected.activations)
+        and seen.active[-1][1] >= len(expected.active)
+    )
 
 
 def _is_dau(record: Mapping[str, Any], day: str) -> bool:

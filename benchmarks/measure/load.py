@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from benchmarks.measure.pacing import Schedule
+from benchmarks.measure.shared import ROOT, TIMEOUT_S, BenchmarkError
 from benchmarks.measure.workload import Workload
-from benchmarks.run import ROOT, TIMEOUT_S, BenchmarkError
 
 START_S = 3.0
 """From the start of a generator to its first event: it loads Python first."""

@@ -18,8 +18,8 @@ from benchmarks.generate import ACTIVATION
 from benchmarks.measure import embedded
 from benchmarks.measure.asked import Asked
 from benchmarks.measure.processes import rss_bytes
+from benchmarks.measure.shared import ROOT, TIMEOUT_S, BenchmarkError
 from benchmarks.measure.workload import Planned
-from benchmarks.run import ROOT, TIMEOUT_S, BenchmarkError
 from schemas.times import DAY_MS
 
 START_MS = 20_000 * DAY_MS

@@ -11,8 +11,8 @@ from confluent_kafka import Producer
 
 from benchmarks.measure.installation import INPUT_PARTITIONS, Installation
 from benchmarks.measure.reader import Reader, Seen
+from benchmarks.measure.shared import TIMEOUT_S, BenchmarkError
 from benchmarks.measure.worker import Worker
-from benchmarks.run import TIMEOUT_S, BenchmarkError
 
 CHECK_S = 0.5
 

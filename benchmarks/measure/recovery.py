@@ -14,19 +14,22 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
+from confluent_kafka.admin import AdminClient
+
 from benchmarks.measure.asked import Asked
 from benchmarks.measure.installation import Installation
-from benchmarks.measure.latency import SETTLE_S, Observed, is_quiet, observed
+from benchmarks.measure.latency import SETTLE_S, Observed, Watch
 from benchmarks.measure.load import Load, sending
 from benchmarks.measure.pacing import Schedule
 from benchmarks.measure.probe import until_working
 from benchmarks.measure.reader import Reader
+from benchmarks.measure.shared import TIMEOUT_S, BenchmarkError
 from benchmarks.measure.truth import truth
 from benchmarks.measure.workload import Workload
-from benchmarks.run import BenchmarkError
 
 NEWCOMERS = Workload(newcomer_every=1)
 AFTER_KILL_S = 1.0
+POLL_S = 0.5
 
 
 class Size(NamedTuple):
@@ -54,6 +57,7 @@ def _recovery_s(bootstrap: str, case: str, size: Size) -> float:
     command = () if membership == "static" else DYNAMIC
     with Installation(bootstrap) as on:
         first, second = (on.start(slot, command=command) for slot in ("one", "two"))
+        _until_shared(on)
         until_working(on, first)
         reader = Reader(bootstrap, [on.signals], lambda _: True)
         seconds = size.before_s + size.after_s
@@ -64,9 +68,22 @@ def _recovery_s(bootstrap: str, case: str, size: Size) -> float:
             if restarted:
                 on.start("two", command=command)
             load.sent()
-            reader.wait_for(lambda seen: is_quiet(seen, load.schedule), SETTLE_S)
+            users, watch = _due_after(load, killed_s), Watch("")
+            reader.wait_for(lambda seen: watch.take(seen).activations.keys() >= {*users}, SETTLE_S)
             first.check()
-    return recovered_s(_due_after(load, killed_s), observed(reader.seen, ""), killed_s)
+    return recovered_s(users, watch.take(reader.seen), killed_s)
+
+
+def _until_shared(on: Installation) -> None:
+    """Waits until both workers have partitions: before that, none of them is missed."""
+    admin = AdminClient({"bootstrap.servers": on.bootstrap})
+    deadline = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < deadline:
+        group = admin.describe_consumer_groups([on.prefix])[on.prefix].result()
+        if sum(bool(each.assignment.topic_partitions) for each in group.members) == 2:
+            return
+        time.sleep(POLL_S)
+    raise BenchmarkError(f"two workers did not share the partitions in {TIMEOUT_S} s")
 
 
 DYNAMIC = (sys.executable, "-m", "benchmarks.measure.dynamic_worker")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import plots
+from benchmarks.measure.results import SECTIONS
 
 BEGIN, END = "<!-- measures: begin (python -m benchmarks.measure) -->", "<!-- measures: end -->"
 KINDS = {
@@ -19,8 +20,8 @@ Row = tuple[str, str]
 
 def table(held: dict[str, Any]) -> str:
     """Markdown of every measurement that results.json has."""
-    measures = held.get("measures", {})
-    rows = [row for name, rows in ROWS.items() if name in measures for row in rows(measures[name])]
+    measures = {name: held[SECTIONS][name] for name in ROWS if name in held.get(SECTIONS, {})}
+    rows = [row for name, of in measures.items() for row in ROWS[name](of["figures"])]
     lines = [
         "| measured | figure |",
         "|---|---|",
@@ -31,8 +32,7 @@ def table(held: dict[str, Any]) -> str:
 
 def publish(held: dict[str, Any], folder: Path) -> None:
     """Puts the table between its marks in README.md (at the end, the first time), and plots."""
-    measures = held.get("measures", {})
-    drawn = plots.draw(measures)
+    drawn = plots.draw({name: each["figures"] for name, each in held.get(SECTIONS, {}).items()})
     for name, svg in drawn.items():
         (folder / name).write_text(svg)
     pictures = "".join(f"![{plots.ALT[name]}]({name})\n\n" for name in plots.ALT if name in drawn)
@@ -51,8 +51,6 @@ def with_section(text: str, section: str) -> str:
 
 def _latency(figures: dict[str, Any]) -> Iterator[Row]:
     for case in figures.values():
-        if not isinstance(case, dict) or "account_signal" not in case:
-            continue
         for kind, shown in KINDS.items():
             of = case[kind]
             yield (
@@ -134,10 +132,10 @@ ROWS: dict[str, Callable[[dict[str, Any]], Iterator[Row]]] = {
 def _circumstances(measures: dict[str, Any]) -> Iterator[str]:
     """Measurements of the same day and machine in one sentence."""
     alike: dict[str, list[str]] = {}
-    for name, figures in measures.items():
-        machine, versions = figures["machine"], figures["versions"]
+    for name, section in measures.items():
+        machine, versions = section["machine"], section["versions"]
         told = (
-            f"{figures['date'][:10]}, {machine['cpus']} cores ({machine['architecture']}), "
+            f"{section['date'][:10]}, {machine['cpus']} cores ({machine['architecture']}), "
             f"{machine['memory_gb']} GB; {', '.join(f'{n} {v}' for n, v in versions.items())}"
         )
         alike.setdefault(told, []).append(name)

@@ -20,8 +20,8 @@ from benchmarks.measure.drain import EVENT_TIME_PER_S
 from benchmarks.measure.installation import INPUT_PARTITIONS, Installation
 from benchmarks.measure.pacing import Schedule, fill
 from benchmarks.measure.probe import until_working
+from benchmarks.measure.shared import BenchmarkError
 from benchmarks.measure.workload import Workload
-from benchmarks.run import BenchmarkError
 
 REQUEST_S = 15.0
 AT_ONCE = 10_000

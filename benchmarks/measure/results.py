@@ -1,4 +1,4 @@
-"""Figures in results.json: each measurement under `measures.<name>`, and the headlines above all.
+"""Figures in results.json: each measurement under `sections.<name>`, and the headlines above all.
 
 Other benchmarks keep their figures in the same file; what is not of a measurement that just ran
 stays as it is.
@@ -31,6 +31,9 @@ HEADLINES: dict[str, tuple[str, Callable[[dict[str, Any]], float]]] = {
 KAFKA_POM = Path(__file__).resolve().parents[2] / "deploy" / "kafka" / "pom.xml"
 
 
+SECTIONS = "sections"
+
+
 def read(file: Path) -> dict[str, Any]:
     """What the file holds; nothing if there is none."""
     held: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
@@ -40,16 +43,22 @@ def read(file: Path) -> dict[str, Any]:
 def keep(file: Path, name: str, figures: dict[str, Any]) -> None:
     """Writes the figures of a measurement that just ended."""
     held = read(file)
-    held.setdefault("measures", {})[name] = {**circumstances(), **figures}
+    held.setdefault(SECTIONS, {})[name] = {**circumstances(), "figures": figures}
     for headline, (of, where) in HEADLINES.items():
         if of == name:
             try:
                 held[headline] = where(figures)
             except KeyError:  # a quick run leaves some cases out
-                held.pop(headline, None)
+                held[headline] = None
     unfinished = file.with_suffix(".part")
     unfinished.write_text(json.dumps(held, indent=2) + "\n")
     unfinished.replace(file)
+
+
+def figures(held: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """The figures of a measurement; None if it has not been made."""
+    section = held.get(SECTIONS, {}).get(name)
+    return None if section is None else section["figures"]
 
 
 def circumstances() -> dict[str, Any]:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.run import ROOT, TIMEOUT_S, BenchmarkError
+from benchmarks.measure.shared import ROOT, TIMEOUT_S, BenchmarkError
 
 STOP_S = 60
 POLL_S = 0.02
