@@ -16,7 +16,7 @@ class Size(NamedTuple):
     many: int
 
 
-FULL = Size(20_000, 400_000)
+FULL = Size(20_000, 300_000)
 QUICK = Size(1_000, 10_000)
 
 

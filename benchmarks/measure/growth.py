@@ -26,7 +26,7 @@ TENTHS = 10
 NEWCOMER_EVERY = 100
 """A population that grows slowly, as that of a product does."""
 
-FULL, QUICK = 1_000_000, 20_000
+FULL, QUICK = 400_000, 20_000
 
 
 class Mark(NamedTuple):

@@ -65,7 +65,15 @@ def measure(asked: Asked) -> dict[str, Any]:
     rates = {
         _name(rate): asked.max_rate() / 2 if rate == HALF else rate for rate in size.rates_per_s
     }
-    return {name: _at_rate(asked, float(rate), size) for name, rate in rates.items()}
+    return {name: _or_why_not(asked, float(rate), size) for name, rate in rates.items()}
+
+
+def _or_why_not(asked: Asked, rate_per_s: float, size: Size) -> dict[str, Any]:
+    """A rate that is too high for the machine says so, and leaves the others their figures."""
+    try:
+        return _at_rate(asked, rate_per_s, size)
+    except BenchmarkError as error:
+        return {"events_per_s": round(rate_per_s), "failed": str(error)}
 
 
 def _name(rate: float | str) -> str:

@@ -15,10 +15,9 @@ Point = tuple[float, float]
 def draw(measures: dict[str, Any]) -> dict[str, str]:
     """File name -> SVG of what was measured."""
     drawn = {}
-    if "latency" in measures:
-        drawn[LATENCY] = lines(
-            "p99 from produce to visible (s), by events/s", _latencies(measures["latency"])
-        )
+    latencies = _latencies(measures.get("latency", {}))
+    if any(latencies.values()):
+        drawn[LATENCY] = lines("p99 from produce to visible (s), by events/s", latencies)
     if "soak" in measures:
         points = [(at_s / 60, rss / 1e6) for at_s, rss in measures["soak"]["samples"]]
         drawn[MEMORY] = lines("Memory of the worker (MB), by minutes", {"resident": points})
@@ -26,9 +25,10 @@ def draw(measures: dict[str, Any]) -> dict[str, str]:
 
 
 def _latencies(figures: dict[str, Any]) -> dict[str, list[Point]]:
+    measured = [each for each in figures.values() if "failed" not in each]
     return {
         kind.replace("_", " "): sorted(
-            (each["events_per_s"], each[kind]["p99_s"]) for each in figures.values()
+            (each["events_per_s"], each[kind]["p99_s"]) for each in measured
         )
         for kind in ("account_signal", "user_signal", "company_value")
     }

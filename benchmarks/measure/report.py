@@ -51,6 +51,10 @@ def with_section(text: str, section: str) -> str:
 
 def _latency(figures: dict[str, Any]) -> Iterator[Row]:
     for case in figures.values():
+        if "failed" in case:
+            what = f"from produce to visible, {case['events_per_s']:,} events/s"
+            yield what, f"failed: {case['failed'].splitlines()[0]}"
+            continue
         for kind, shown in KINDS.items():
             of = case[kind]
             yield (

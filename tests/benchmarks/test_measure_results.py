@@ -70,6 +70,17 @@ def test_the_table_tells_figures_and_circumstances(tmp_path: Path):
     assert "Measured (latency, soak): 20" in table
 
 
+def test_a_rate_that_was_too_high_is_told_in_the_table_and_left_out_of_the_plot(tmp_path: Path):
+    file = tmp_path / "results.json"
+    failed = {"events_per_s": 90000, "failed": "dau: 7 of 9 were not seen"}
+    results.keep(file, "latency", {**LATENCY, "at_half_the_maximum": failed})
+
+    assert "| from produce to visible, 90,000 events/s | failed: dau: 7 of 9" in report.table(
+        results.read(file)
+    )
+    assert plots.draw({"latency": {"at_half_the_maximum": failed}}) == {}
+
+
 def test_the_section_is_added_once_and_then_replaced():
     first = report.with_section("# Benchmarks\n", "one\n")
     second = report.with_section(first + "\nwritten by hand\n", "two\n")
