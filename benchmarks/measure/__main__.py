@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             started_s = time.monotonic()
             try:
                 figures = import_module(f"benchmarks.measure.{name}").measure(asked)
-            except BenchmarkError as error:
+            except (BenchmarkError, subprocess.TimeoutExpired) as error:
                 say.print(f"[bold red]{name} failed:[/] {error}")
                 failed.append(name)
                 continue

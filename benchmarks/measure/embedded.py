@@ -8,14 +8,19 @@ it goes at its own speed: events of the past must not look like inputs that have
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 from agents.running import LIVE_PACE, run_embedded, spare_the_collector
 from agents.stages import stages_of_topics
 from agents.worker import StageSpec
 from benchmarks.measure.installation import INPUT_PARTITIONS, PLAN
+from benchmarks.measure.shared import ROOT, BenchmarkError
 from benchmarks.measure.workload import Planned, line
 from schemas.plan.check import load_plan
 from streams.catalogue import catalogue_ids
@@ -23,6 +28,25 @@ from streams.stage import RecordBatch, StagePartition
 from streams.topology import Topology
 
 BATCH_EVENTS = 200
+ALONE_S = 3600
+"""A million memberships take minutes, on a busy machine many."""
+
+
+def alone(program: str, *arguments: int) -> Any:
+    """Runs a program of this folder in a process of its own; what it prints, which is JSON."""
+    command = [sys.executable, "-m", program, *map(str, arguments)]
+    done = subprocess.run(
+        command,
+        check=False,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=ALONE_S,
+    )
+    if done.returncode != 0:
+        raise BenchmarkError(f"{' '.join(command)}\n{done.stderr[-4000:]}")
+    return json.loads(done.stdout)
 
 
 def run(

@@ -7,7 +7,6 @@ is in the figures, the same in every tenth. Run as a program it is one such proc
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -16,7 +15,6 @@ from typing import Any, NamedTuple
 
 from benchmarks.measure import embedded
 from benchmarks.measure.asked import Asked
-from benchmarks.measure.shared import ROOT, TIMEOUT_S, BenchmarkError
 from benchmarks.measure.workload import Planned, Workload
 from schemas.times import DAY_MS
 
@@ -43,19 +41,8 @@ def measure(asked: Asked) -> dict[str, Any]:
 
 
 def _over(days: int, count: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.measure.growth", str(days), str(count)]
-    done = subprocess.run(
-        command,
-        check=False,
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-    )
-    if done.returncode != 0:
-        raise BenchmarkError(f"{' '.join(command)}\n{done.stderr[-4000:]}")
-    return {"events": count, **speeds([Mark(*each) for each in json.loads(done.stdout)])}
+    marks = embedded.alone("benchmarks.measure.growth", days, count)
+    return {"events": count, **speeds([Mark(*each) for each in marks])}
 
 
 def speeds(marks: list[Mark]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -18,7 +17,6 @@ from benchmarks.generate import ACTIVATION
 from benchmarks.measure import embedded
 from benchmarks.measure.asked import Asked
 from benchmarks.measure.processes import rss_bytes
-from benchmarks.measure.shared import ROOT, TIMEOUT_S, BenchmarkError
 from benchmarks.measure.workload import Planned
 from schemas.times import DAY_MS
 
@@ -53,19 +51,7 @@ def measure(asked: Asked) -> dict[str, Any]:
 
 
 def _rss_with(memberships: int) -> int:
-    command = [sys.executable, "-m", "benchmarks.measure.memory", str(memberships)]
-    done = subprocess.run(
-        command,
-        check=False,
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-    )
-    if done.returncode != 0:
-        raise BenchmarkError(f"{' '.join(command)}\n{done.stderr[-4000:]}")
-    rss: int = json.loads(done.stdout)["rss_bytes"]
+    rss: int = embedded.alone("benchmarks.measure.memory", memberships)["rss_bytes"]
     return rss
 
 

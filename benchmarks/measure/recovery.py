@@ -11,9 +11,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import islice
 from typing import Any, NamedTuple
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from benchmarks.measure.asked import Asked
@@ -79,9 +81,10 @@ def _until_shared(on: Installation) -> None:
     admin = AdminClient({"bootstrap.servers": on.bootstrap})
     deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
-        group = admin.describe_consumer_groups([on.prefix])[on.prefix].result()
-        if sum(bool(each.assignment.topic_partitions) for each in group.members) == 2:
-            return
+        with suppress(KafkaException):  # the group's coordinator may not be up yet
+            group = admin.describe_consumer_groups([on.prefix])[on.prefix].result()
+            if sum(bool(each.assignment.topic_partitions) for each in group.members) == 2:
+                return
         time.sleep(POLL_S)
     raise BenchmarkError(f"two workers did not share the partitions in {TIMEOUT_S} s")
 
