@@ -1,5 +1,7 @@
 """Message ids that were seen: for how long, how many, and over restarts."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,13 +76,47 @@ def test_of_too_many_ids_the_oldest_hour_goes_first():
     assert news == [True, True, False, False, False]
 
 
-def test_one_hour_with_too_many_ids_stays():
-    seen = SeenIds(None, ids_max=2)
-    for number in range(5):
-        seen.add(f"m{number}", T)
-    seen.expire(T)
+def test_of_one_hour_with_too_many_ids_the_oldest_go_first():
+    seen = SeenIds(None, ids_max=1000)
+    saved: dict[tuple[int, int], bytes] = {}
+    for number in range(5000):
+        assert seen.add(f"m{number}", T)
+        if number % 100 == 99:
+            seen.expire(T)
+            saved |= dict(seen.take_unsaved())
 
-    assert (seen.size, seen.forgotten) == (5, 0)
+    assert seen.size <= 1000 + 100
+    assert seen.forgotten == 5000 - seen.size
+    for known in (seen, restarted(seen, {k: v for k, v in saved.items() if v}, window_ms=None)):
+        assert not any(known.add(f"m{number}", T) for number in range(4500, 5000))
+        assert known.add("m0", T)
+
+
+def test_hours_that_are_over_know_their_ids_and_take_late_ones():
+    seen = SeenIds(None)
+    for number in range(1000):
+        assert seen.add(f"m{number}", T + number % 3 * HOUR_MS)
+    for late in (range(1000, 1010), range(1010, 2000), range(2000, 2001)):
+        seen.expire(T + DAY_MS)
+        list(seen.take_unsaved())
+        assert all(seen.add(f"m{number}", T + number % 3 * HOUR_MS) for number in late)
+
+    assert seen.size == 2001
+    assert not any(seen.add(f"m{number}", T + number % 3 * HOUR_MS) for number in range(2001))
+
+
+def test_an_id_of_an_hour_that_is_over_takes_ten_bytes_at_most():
+    tracemalloc.start()
+    seen = SeenIds(None)
+    for number in range(4000):
+        seen.add(f"m{number}", T + number // 2000 * HOUR_MS)
+    seen.expire(T + DAY_MS)
+    list(seen.take_unsaved())
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert seen.size == 4000
+    assert held < 10 * seen.size
 
 
 def test_what_was_saved_is_not_saved_again():
