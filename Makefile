@@ -33,7 +33,7 @@ demo: install ## replay a generated log of a small product and print its numbers
 	$(BIN)/headwater replay $(DEMO)/events.jsonl.gz --plan plans/demo.yaml --out $(DEMO)/out
 
 test: install ## run every test (those of Kafka need java and mvn, or KAFKA_BOOTSTRAP_SERVERS)
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --no-loadscope-reorder $(ARGS)
 
 lint: install ## check style, formatting and types
 	$(BIN)/ruff check $(ALL_CODE)
