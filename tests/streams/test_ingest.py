@@ -119,6 +119,9 @@ def test_the_first_action_is_an_activity_unless_the_plan_says_otherwise(name: st
         ({"country": {"a": 1}}, ("country=(none)", "tier=(none)")),
         ({"country": ""}, ("country=", "tier=(none)")),
         ({"country": "x" * 5000}, ("country=(too long)", "tier=(none)")),
+        ({"country": 1 << 64}, ("country=(too long)", "tier=(none)")),
+        ({"country": -(1 << 63) - 1}, ("country=(too long)", "tier=(none)")),
+        ({"country": (1 << 64) - 1}, ("country=18446744073709551615", "tier=(none)")),
     ],
 )
 def test_an_event_has_one_value_of_every_dimension_of_properties(
@@ -135,6 +138,7 @@ def test_an_event_has_one_value_of_every_dimension_of_properties(
         ({"type": "identify", "traits": {"role": "dev", "x": 1}}, {"role": "dev"}),
         ({"type": "identify", "traits": {"internal": True}}, {"internal": True}),
         ({"type": "identify", "traits": {"role": None}}, {"role": None}),
+        ({"type": "identify", "traits": {"role": 10**30}}, {"role": "(too long)"}),
         ({"type": "identify", "traits": {"role": {"a": 1}}}, {}),
         ({"type": "identify", "traits": {}}, {}),
         ({"event": "Opened", "context": {"traits": {"role": "dev"}}}, {"role": "dev"}),
