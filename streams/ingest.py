@@ -235,6 +235,8 @@ class Ingest:
         days = plan.horizons.entity_days
         self._horizon_ms = days * DAY_MS if bounded and days is not None else NEVER_MS
         self._until = until
+        self._dated = bounded
+        """The time of a record says when its events arrived; that of a file's lines does not."""
         self._out = FactBatches(FACTS_ROLE, partitions)
         self._dead: list[Outgoing] = []
         self._targets: dict[_Ids, _Target] = {}
@@ -305,7 +307,8 @@ class Ingest:
         if len(value) > self._event_bytes:
             self._bury(value, self._too_large(), batch, offset)
             return
-        for number, event in enumerate(self._read(value)):
+        received_ms = record_ms if self._dated else None
+        for number, event in enumerate(self._read(value, received_ms)):
             if isinstance(event, Rejected):
                 self._bury(value, event, batch, offset)
             else:

@@ -117,5 +117,5 @@ def _sources(stage: str, partitions: int) -> list[str]:
 
 def _format_options(input: Input) -> dict[str, object]:
     if input.fields is None:
-        return {}
+        return {"clock": input.clock}
     return {"fields": input.fields.model_dump(exclude_none=True), "time_unit": input.time_unit}

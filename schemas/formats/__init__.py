@@ -17,10 +17,11 @@ class Format(Protocol):
         """
         ...
 
-    def read(self, value: bytes) -> list[Event | Rejected]:
+    def read(self, value: bytes, received_ms: int | None = None) -> list[Event | Rejected]:
         """The events of one record, in its order; a Rejected for each that cannot be read.
 
-        Never empty, and never raises.
+        `received_ms`: when the record arrived, where that is known, for a format that has use for
+        it. Never empty, and never raises.
         """
         ...
 
@@ -33,9 +34,9 @@ def format_named(
 ) -> Format:
     """The format of an input.
 
-    options: what the plan says beside the name: `fields` and `time_unit` for mapping, none for
-    segment. subject_required: an event of nobody is refused; False where the plan has facts that
-    need no subject. Raises ValueError for a name or options that cannot be.
+    options: what the plan says beside the name: `fields` and `time_unit` for mapping, `clock`
+    for segment. subject_required: an event of nobody is refused; False where the plan has facts
+    that need no subject. Raises ValueError for a name or options that cannot be.
     """
     make = FORMATS.get(name)
     if make is None:

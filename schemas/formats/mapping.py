@@ -62,7 +62,7 @@ class Mapped:
         """See Format.usual: there is only one way to read such a record."""
         return None
 
-    def read(self, value: bytes) -> list[Event | Rejected]:
+    def read(self, value: bytes, received_ms: int | None = None) -> list[Event | Rejected]:
         """The events of one record; a Rejected for each that cannot be read. Never raises."""
         try:
             event = self._read_one(value)

@@ -5,12 +5,16 @@ https://segment.com/docs/connections/spec/ says what the calls are; the SDKs dif
 - A record is one call, an array of calls, or a batch payload `{"batch": [...], "sentAt": ...}`.
 - Time: `timestamp`, else `originalTimestamp`, else `sentAt` (of the call, then of the batch), else
   `receivedAt`. A time that is there and cannot be read is refused, not passed over.
+- With `clock: corrected`, the device's clock is set right as Segment's servers do it: the time is
+  receivedAt - (sentAt - the time as sent), receivedAt being, where it is missing, when the record
+  arrived. Who has both `timestamp` and `originalTimestamp` was corrected before, and stays.
 - Account: `context.groupId`, else the top-level `groupId`; for a group call the other way round.
 - Ids may be whole numbers; null and '' are none.
 - Name of a page or screen: `name`, else the `name` in its properties, else ''.
 - Traits: the call's own, else `context.traits`; those describe the user, so never for a group call.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Final, Generic, TypeVar
 
@@ -29,6 +33,8 @@ from schemas.formats.reading import (
     first_byte,
 )
 from schemas.properties import UNDECODABLE, Buffer, extractor
+
+CLOCKS: Final = ("sent", "corrected")
 
 Id = TypeVar("Id")
 
@@ -104,15 +110,21 @@ _NO_TRAITS: Final = (EMPTY_OBJECT, msgspec.Raw(b"null"))
 class Segment:
     """The calls as events.
 
-    subject_required: an event of nobody, with neither user nor account, is refused.
+    clock: `sent`, times count as they are; `corrected`, see above. subject_required: an event of
+    nobody, with neither user nor account, is refused. Raises ValueError for another clock.
     """
 
-    def __init__(self, subject_required: bool = True) -> None:
+    def __init__(self, clock: str = "sent", subject_required: bool = True) -> None:
+        if clock not in CLOCKS:
+            raise ValueError(f"clock: {clock!r} is none of {', '.join(CLOCKS)}")
+        self._corrects = clock == "corrected"
         self._subject_required = subject_required
         self._seconds_ms: dict[str, int] = {}
 
     def usual(self, value: bytes) -> Usual | None:
         """See Format.usual."""
+        if self._corrects:
+            return None
         try:
             call = _decode_usual(value)
             context, time = call.context, call.timestamp
@@ -147,8 +159,10 @@ class Segment:
         self._seconds_ms[text] = time_ms
         return time_ms
 
-    def read(self, value: bytes) -> list[Event | Rejected]:
+    def read(self, value: bytes, received_ms: int | None = None) -> list[Event | Rejected]:
         """The events of one record; a Rejected for each that cannot be read. Never raises."""
+        if self._corrects:
+            return reading.carefully(value, lambda text: self._read_well_formed(text, received_ms))
         try:
             call = _decode(value)
             if not value.isascii():
@@ -194,32 +208,38 @@ class Segment:
         except (*UNDECODABLE, UnreadableError):
             return reading.carefully(value, self._read_well_formed)
 
-    def _read_well_formed(self, text: bytes) -> list[Event | Rejected]:
+    def _read_well_formed(
+        self, text: bytes, received_ms: int | None = None
+    ) -> list[Event | Rejected]:
         calls = reading.elements(text)
         if calls is not None:
-            return reading.each(calls, "array", lambda call: self._read_one(call, {}))
+            return reading.each(calls, "array", lambda call: self._read_one(call, {}, received_ms))
         payload = reading.members(text)
         if "batch" not in payload or "type" in payload:
-            return [self._read_one(text, {})]
+            return [self._read_one(text, {}, received_ms)]
         calls = reading.elements(payload["batch"])
         if calls is None:
             raise UnreadableError("wrong_type", "batch is no array; send an array of calls.")
-        return reading.each(calls, "batch", lambda call: self._read_one(call, payload))
+        return reading.each(calls, "batch", lambda call: self._read_one(call, payload, received_ms))
 
-    def _read_one(self, call: Buffer, batch: Members) -> Event:
+    def _read_one(self, call: Buffer, batch: Members, received_ms: int | None) -> Event:
         """`batch`: the members of the payload around the call."""
+        if self._corrects:
+            members = reading.members(call)
+            return self._read_unusual(members, lambda: _corrected_ms(members, batch, received_ms))
         try:
             return self._read_numbered(call)
         except (*UNDECODABLE, UnreadableError):
-            return self._read_unusual(reading.members(call), batch)
+            members = reading.members(call)
+            return self._read_unusual(members, lambda: _time_ms(members, batch))
 
     def _read_numbered(self, call: Buffer) -> Event:
         """A call whose ids may be numbers, everything else as usual."""
         decoded = _decode_numbered(call)
         return self._event(decoded, (decoded.timestamp - EPOCH) // MILLISECOND)
 
-    def _read_unusual(self, call: Members, batch: Members) -> Event:
-        """Takes each field for what it is, and says which one is wrong."""
+    def _read_unusual(self, call: Members, time_ms: Callable[[], int]) -> Event:
+        """Takes each field for what it is, and says which one is wrong; last the time."""
         kind = reading.text_of(call.get("type"), "type") or ""
         reading.check_type(kind)
         context = reading.members(reading.object_of(call.get("context"), "context"))
@@ -242,7 +262,7 @@ class Segment:
             usual.name = reading.text_of(call.get("name"), "name")
         elif kind == "alias":
             usual.previous_id = reading.id_of(call.get("previousId"), "previousId")
-        return self._event(usual, _time_ms(call, batch))
+        return self._event(usual, time_ms())
 
     def _event(self, call: _Call[Any], time_ms: int) -> Event:
         kind = call.type
@@ -281,7 +301,8 @@ def _name_in(properties: Buffer) -> str | None:
 
 
 def _time_ms(call: Members, batch: Members) -> int:
-    candidates = (
+    """The time as it was sent."""
+    time_ms = _first_of(
         (call, "timestamp"),
         (call, "originalTimestamp"),
         (call, "sentAt"),
@@ -289,6 +310,29 @@ def _time_ms(call: Members, batch: Members) -> int:
         (call, "receivedAt"),
         (batch, "receivedAt"),
     )
+    if time_ms is None:
+        raise UnreadableError(
+            "missing_time", "None of timestamp, originalTimestamp, sentAt and receivedAt is there."
+        )
+    return time_ms
+
+
+def _corrected_ms(call: Members, batch: Members, received_ms: int | None) -> int:
+    """The time by the server's clock; as it was sent where it is not known how they differ."""
+    time_ms = _time_ms(call, batch)
+    both = ("timestamp", "originalTimestamp")
+    if all(reading.text_of(call.get(field), field) for field in both):
+        return time_ms
+    sent_ms = _first_of((call, "sentAt"), (batch, "sentAt"))
+    told_ms = _first_of((call, "receivedAt"), (batch, "receivedAt"))
+    arrived_ms = received_ms if told_ms is None else told_ms
+    if sent_ms is None or arrived_ms is None:
+        return time_ms
+    return arrived_ms - (sent_ms - time_ms)
+
+
+def _first_of(*candidates: tuple[Members, str]) -> int | None:
+    """The first time that is there. Raises UnreadableError if it cannot be read."""
     for members, field in candidates:
         raw = members.get(field)
         text = reading.text_of(raw, field)
@@ -298,6 +342,4 @@ def _time_ms(call: Members, batch: Members) -> int:
             return (_decode_time(raw) - EPOCH) // MILLISECOND
         except msgspec.ValidationError:  # not as RFC 3339 has it
             return reading.ms_of_text(text, field)
-    raise UnreadableError(
-        "missing_time", "None of timestamp, originalTimestamp, sentAt and receivedAt is there."
-    )
+    return None

@@ -55,6 +55,7 @@ Operator = Literal[
 OPERATORS: tuple[str, ...] = get_args(Operator)
 WeekStart = Literal["monday", "sunday"]
 TimeUnit = Literal["iso", "s", "ms"]
+Clock = Literal["sent", "corrected"]
 InputFormat = Literal["segment", "mapping"]
 
 Scalar = str | bool | int | float | None
@@ -214,6 +215,7 @@ class Input(Frozen):
     format: InputFormat = "segment"
     fields: Fields | None = None
     time_unit: TimeUnit = "iso"
+    clock: Clock = "sent"
 
 
 class Dimension(Frozen):

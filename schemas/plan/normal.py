@@ -242,7 +242,13 @@ def _activation(form: Any, selectors: tuple[Selector, ...]) -> Activation | None
 
 def _input(form: WrittenInput) -> Input:
     fields = None if form.fields is None else Fields(**form.fields.model_dump())
-    return Input(topic=form.topic, format=form.format, fields=fields, time_unit=form.time_unit)
+    return Input(
+        topic=form.topic,
+        format=form.format,
+        fields=fields,
+        time_unit=form.time_unit,
+        clock=form.clock,
+    )
 
 
 def _horizons(form: Any) -> Horizons:

@@ -29,6 +29,7 @@ from schemas.plan.models import (
     FACT_KINDS,
     SETTING_NAMES,
     TRAITS_PREFIX,
+    Clock,
     InputFormat,
     Scalar,
     TimeUnit,
@@ -141,6 +142,7 @@ def _choice(what: str, options: Collection[str]) -> Any:
 
 FormatName = _choice("format", get_args(InputFormat))
 TimeUnitName = _choice("time unit", get_args(TimeUnit))
+ClockName = _choice("clock", get_args(Clock))
 WeekStartName = _choice("week start", get_args(WeekStart))
 PeriodName = _choice("period", get_args(Period))
 

@@ -24,6 +24,7 @@ from schemas.plan.models import (
     Watermark,
 )
 from schemas.plan.values import (
+    ClockName,
     Count,
     DayNumber,
     Days,
@@ -100,6 +101,17 @@ class WrittenInput(Written):
         default=DEFAULT_INPUT.time_unit,
         description="With `format: mapping`: ISO-8601 texts, or s or ms since 1970.",
     )
+    clock: ClockName = Field(
+        default=DEFAULT_INPUT.clock,
+        description="With `format: segment`: times as sent, or corrected by when they arrived.",
+    )
+
+    @field_validator("clock")
+    @classmethod
+    def _goes_with_segment(cls, clock: Any, info: ValidationInfo) -> Any:
+        if clock == "corrected" and info.data.get("format") == "mapping":
+            raise mistake("`clock: corrected` goes with `format: segment` only")
+        return clock
 
     @field_validator("fields")
     @classmethod

@@ -1,5 +1,6 @@
 """Raw records to facts: what events mean, where they go, and what is refused."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,7 +41,7 @@ def call(**fields: Any) -> dict[str, Any]:
 
 
 def raw(**fields: Any) -> bytes:
-    return orjson.dumps(call(**fields))
+    return json.dumps(call(**fields)).encode()
 
 
 def event_of(**fields: Any) -> Event:

@@ -370,3 +370,64 @@ class TestBytes:
         value = encoded(track(**{place: "HERE"})).replace(b'"HERE"', deep)
         assert rejected(value).code == "too_deep"
         assert rejected(deep).code == "too_deep"
+
+
+class TestCorrectedClock:
+    """The definition: https://segment.com/docs/connections/spec/common/#timestamps."""
+
+    RECEIVED_MS = TIME_MS + 60_000
+
+    def time_ms(self, payload: Any, received_ms: int | None = RECEIVED_MS) -> int:
+        (result,) = format_named("segment", {"clock": "corrected"}).read(
+            encoded(payload), received_ms
+        )
+        assert isinstance(result, Event), result
+        return result.time_ms
+
+    def test_the_example_of_segments_specification(self) -> None:
+        spec = {
+            "originalTimestamp": "2015-12-12T19:11:01.152Z",
+            "sentAt": "2015-12-12T19:11:01.169Z",
+            "receivedAt": "2015-12-12T19:11:01.266Z",
+        }
+        corrected = "2015-12-12T19:11:01.249Z"
+        want_ms = event(track(timestamp=corrected)).time_ms
+        assert self.time_ms(without(track(**spec), "timestamp")) == want_ms
+        spec["timestamp"] = corrected
+        assert self.time_ms(track(**spec)) == want_ms
+
+    def test_a_record_arrives_when_kafka_got_it(self) -> None:
+        """What an SDK sends: `timestamp` and `sentAt` by its own clock, here 5 s later."""
+        sent = "2026-03-02T09:15:35.123Z"
+        assert self.time_ms(track(sentAt=sent)) == self.RECEIVED_MS - 5000
+        assert self.time_ms({"batch": [track()], "sentAt": sent}) == self.RECEIVED_MS - 5000
+        assert self.time_ms({"batch": [track(sentAt=TIME)], "sentAt": sent}) == self.RECEIVED_MS
+
+    def test_what_the_server_wrote_goes_before_what_kafka_knows(self) -> None:
+        times = {"sentAt": TIME, "receivedAt": "2026-03-02T09:15:31.123Z"}
+        assert self.time_ms(track(**times)) == TIME_MS + 1000
+        assert self.time_ms({"batch": [track()], **times}) == TIME_MS + 1000
+
+    def test_a_clock_that_is_years_off_is_set_right(self) -> None:
+        wrong = {"timestamp": "1970-01-01T00:00:10Z", "sentAt": "1970-01-01T00:01:10Z"}
+        assert self.time_ms(track(**wrong)) == TIME_MS
+        assert rejected(track(**wrong)).code == "absurd_time"
+
+    def test_without_one_of_its_parts_a_time_stays_as_it_is(self) -> None:
+        assert self.time_ms(track()) == TIME_MS
+        assert self.time_ms(track(sentAt="2026-03-02T09:15:35.123Z"), None) == TIME_MS
+
+    def test_a_time_sent_that_cannot_be_read_is_refused(self) -> None:
+        reader = format_named("segment", {"clock": "corrected"})
+        (result,) = reader.read(encoded(track(sentAt="soon")), self.RECEIVED_MS)
+        assert isinstance(result, Rejected)
+        assert result.code == "absurd_time"
+
+    def test_by_default_times_count_as_they_were_sent(self) -> None:
+        (result,) = SEGMENT.read(encoded(track(sentAt=TIME)), self.RECEIVED_MS)
+        assert isinstance(result, Event)
+        assert result.time_ms == TIME_MS
+
+    def test_another_clock_is_none(self) -> None:
+        with pytest.raises(ValueError, match="clock: 'atomic' is none of sent, corrected"):
+            format_named("segment", {"clock": "atomic"})

@@ -227,6 +227,11 @@ THE_REST = {
         "inputs: [{topic: t, fields: {name: n, time: t}}]",
         "2 `fields` goes with `format: mapping` only at inputs.0.fields",
     ),
+    "a corrected clock of another format": (
+        "inputs: [{topic: t, format: mapping, fields: {name: n, time: t, user: u}, "
+        "clock: corrected}]",
+        "2 `clock: corrected` goes with `format: segment` only at inputs.0.clock",
+    ),
     "events of nobody": (
         "inputs: [{topic: t, format: mapping, fields: {name: n, time: t}}]",
         "2 events of nobody at inputs.0.fields; add the path of `user`, `anonymous` or `account`",
