@@ -44,11 +44,17 @@ class Pipeline:
         try:
             # Positions first: those that equal a later end were at the end when they were read.
             committed = self._committed()
-            ends = self._ends()
+            ends = self.ends()
         except ck.KafkaException as error:
             log.warning("cannot tell whether everything has been read: %s", error)
             return None
         return ends if committed == ends else None
+
+    def lag(self) -> dict[TP, int]:
+        """Records that the group has not read, of the partitions that have any. Blocks."""
+        committed = self._committed()
+        ends = self.ends()
+        return {tp: end - committed[tp] for tp, end in ends.items() if committed[tp] < end}
 
     def _committed(self) -> dict[TP, int]:
         asked = ck.ConsumerGroupTopicPartitions(
@@ -57,9 +63,10 @@ class Pipeline:
         answers = self._admin.list_consumer_group_offsets([asked], request_timeout=REQUEST_S)
         (answer,) = answers.values()
         found = answer.result().topic_partitions
-        return {TP(each.topic, each.partition): each.offset for each in found}
+        # without a position it begins at the beginning
+        return {TP(each.topic, each.partition): max(each.offset, 0) for each in found}
 
-    def _ends(self) -> dict[TP, int]:
+    def ends(self) -> dict[TP, int]:
         """Records of open transactions count, for they may yet come."""
         latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         asked = {ck.TopicPartition(*tp): latest for tp in self._tps}
@@ -67,13 +74,16 @@ class Pipeline:
         return {TP(at.topic, at.partition): f.result().offset for at, f in answers.items()}
 
 
-async def finished(pipeline: Pipeline, worker: Worker, until_ms: int) -> None:
-    """Returns once the worker stands at `until_ms` and the pipeline has been quiet for a while."""
+async def finished(pipeline: Pipeline, worker: Worker, until_ms: int | None) -> None:
+    """Returns once the worker stands at `until_ms` and the pipeline has been quiet for a while.
+
+    None: wherever the worker stands.
+    """
     known: Mapping[TP, int] | None = None
     quiet_since = time.monotonic()
     while True:
         ends = None
-        if worker.stands_at(until_ms):
+        if until_ms is None or worker.stands_at(until_ms):
             ends = await asyncio.to_thread(pipeline.ends_if_all_is_read)
         if ends is None or ends != known:
             known, quiet_since = ends, time.monotonic()

@@ -106,6 +106,8 @@ async def run_worker(
     until_ms: int | None = None,
     from_ms: int | None = None,
     accept_loss: bool = False,
+    drain: bool = False,
+    admit: Callable[[], None] | None = None,
     pace: Pace = LIVE_PACE,
     http: Address | None = None,
 ) -> None:
@@ -115,6 +117,8 @@ async def run_worker(
     `until_ms` it ends, too, when the group has read everything and stands there. What the group
     reads for the first time it reads from `from_ms` on (record time), or from the beginning.
     `http`: where to serve metrics and health. A worker that stalls ends the process (EX_SOFTWARE).
+    With `drain` it ends once the group has read everything, wherever it stands. `admit` is asked at
+    every assignment and raises StopWorker where this worker must not work any more.
     Raises what made the worker stop otherwise (StopWorker: the message says what to do); the
     process should exit then, a restart goes on exactly where the last checkpoint ended.
     """
@@ -125,7 +129,12 @@ async def run_worker(
         check_topics(settings, _expected_topics(stages, prefix))
         store = await asyncio.to_thread(
             lambda: KafkaCheckpoints(
-                settings, membership, prefix=prefix, accept_loss=accept_loss, from_ms=from_ms
+                settings,
+                membership,
+                prefix=prefix,
+                accept_loss=accept_loss,
+                from_ms=from_ms,
+                admit=admit,
             )
         )
         worker = Worker(stages, store, clock=wall_ms, pace=pace, observer=monitor.metrics)
@@ -134,7 +143,7 @@ async def run_worker(
         spare_the_collector()
         async with _running(app, worker):
             ends = [_until_stopped(stop_when)]
-            if until_ms is not None:
+            if until_ms is not None or drain:
                 ends.append(finished(Pipeline(settings, stages), worker, until_ms))
             await _unless_failed(_first_of(ends), worker)
         await _unless_failed(asyncio.sleep(0), worker)

@@ -1,14 +1,31 @@
 """A worker of a plan on Kafka, from the check of its topics to its last checkpoint."""
 
 import asyncio
-from collections.abc import Sequence
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
 
+from agents.accept import accept
+from agents.checkpoints import StopWorker
+from agents.plans import (
+    PlanDiffers,
+    Running,
+    Written,
+    check_plan,
+    first_running,
+    read_plans,
+    running_or_first,
+    told_change,
+)
 from agents.running import run_worker
 from agents.settings import Settings
 from agents.stages import stages_of_topics
 from agents.topics import TOPICS, Difference, TopicError, check, partition_counts
+from agents.transport.kafka import KafkaSettings
 from schemas.plan.models import Plan
 from streams.topology import Topology
+
+log = logging.getLogger(__name__)
 
 
 def work(
@@ -18,31 +35,109 @@ def work(
     until_ms: int | None = None,
     from_ms: int | None = None,
     accept_loss: bool = False,
+    accept_plan: bool = False,
 ) -> None:
     """Works until SIGTERM or SIGINT, or until everything is read and stands at `until_ms`.
 
-    The consumer group is named as the plan's prefix. Raises TopicError if topics are missing or
-    wrong, and StopWorker for what only a restart or a person can settle.
+    The consumer group is named as the plan's prefix. With `accept_plan` the prefix goes over to
+    this plan if it runs under another one. Raises TopicError if topics are missing or wrong,
+    PlanDiffers if the prefix runs under another plan, MaintenanceError if it cannot go over to this
+    one, and StopWorker for what only a restart or a person can settle.
     """
     inputs = [input.topic for input in plan.inputs]
-    differences = check(
-        settings.bootstrap_servers, plan.prefix, inputs, security=settings.security()
+    written = plans_of(plan, settings, inputs)
+    of_worker = settings.of_worker(plan.prefix)
+    if written.running is None:
+        first = first_running(plan, time.time_ns() // 1_000_000)
+        written = running_or_first(of_worker, plan.prefix, first)
+    assert written.running is not None
+    running = written.running
+    counts = partition_counts(
+        settings.bootstrap_servers,
+        {*inputs, *(input.topic for input in running.plan.inputs)},
+        security=settings.security(),
     )
-    if differences:
-        raise TopicError(_told(differences, plan.prefix))
-    counts = partition_counts(settings.bootstrap_servers, inputs, security=settings.security())
-    topology = Topology(plan, counts, until=lambda: until_ms)
+    try:
+        check_plan(running, plan)
+    except PlanDiffers:
+        if not accept_plan:
+            raise
+        log.warning("%s", told_change(running, plan))
+        running = accept(running, plan, written.partitions, counts, of_worker)
+        written = Written(running, written.partitions)
+    topology = Topology(
+        plan,
+        {topic: counts[topic] for topic in inputs},
+        partitions=written.partitions,
+        until=lambda: until_ms,
+        history=running.history,
+    )
     asyncio.run(
         run_worker(
             stages_of_topics(topology, counts),
-            settings.of_worker(plan.prefix),
+            of_worker,
             prefix=plan.prefix,
             until_ms=until_ms,
             from_ms=from_ms,
             accept_loss=accept_loss,
             http=settings.http,
+            admit=_admission(of_worker, plan.prefix, written, settings, counts),
         )
     )
+
+
+def plans_of(plan: Plan, settings: Settings, inputs: Sequence[str] = ()) -> Written:
+    """What the prefix of a plan runs under. TopicError if its topics are missing or wrong."""
+    security = settings.security()
+    bootstrap, prefix = settings.bootstrap_servers, plan.prefix
+    (plans,) = (topic.name(prefix) for topic in TOPICS if topic.role == "plans")
+    if not partition_counts(bootstrap, [plans], security=security):
+        raise TopicError(_told(check(bootstrap, prefix, inputs, security=security), prefix))
+    written = read_plans(settings.of_worker(prefix), prefix)
+    differences = check(bootstrap, prefix, inputs, partitions=written.partitions, security=security)
+    if differences:
+        raise TopicError(_told(differences, prefix))
+    return written
+
+
+def _admission(
+    of_worker: KafkaSettings,
+    prefix: str,
+    written: Written,
+    settings: Settings,
+    input_partitions: Mapping[str, int],
+) -> Callable[[], None]:
+    """Whether a worker may take partitions: what it started with must still be so.
+
+    The plan and the number of partitions are changed by the only member of the group, so whoever
+    is assigned partitions afterwards reads here that they were.
+    """
+    running = written.running
+    assert running is not None
+
+    def admit() -> None:
+        now = read_plans(of_worker, prefix)
+        if now.running is None or not _same(now.running, running):
+            raise StopWorker(
+                f"the prefix {prefix} runs under another plan now; restart this worker with it"
+            )
+        if now.partitions != written.partitions:
+            raise StopWorker(f"the partitions of {prefix} were resharded; restart this worker")
+        counts = partition_counts(
+            settings.bootstrap_servers, list(input_partitions), security=settings.security()
+        )
+        grown = [topic for topic, n in counts.items() if n != input_partitions[topic]]
+        if grown:
+            raise StopWorker(
+                f"{', '.join(grown)} has another number of partitions than when this worker "
+                "started; restart it to read all of them"
+            )
+
+    return admit
+
+
+def _same(one: Running, other: Running) -> bool:
+    return (one.hash, one.since_ms) == (other.hash, other.since_ms)
 
 
 def _told(differences: Sequence[Difference], prefix: str) -> str:

@@ -25,7 +25,7 @@ def stages_of_topics(topology: Topology, input_partitions: Mapping[str, int]) ->
         )
         for input in topology.plan.inputs
     ]
-    return ingests + _behind_ingest(topology)
+    return ingests + stages_behind_ingest(topology)
 
 
 def stages_of_files(
@@ -36,10 +36,11 @@ def stages_of_files(
     `ingest` makes the stage partition that reads a file, from its number.
     """
     reading = StageSpec(INGEST, [topic], files, ingest, stateful=False)
-    return [reading, *_behind_ingest(topology)]
+    return [reading, *stages_behind_ingest(topology)]
 
 
-def _behind_ingest(topology: Topology) -> list[StageSpec]:
+def stages_behind_ingest(topology: Topology) -> list[StageSpec]:
+    """The stages that read what stages write."""
     counts = topology.partitions
     made: dict[str, tuple[int, Callable[[int], StagePartition]]] = {
         "accounts": (counts.accounts, topology.accounts),

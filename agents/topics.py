@@ -1,26 +1,29 @@
 """The topics Headwater owns: one table of what they are, their creation and their check.
 
-A topic's name is `<prefix>.<role>`. The partition counts of internal topics are fixed for good when
-a topic is created, because the partition of a key, and with it the home of its state, follows from
-them.
+A topic's name is `<prefix>.<role>`. The partition counts of internal topics are fixed when a topic
+is created, because the partition of a key, and with it the home of its state, follows from them;
+only `headwater topics reshard` changes them, and moves the state (agents/reshard.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
 from kafka import KafkaAdminClient
-from kafka.admin import ConfigResource, ConfigResourceType
+from kafka.admin import ConfigResource, ConfigResourceType, NewPartitions
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from schemas.outputs import ALERTS, DEAD_LETTERS, KPIS, SIGNALS
+from streams.topology import Partitions
 
 DAY_MS = 24 * 60 * 60 * 1000
 RECORD_BYTES_MAX = 4 * 1024 * 1024
 """Of every topic of ours: a dead letter holds the largest event there may be, as base64."""
 BOOTSTRAP_TIMEOUT_MS = 10_000
+GROWN_POLL_S = 0.05
 BROKER_DEFAULT = -1
 PLAINTEXT: Mapping[str, Any] = {}
 
@@ -52,26 +55,31 @@ class Topic(NamedTuple):
         return settings
 
 
-TOPICS = (
-    # Between the stages. Seven days are what a worker may be away without losing anything.
-    Topic("activity", 16, "delete", 7),
-    Topic("user-facts", 16, "delete", 7),
-    Topic("user-state", 16, "delete", 7),
-    Topic("tallies", 8, "delete", 7),
-    Topic("company", 1, "delete", 7),
-    # State of a stage: partition p belongs to partition p of the topic the stage reads.
-    Topic("accounts.state", 16, "compact", None),
-    Topic("users.state", 16, "compact", None),
-    Topic("tallies.state", 8, "compact", None),
-    Topic("company.state", 1, "compact", None),
-    # The plans that micro-batches and state were made under, by hash.
-    Topic("plans", 1, "compact", None),
-    # Outputs, for others to read.
-    Topic(KPIS, 8, "compact", None),
-    Topic(SIGNALS, 8, "delete", 90),
-    Topic(ALERTS, 8, "delete", 90),
-    Topic(DEAD_LETTERS, 8, "delete", 7),
-)
+def topics_of(counts: Partitions) -> tuple[Topic, ...]:
+    """What every topic has to be where the stages have these partitions."""
+    return (
+        # Between the stages. Seven days are what a worker may be away without losing anything.
+        Topic("activity", counts.accounts, "delete", 7),
+        Topic("user-facts", counts.users, "delete", 7),
+        Topic("user-state", counts.accounts, "delete", 7),
+        Topic("tallies", counts.tallies, "delete", 7),
+        Topic("company", 1, "delete", 7),
+        # State of a stage: partition p belongs to partition p of the topic the stage reads.
+        Topic("accounts.state", counts.accounts, "compact", None),
+        Topic("users.state", counts.users, "compact", None),
+        Topic("tallies.state", counts.tallies, "compact", None),
+        Topic("company.state", 1, "compact", None),
+        # The plan that the prefix runs under, and its number of partitions.
+        Topic("plans", 1, "compact", None),
+        # Outputs, for others to read.
+        Topic(KPIS, 8, "compact", None),
+        Topic(SIGNALS, 8, "delete", 90),
+        Topic(ALERTS, 8, "delete", 90),
+        Topic(DEAD_LETTERS, 8, "delete", 7),
+    )
+
+
+TOPICS = topics_of(Partitions())
 
 PARTITIONS = {topic.role: topic.partitions for topic in TOPICS}
 
@@ -102,6 +110,7 @@ def create(
     prefix: str,
     replication: int = BROKER_DEFAULT,
     *,
+    partitions: Partitions = Partitions(),  # noqa: B008 - it is immutable
     security: Mapping[str, Any] = PLAINTEXT,
 ) -> list[str]:
     """Create the topics that do not exist yet and return their names, in the table's order.
@@ -113,7 +122,7 @@ def create(
     """
     with _admin(bootstrap, security) as admin:
         existing = set(admin.list_topics())
-        missing = [topic for topic in TOPICS if topic.name(prefix) not in existing]
+        missing = [t for t in topics_of(partitions) if t.name(prefix) not in existing]
         if not missing:
             return []
         answer = admin.create_topics(
@@ -139,6 +148,7 @@ def check(
     prefix: str,
     inputs: Sequence[str] = (),
     *,
+    partitions: Partitions = Partitions(),  # noqa: B008 - it is immutable
     security: Mapping[str, Any] = PLAINTEXT,
 ) -> list[Difference]:
     """Every difference between the topics on the broker and the table, in the table's order.
@@ -148,17 +158,38 @@ def check(
     """
     names = [topic.name(prefix) for topic in TOPICS]
     with _admin(bootstrap, security) as admin:
-        partitions = _partition_counts(admin, [*inputs, *names])
-        cleanup = _cleanup_policies(admin, [name for name in names if name in partitions])
-    differences = [_missing_input(name) for name in inputs if name not in partitions]
-    for topic in TOPICS:
+        counts = _partition_counts(admin, [*inputs, *names])
+        cleanup = _cleanup_policies(admin, [name for name in names if name in counts])
+    differences = [_missing_input(name) for name in inputs if name not in counts]
+    for topic in topics_of(partitions):
         name = topic.name(prefix)
-        differences += _differences(topic, name, partitions.get(name), cleanup.get(name))
+        differences += _differences(topic, name, counts.get(name), cleanup.get(name))
     return differences
 
 
+def grow(
+    bootstrap: str,
+    prefix: str,
+    partitions: Partitions,
+    *,
+    security: Mapping[str, Any] = PLAINTEXT,
+) -> None:
+    """Gives topics that have fewer partitions as many as the table says; new ones are empty.
+
+    Nothing is done for topics that have so many already. TopicError as in `check`.
+    """
+    wanted = {topic.name(prefix): topic.partitions for topic in topics_of(partitions)}
+    with _admin(bootstrap, security) as admin:
+        counts = _partition_counts(admin, list(wanted))
+        new = {name: NewPartitions(count) for name, count in wanted.items() if counts[name] < count}
+        if new:
+            admin.create_partitions(new)
+        while any(n < wanted[name] for name, n in _partition_counts(admin, list(new)).items()):
+            time.sleep(GROWN_POLL_S)
+
+
 def partition_counts(
-    bootstrap: str, names: Sequence[str], *, security: Mapping[str, Any] = PLAINTEXT
+    bootstrap: str, names: Iterable[str], *, security: Mapping[str, Any] = PLAINTEXT
 ) -> dict[str, int]:
     """Number of partitions of each of the topics that exist. TopicError as in `check`."""
     with _admin(bootstrap, security) as admin:
@@ -190,7 +221,8 @@ def _differences(
             name,
             "partitions",
             f"Topic {name} has {partitions} partition(s) and must have {topic.partitions}: "
-            "partitions cannot be changed under existing state; use another prefix, or delete the "
+            "if `headwater topics reshard` was interrupted, run it again; by hand partitions "
+            "cannot be changed under existing state. Use another prefix otherwise, or delete the "
             "topics of this prefix and start over.",
         )
     if cleanup != topic.cleanup:
@@ -202,7 +234,7 @@ def _differences(
         )
 
 
-def _partition_counts(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, int]:
+def _partition_counts(admin: KafkaAdminClient, names: Iterable[str]) -> dict[str, int]:
     """Number of partitions of each of the topics that exist."""
     # Asking for all and choosing here: asking for one that is missing may create it on a broker
     # with automatic topic creation.

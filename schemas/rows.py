@@ -4,13 +4,15 @@ A row is data. The product's own rows stand in streams/catalogue/kpis.yaml; a pl
 same form under `kpis.own`. `setting.x` stands for a value of the plan's settings.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter, model_validator
 from typing_extensions import TypeAliasType
 
 Period = Literal["hour", "day", "week", "month", "trailing_7d", "trailing_30d"]
 SETTING = "setting."
+ALL_SEGMENT = "all"
 
 
 class _Strict(BaseModel):
@@ -107,6 +109,15 @@ class Input(_Strict):
 # ---- rows
 
 
+def unit(level: str, kpi: str, variant: str = "") -> str:
+    """The name of what begins, and ends, as a whole when a plan changes: a KPI, in a variant."""
+    return f"{level}/{kpi}/{variant}" if variant else f"{level}/{kpi}"
+
+
+def dimension_unit(dimension: str) -> str:
+    return f"dimension/{dimension}"
+
+
 class _Row(_Strict):
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     name: str
@@ -118,6 +129,19 @@ class _Row(_Strict):
     definition: str
     example: str
     asked_in: tuple[int, ...] = ()
+    _since_ms: Mapping[str, int] = PrivateAttr(default_factory=dict)
+
+    def since_ms(
+        self, level: str = "company", variant: str = "", segment: str = ALL_SEGMENT
+    ) -> int | None:
+        """From when on it counts where it runs: it was taken up, or changed, under way.
+
+        None: from the first event on, as ever where a prefix has known one plan only.
+        """
+        places = [unit(level, self.id, variant)]
+        if segment != ALL_SEGMENT:
+            places.append(dimension_unit(segment.partition("=")[0]))
+        return max((self._since_ms[p] for p in places if p in self._since_ms), default=None)
 
 
 class DistinctRow(_Row):
@@ -200,6 +224,13 @@ for _model in (Members, AllOf, AnyOf, Not):
 
 _ROW: TypeAdapter[Row] = TypeAdapter(Row)
 _ROWS: TypeAdapter[list[Row]] = TypeAdapter(list[Row])
+
+
+def begun(row: Row, since_ms: Mapping[str, int]) -> Row:
+    """The row where units of that name count from a moment on only."""
+    found = row.model_copy()
+    found._since_ms = since_ms
+    return found
 
 
 def per_account(row: Row) -> bool:

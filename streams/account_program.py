@@ -15,6 +15,7 @@ from schemas.rows import (
     MembershipRow,
     Row,
     ShareRow,
+    variants_of,
 )
 from streams.active_days import ActiveDays
 from streams.calendar import DAY, GRID, MONTH, WEEK, WINDOW_DAYS, Calendar
@@ -84,22 +85,27 @@ class AccountProgram:
         """`measures`: those of a member, to which this adds what it needs."""
         self._calendar = calendar
         self._measures = measures
-        self.orders: list[FactSelector] = []
+        self.orders: list[tuple[FactSelector, int | None]] = []
+        """What members are ordered by the first of, and since when it counts."""
         self._order_slots: list[int] = []
         self.memberships: list[tuple[MembershipRow, int]] = []
         """Rows whose entries are signals, with the number of the order they read."""
         windows: dict[tuple[int, str], tuple[set[int], set[bool]]] = {}
         groups: dict[tuple[int, bool], tuple[MaskFunction, list[tuple[str, str, str, int]]]] = {}
+        since: dict[int, int | None] = {}
         for row in rows:
             if isinstance(row, DistinctRow | ShareRow) and row.subject == "account":
-                measure = measures.days(row.facts)
+                since_ms = row.since_ms()
+                measure = measures.days(row.facts, since_ms)
+                since[measure] = since_ms
                 function, slots = groups.setdefault((measure, row.segments), (MaskFunction(), []))
                 for period in row.periods:
                     for part, condition in enumerate(span_conditions(row)):
                         function.add(condition, period)
                         slots.append((row.id, "", period, part))
             elif isinstance(row, MembershipRow):
-                self.memberships.append((row, self._order(row.members.first)))
+                since_ms = row.since_ms("company", variants_of(row)[0])
+                self.memberships.append((row, self._order(row.members.first, since_ms)))
         for (measure, segments), (function, _) in groups.items():
             for what, detail, at_least in function.members:
                 if what == "window":
@@ -107,13 +113,17 @@ class AccountProgram:
                     thresholds.add(at_least)
                     splits.add(segments)
                 else:
-                    self._order(FactSelector.model_validate_json(detail))
+                    self._order(FactSelector.model_validate_json(detail), since[measure])
         self.windows = tuple(
             _Window(measure, period, True in splits, tuple(sorted(thresholds)))
             for (measure, period), (thresholds, splits) in windows.items()
         )
         self._spans = tuple(
-            _Spans(measure, segments, tuple(self._members(measure, k) for k in function.members))
+            _Spans(
+                measure,
+                segments,
+                tuple(self._members(measure, since[measure], key) for key in function.members),
+            )
             for (measure, segments), (function, _) in groups.items()
         )
         self._measured = tuple(dict.fromkeys(measure for measure, _ in groups))
@@ -127,17 +137,20 @@ class AccountProgram:
             for order in range(len(self.orders))
         )
 
-    def _order(self, facts: FactSelector) -> int:
-        if facts not in self.orders:
-            self.orders.append(facts)
-            self._order_slots.append(self._measures.first_reaching(facts))
-        return self.orders.index(facts)
+    def _order(self, facts: FactSelector, since_ms: int | None) -> int:
+        if (facts, since_ms) not in self.orders:
+            self.orders.append((facts, since_ms))
+            self._order_slots.append(self._measures.first_reaching(facts, since_ms))
+        return self.orders.index((facts, since_ms))
 
-    def _members(self, measure: int, key: MembersKey) -> tuple[_Window | int, int]:
+    def _members(
+        self, measure: int, since_ms: int | None, key: MembersKey
+    ) -> tuple[_Window | int, int]:
         """What the account looks up for a condition on its members."""
         what, detail, n = key
         if what == "first":
-            return self.orders.index(FactSelector.model_validate_json(detail)), n
+            facts = FactSelector.model_validate_json(detail)
+            return self.orders.index((facts, since_ms)), n
         (window,) = (w for w in self.windows if (w.measure, w.period) == (measure, detail))
         return window, n
 

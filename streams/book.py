@@ -97,10 +97,13 @@ class Book:
             row = self._rows[key.kpi]
             tally = tally_of(row, key.variant, self._calendar)
             shown = (key.kpi, key.variant or None, self._level, self._subject, key.segment)
-            zeros = key in self._zeros
+            zeros, since_ms = (
+                key in self._zeros,
+                row.since_ms(self._level, key.variant, key.segment),
+            )
             timelines: list[tuple[str, Timeline]] = [
-                (period, Timeline(shown, period, tally, self._calendar, zeros=zeros))
-                for period in row.periods
+                (p, Timeline(shown, p, tally, self._calendar, zeros=zeros, since_ms=since_ms))
+                for p in row.periods
             ]
             series = self._tallies[key] = tally, timelines
         return series

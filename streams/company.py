@@ -190,8 +190,9 @@ class Company:
             row = self._rows[kpi]
             formula = Formula(row, segment, self._inputs, self._calendar)
             key = (kpi, None, "company", None, segment)
+            zeros, since_ms = segment == ALL, row.since_ms(segment=segment)
             timelines: list[tuple[str, Timeline]] = [
-                (p, Timeline(key, p, formula, self._calendar, zeros=segment == ALL))
+                (p, Timeline(key, p, formula, self._calendar, zeros=zeros, since_ms=since_ms))
                 for p in row.periods
             ]
             found = self._formulas[kpi, segment] = formula, timelines

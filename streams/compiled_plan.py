@@ -4,26 +4,35 @@ from functools import cached_property
 
 from schemas.plan.fingerprint import plan_hash
 from schemas.plan.models import Plan
+from schemas.rows import begun
 from streams.account_program import AccountProgram
 from streams.calendar import Calendar
 from streams.catalogue import Catalogue, catalogue_of
-from streams.program import PersonProgram, person_rows
+from streams.history import ACTIVATED, NEW, History
+from streams.program import Measures, PersonProgram, person_rows
 
 
 class CompiledPlan:
     """What follows from a plan alone. Holds no state of any subject."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, history: History = NEW) -> None:
+        """`history`: of the prefix that it runs under."""
+        self.plan, self.history = plan, history
         self.hash = plan_hash(plan)
         self.calendar = Calendar(plan.timezone, plan.week_start)
-        self.catalogue: Catalogue = catalogue_of(plan)
+        catalogue = catalogue_of(plan)
+        rows = {id: begun(row, history.since_ms) for id, row in catalogue.rows.items()}
+        self.catalogue: Catalogue = catalogue._replace(rows=rows)
+        self.signal_since_ms = history.since_ms.get(ACTIVATED)
 
     @cached_property
     def person(self) -> PersonProgram:
         """The rows about users, for the company."""
         rows = person_rows(self.catalogue.rows.values())
-        return PersonProgram(rows, self.plan, self.calendar)
+        measures = Measures(self.plan, self.calendar, self.history.of_persons)
+        return PersonProgram(
+            rows, self.plan, self.calendar, measures, signal_since_ms=self.signal_since_ms
+        )
 
     @cached_property
     def member(self) -> "MemberPrograms":
@@ -37,11 +46,21 @@ class MemberPrograms:
     def __init__(self, compiled: CompiledPlan) -> None:
         rows, plan, calendar = compiled.catalogue.rows, compiled.plan, compiled.calendar
         per_account = [row for id, row in rows.items() if id in compiled.catalogue.per_account]
-        everywhere = PersonProgram(person_rows(rows.values()), plan, calendar)
-        self.measures = everywhere.measures
+        self.measures = Measures(plan, calendar, compiled.history.of_members)
+        since_ms = compiled.signal_since_ms
+        everywhere = PersonProgram(
+            person_rows(rows.values()), plan, calendar, self.measures, signal_since_ms=since_ms
+        )
         self.news = frozenset(everywhere.slots)
         """Measures that users holds too: what changes none of them is no news to users."""
-        self.person = PersonProgram(person_rows(per_account), plan, calendar, self.measures)
+        self.person = PersonProgram(
+            person_rows(per_account),
+            plan,
+            calendar,
+            self.measures,
+            level="account",
+            signal_since_ms=since_ms,
+        )
         """The rows about users that are also published per account."""
         self.account = AccountProgram(rows.values(), self.measures, calendar)
         """The rows about accounts."""

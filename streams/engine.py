@@ -6,10 +6,13 @@ Records of a stage reach the next one only when all stages are flushed, as at a 
 from collections import defaultdict
 from collections.abc import Sequence
 
-from schemas.outputs import ROLES
+from schemas.outputs import ROLES, kpi_record_key
 from schemas.plan.models import Plan
+from streams.calendar import Calendar
 from streams.delta_batches import TALLIES_ROLE
+from streams.history import NEW, History, definitions
 from streams.ingest import FACTS_ROLE
+from streams.plan_change import Change, change_of, history_after, history_of, without
 from streams.stage import Outgoing, RecordBatch, StagePartition
 from streams.tallies import VALUES_ROLE
 from streams.topology import Partitions, Topology
@@ -33,15 +36,9 @@ class Engine:
     ) -> None:
         """`bounded`: the plan's horizons hold, as they do on Kafka."""
         self._until_ms: int | None = None
-        self._input = plan.inputs[0]
-        self.topology = Topology(
-            plan,
-            {self._input.topic: input_partitions},
-            partitions=Partitions(partitions, partitions, partitions),
-            bounded=bounded,
-            until=lambda: self._until_ms,
-        )
-        self._input_partitions = input_partitions
+        self._partitions = Partitions(partitions, partitions, partitions)
+        self._bounded, self._input_partitions = bounded, input_partitions
+        self._follow(plan, NEW)
         self._states: dict[tuple[str, int], dict[bytes, bytes]] = defaultdict(dict)
         self._waiting: list[Outgoing] = []
         self._offsets = [0] * input_partitions
@@ -49,6 +46,17 @@ class Engine:
         self.removed: list[bytes] = []
         """Keys of values that the horizon has passed."""
         self.stages = self._made()
+
+    def _follow(self, plan: Plan, history: History) -> None:
+        self._input = plan.inputs[0]
+        self.topology = Topology(
+            plan,
+            {self._input.topic: self._input_partitions},
+            partitions=self._partitions,
+            bounded=self._bounded,
+            until=lambda: self._until_ms,
+            history=history,
+        )
 
     def _made(self) -> dict[tuple[str, int], StagePartition]:
         topology, counts = self.topology, self.topology.partitions
@@ -113,6 +121,26 @@ class Engine:
                 else:
                     self._waiting.append(record)
         return bool(self._waiting)
+
+    def change_plan(self, plan: Plan, at_ms: int) -> Change:
+        """Goes over to another plan, as `headwater run --accept-plan` does at a moment.
+
+        Everything has to be settled. The change has to be one that is not refused.
+        """
+        before, history = self.topology.plan, self.topology.history
+        change = change_of(definitions(before), plan)
+        self._follow(plan, history_after(change, plan, history_of(before, history), at_ms))
+        calendar = Calendar(plan.timezone, plan.week_start)
+        for (stage, _), state in self._states.items():
+            rewritten = without(change.stale, stage, state, calendar)
+            for key, value in rewritten.entities:
+                if value is None:
+                    del state[key]
+                else:
+                    state[key] = value
+            self.removed += map(kpi_record_key, rewritten.values)
+        self.restart()
+        return change
 
     def restart(self) -> None:
         """Makes every stage anew from its state records, as after a clean stop."""

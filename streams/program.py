@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import is_not
 from typing import Any, NamedTuple
 
+from schemas.outputs import canonical_json
 from schemas.plan.models import (
     ActivationDays,
     ActivationOnce,
@@ -38,6 +39,7 @@ from streams.measures import (
     Chain,
     Days,
     DaysWithin,
+    Fact,
     First,
     FirstFact,
     Measure,
@@ -57,55 +59,96 @@ def span_conditions(row: DistinctRow | ShareRow) -> tuple[Condition, ...]:
     return distinct.conditions(row) if isinstance(row, DistinctRow) else share.conditions(row)
 
 
-class Measures:
-    """The measures of one kind of subject; equal ones are shared."""
+class Dropped:
+    """The place of a measure that no row reads any more: it takes nothing, and keeps nothing."""
 
-    def __init__(self, plan: Plan, calendar: Calendar) -> None:
+    selectors = ()
+
+    def add(self, value: Any, fact: Fact) -> None:
+        return None
+
+    def closed(self, value: Any, fact: Fact) -> bool:
+        return True
+
+    def merge(self, values: Sequence[Any]) -> None:
+        return None
+
+    def packed(self, value: Any) -> None:
+        return None
+
+    def unpacked(self, data: Any) -> None:
+        return None
+
+
+class Measures:
+    """The measures of one kind of subject; equal ones are shared.
+
+    State holds their values in the order of `ids`. So a measure keeps its place for good: those of
+    `known` have theirs, whether they are still read or not, and new ones come behind. A measure
+    `since` a moment is one of its own, which began empty then.
+    """
+
+    def __init__(self, plan: Plan, calendar: Calendar, known: Iterable[str] = ()) -> None:
         self._activation = plan.activation
         self._calendar = calendar
-        self._slots: dict[tuple[Any, ...], int] = {}
-        self.all: list[Measure] = []
+        self.ids = list(known)
+        self._slots = {id: slot for slot, id in enumerate(self.ids)}
+        self.all: list[Measure] = [Dropped() for _ in self.ids]
 
-    def _slot(self, key: tuple[Any, ...], make: Callable[[], Measure]) -> int:
-        slot = self._slots.get(key)
+    def _slot(
+        self,
+        what: str,
+        facts: Sequence[FactSelector],
+        since_ms: int | None,
+        make: Callable[[], Measure],
+    ) -> int:
+        id = canonical_json([what, *(f.model_dump(mode="json") for f in facts), since_ms]).decode()
+        slot = self._slots.get(id)
         if slot is None:
-            slot = self._slots[key] = len(self.all)
-            self.all.append(make())
+            slot = self._slots[id] = len(self.all)
+            self.ids.append(id)
+            self.all.append(Dropped())
+        if isinstance(self.all[slot], Dropped):
+            self.all[slot] = make()
         return slot
 
-    def days(self, facts: FactSelector) -> int:
-        return self._slot(("days", facts), lambda: Days(facts, self._calendar))
+    def days(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        return self._slot("days", [facts], since_ms, lambda: Days(facts, self._calendar))
 
-    def first(self, facts: FactSelector) -> int:
-        return self._slot(("first", facts), lambda: First(facts))
+    def first(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        return self._slot("first", [facts], since_ms, lambda: First(facts))
 
-    def first_reaching(self, facts: FactSelector) -> int:
+    def first_reaching(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """The first time ever; of an activation by the plan's rule."""
-        derived = self._derived(facts)
-        return self.first(facts) if derived is None else derived
+        derived = self._derived(facts, since_ms)
+        return self.first(facts, since_ms) if derived is None else derived
 
-    def reaching(self, anchor: FactSelector, end: FactSelector) -> int:
+    def reaching(self, anchor: FactSelector, end: FactSelector, since_ms: int | None = None) -> int:
         """The first end at or after an anchor."""
-        derived = self._derived(end)
+        derived = self._derived(end, since_ms)
         if derived is not None:
             return derived
-        return self._slot(("chain", anchor, end), lambda: Chain(anchor, end))
+        return self._slot("chain", [anchor, end], since_ms, lambda: Chain(anchor, end))
 
-    def names_reaching(self, anchor: FactSelector, end: FactSelector) -> int:
-        return self._slot(("names", anchor, end), lambda: Chain(anchor, end, by_name=True))
+    def names_reaching(
+        self, anchor: FactSelector, end: FactSelector, since_ms: int | None = None
+    ) -> int:
+        return self._slot(
+            "names", [anchor, end], since_ms, lambda: Chain(anchor, end, by_name=True)
+        )
 
-    def _derived(self, facts: FactSelector) -> int | None:
+    def _derived(self, facts: FactSelector, since_ms: int | None) -> int | None:
         rule = self._activation
         if facts.kind != "activation" or rule is None or isinstance(rule, ActivationOnce):
             return None
         if isinstance(rule, ActivationTimes):
-            return self._slot(("times",), lambda: NthTime(facts, rule.times))
+            return self._slot("times", [], since_ms, lambda: NthTime(facts, rule.times))
         if isinstance(rule, ActivationDays):
             days = rule.distinct_days, rule.within_days
-            return self._slot(("days within",), lambda: DaysWithin(facts, *days))
+            return self._slot("days within", [], since_ms, lambda: DaysWithin(facts, *days))
         assert isinstance(rule, ActivationTasks)
         tasks = FactSelector(kind="key_task", name=rule.tasks)
-        return self._slot(("tasks",), lambda: AllNames(tasks, rule.tasks))
+        return self._slot("tasks", [], since_ms, lambda: AllNames(tasks, rule.tasks))
 
     def routes(self, kind: str, name: str | None) -> tuple[int, ...]:
         """The slots of the measures that read a fact."""
@@ -123,7 +166,9 @@ class Measures:
         return [m.packed(v) for m, v in zip(self.all, values, strict=True)]
 
     def unpacked(self, data: Sequence[Any]) -> list[Any]:
-        return [m.unpacked(d) for m, d in zip(self.all, data, strict=True)]
+        """Measures that are newer than the record are empty."""
+        missing = [None] * (len(self.all) - len(data))
+        return [m.unpacked(d) for m, d in zip(self.all, [*data, *missing], strict=True)]
 
 
 def person_rows(rows: Iterable[Row]) -> list[Row]:
@@ -165,15 +210,21 @@ class PersonProgram:
         plan: Plan,
         calendar: Calendar,
         measures: Measures | None = None,
+        *,
+        level: str = "company",
+        signal_since_ms: int | None = None,
     ) -> None:
-        """`measures`: where it adds those it needs; new ones by default."""
+        """`measures`: where it adds those it needs; new ones by default. `level`: of its values.
+
+        `signal_since_ms`: from when on the signal of activation counts, None: from the beginning.
+        """
         self.measures = measures or Measures(plan, calendar)
-        self._calendar = calendar
+        self._calendar, self._level = calendar, level
         parts: list[Part] = []
         groups: dict[tuple[int, bool], tuple[MaskFunction, list[tuple[str, str, str, int]]]] = {}
         for row in rows:
             if isinstance(row, DistinctRow | ShareRow):
-                slot = self.measures.days(row.facts)
+                slot = self.measures.days(row.facts, row.since_ms(level))
                 function, slots = groups.setdefault((slot, row.segments), (MaskFunction(), []))
                 for period in row.periods:
                     for part, condition in enumerate(span_conditions(row)):
@@ -191,19 +242,19 @@ class PersonProgram:
             parts.append(_spans(number, slot, segments=segments))
         self._parts = tuple(parts)
         self._parts_of: dict[tuple[bool, ...], tuple[Part, ...]] = {}
-        self.activation = self._activation(plan)
+        self.activation = self._activation(plan, signal_since_ms)
         slots_read = [part.slots for part in parts] + [frozenset(self.activation or ())]
         self.slots = frozenset().union(*slots_read)
         """The measures that this program reads."""
 
-    def _activation(self, plan: Plan) -> tuple[int, int, int] | None:
+    def _activation(self, plan: Plan, since_ms: int | None) -> tuple[int, int, int] | None:
         """Measures behind the signal: first activation, first action, activation after it."""
         if plan.activation is None:
             return None
         return (
-            self.measures.first_reaching(ACTIVATION),
-            self.measures.first(FIRST_ACTION),
-            self.measures.reaching(FIRST_ACTION, ACTIVATION),
+            self.measures.first_reaching(ACTIVATION, since_ms),
+            self.measures.first(FIRST_ACTION, since_ms),
+            self.measures.reaching(FIRST_ACTION, ACTIVATION, since_ms),
         )
 
     def empty(self) -> list[Any]:
@@ -222,7 +273,7 @@ class PersonProgram:
     # ---- cells of each operator
 
     def _count(self, row: CountRow) -> Part:
-        slot = self.measures.first_reaching(row.of)
+        slot = self.measures.first_reaching(row.of, row.since_ms(self._level))
         measure: Reaching = self.measures.all[slot]  # type: ignore[assignment]
         day_of, hourly = self._calendar.day, HOUR in row.periods
 
@@ -241,19 +292,19 @@ class PersonProgram:
         return _of_cells({slot}, add)
 
     def _conversions(self, row: ConversionRow) -> list[Part]:
-        anchor = self.measures.first(row.anchor)
         goal = row.goal
         if isinstance(goal, ActiveOnDay):
             assert isinstance(row.variant, tuple)
-            slot = self.measures.days(goal.active_on)
-            return [self._on_day(row, anchor, slot, n) for n in row.variant]
+            return [self._on_day(row, goal, n) for n in row.variant]
+        since_ms = row.since_ms(self._level)
+        anchor = self.measures.first(row.anchor, since_ms)
         assert row.within_days is not None
         within_ms = row.within_days * DAY_MS
         if isinstance(goal, ReachesFact):
-            slot = self.measures.reaching(row.anchor, goal.first)
+            slot = self.measures.reaching(row.anchor, goal.first, since_ms)
             reached = self._fact(slot, within_ms)
         else:
-            slot = self.measures.names_reaching(row.anchor, goal.names)
+            slot = self.measures.names_reaching(row.anchor, goal.names, since_ms)
             reached = self._names(slot, goal, within_ms)
         tally = conversion.Tally(self._calendar, within_ms, None)
         return [self._converting(row, "", anchor, tally, slot, reached)]
@@ -278,8 +329,10 @@ class PersonProgram:
 
         return reached
 
-    def _on_day(self, row: ConversionRow, anchor: int, slot: int, n: int) -> Part:
-        day_of = self._calendar.day
+    def _on_day(self, row: ConversionRow, goal: ActiveOnDay, n: int) -> Part:
+        day_of, since_ms = self._calendar.day, row.since_ms(self._level, f"n={n}")
+        anchor = self.measures.first(row.anchor, since_ms)
+        slot = self.measures.days(goal.active_on, since_ms)
 
         def reached(values: Values, anchor_ms: int) -> bool:
             if n == 0:
@@ -326,8 +379,9 @@ class PersonProgram:
         return Part(frozenset({anchor_slot, goal_slot}), difference)
 
     def _lag(self, row: LagRow) -> Part:
-        anchor_slot = self.measures.first(row.anchor)
-        slot = self.measures.reaching(row.anchor, row.end)
+        since_ms = row.since_ms(self._level)
+        anchor_slot = self.measures.first(row.anchor, since_ms)
+        slot = self.measures.reaching(row.anchor, row.end, since_ms)
         measure: Reaching = self.measures.all[slot]  # type: ignore[assignment]
         day_of = self._calendar.day
         horizon_ms = None if row.within_days is None else row.within_days * DAY_MS

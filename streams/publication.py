@@ -12,11 +12,13 @@ import orjson
 import xxhash
 
 from schemas.outputs import KpiKey, Published
-from schemas.times import DAY_MS, HOUR_MS
+from schemas.times import DAY_MS, HOUR_MS, iso
 from streams.calendar import Calendar
 from streams.tally import CHUNK, Hull, Value
 
 PROVISIONAL, FINAL, AMENDED = "provisional", "final", "amended"
+SINCE = "since"
+"""The part that says from when on a series counts, where that is not the first event."""
 _STATUSES = (PROVISIONAL, FINAL, AMENDED)
 _NO_INDEX = -(1 << 62)
 _NEVER_MS = 1 << 62
@@ -67,15 +69,21 @@ class Timeline:
         calendar: Calendar,
         *,
         zeros: bool,
+        since_ms: int | None = None,
     ) -> None:
-        """`key`: kpi, variant, level, subject, segment. `zeros`: publish empty periods too."""
+        """`key`: kpi, variant, level, subject, segment. `zeros`: publish empty periods too.
+
+        `since_ms`: the series counts from then on only. It begins with the period that holds the
+        moment, and says so in its parts.
+        """
         self._key, self._period, self._source = key, period, source
         self._calendar, self._zeros = calendar, zeros
         self._known: dict[int, tuple[int, int, int]] = {}
         """index -> (status, revision, fingerprint of value and parts) as last published."""
         self._pending = Hull()
-        self._floor = _NO_INDEX
-        """Nothing below is published: it lies before the horizon."""
+        self._since = None if since_ms is None else iso(since_ms)
+        self._floor = _NO_INDEX if since_ms is None else calendar.index(period, since_ms)
+        """Nothing below is published: it lies before the horizon, or before the series began."""
         self._first = self._opened = self._closed = _NO_INDEX
         self._watermark_ms = self._due_ms = _NO_INDEX
         self._first_fact_ms: int | None = None
@@ -131,7 +139,7 @@ class Timeline:
     def forget(self, before_ms: int) -> Iterator[KpiKey]:
         """Drops what ended before a time, and publishes it no more; the keys of what was."""
         calendar, period = self._calendar, self._period
-        self._floor = calendar.index(period, before_ms)
+        self._floor = max(self._floor, calendar.index(period, before_ms))
         for index in sorted(index for index in self._known if index < self._floor):
             del self._known[index]
             self._unsaved.add(index // CHUNK)
@@ -197,7 +205,10 @@ class Timeline:
         revision = known[1] + 1 if known is not None else 1
         self._known[index] = (_STATUSES.index(status), revision, fingerprint)
         self._unsaved.add(index // CHUNK)
-        return Published(value.number, value.parts, status, revision)
+        parts: dict[str, Any] | None = value.parts
+        if self._since is not None:
+            parts = {**(parts or {}), SINCE: self._since}
+        return Published(value.number, parts, status, revision)
 
     # ---- checkpoints
 

@@ -9,13 +9,14 @@ from streams.accounts import Accounts
 from streams.catalogue import Catalogue
 from streams.company import Company
 from streams.compiled_plan import CompiledPlan
+from streams.history import NEW, History
 from streams.ingest import Ingest
 from streams.tallies import Tallies
 from streams.users import Users
 
 
 class Partitions(NamedTuple):
-    """Partitions of the stages; fixed for the life of a deployment."""
+    """Partitions of the stages. `headwater topics reshard` changes them under a prefix."""
 
     accounts: int = 16
     users: int = 16
@@ -34,13 +35,14 @@ class Topology:
         bounded: bool = True,
         throttled: bool = True,
         until: Callable[[], int | None] = lambda: None,
+        history: History = NEW,
     ) -> None:
         """`input_partitions`: partitions of every input topic. `bounded`, `until`: see Ingest.
 
         `throttled` False: nothing is held back to spare readers (a replay).
         """
         self.plan, self.partitions = plan, partitions
-        self._compiled = CompiledPlan(plan)
+        self._compiled = CompiledPlan(plan, history)
         self._bounded, self._throttled, self._until = bounded, throttled, until
         self._inputs = [
             f"{topic}:{partition}"
@@ -52,6 +54,11 @@ class Topology:
     def hash(self) -> str:
         """Of the plan."""
         return self._compiled.hash
+
+    @property
+    def history(self) -> History:
+        """Of the prefix."""
+        return self._compiled.history
 
     @property
     def catalogue(self) -> Catalogue:

@@ -65,7 +65,8 @@ class KafkaCheckpoints:
     """Commits with the transactional id of the worker's slot; constructing it fences a predecessor.
 
     With `accept_loss` reading goes on behind records that are gone. Without a committed position
-    an input topic is read from `from_ms` on (record time), or from its beginning.
+    an input topic is read from `from_ms` on (record time), or from its beginning. `admit` is asked
+    before anything is restored and raises StopWorker where nothing must be.
     """
 
     def __init__(
@@ -76,8 +77,10 @@ class KafkaCheckpoints:
         prefix: str,
         accept_loss: bool = False,
         from_ms: int | None = None,
+        admit: Callable[[], None] | None = None,
     ) -> None:
         self._settings = settings
+        self._admit = admit
         self._membership = membership
         self._prefix = prefix
         self._accept_loss = accept_loss
@@ -95,6 +98,8 @@ class KafkaCheckpoints:
     # ---- restoring
 
     def starts(self, tps: Iterable[TP]) -> dict[TP, Start]:
+        if self._admit is not None:
+            self._admit()
         wanted = list(tps)
         committed = self._committed(wanted)
         lows = self._list_offsets(wanted, EARLIEST)
@@ -241,7 +246,8 @@ class KafkaCheckpoints:
 
     def _commit_by_deadline(self, checkpoint: Checkpoint, metadata: object, mark: str) -> None:
         """A call into the client that never returns would leave a worker that does nothing."""
-        watchdog = threading.Timer(COMMIT_DEADLINE_S, _exit_because_stuck)
+        deadline_s = max(COMMIT_DEADLINE_S, self._settings.transaction_timeout_ms / 1000)
+        watchdog = threading.Timer(deadline_s, _exit_because_stuck, [deadline_s])
         watchdog.daemon = True
         watchdog.start()
         try:
@@ -370,7 +376,7 @@ def _take(message: Any, states: dict[TP, dict[bytes, bytes]], at: dict[TP, int])
         raise StopWorker(f"state of {tp.topic} partition {tp.partition}: {error.str()}")
 
 
-def _exit_because_stuck() -> None:
-    log.critical("a checkpoint did not end within %.0f s; exiting from here:", COMMIT_DEADLINE_S)
+def _exit_because_stuck(deadline_s: float) -> None:
+    log.critical("a checkpoint did not end within %.0f s; exiting from here:", deadline_s)
     faulthandler.dump_traceback()
     os._exit(os.EX_SOFTWARE)

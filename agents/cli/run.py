@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from agents.cli.options import Moment, kafka_options, plan_in, plan_option, settings_in
+from agents.cli.options import (
+    EXIT_BAD_USAGE,
+    Moment,
+    kafka_options,
+    plan_in,
+    plan_option,
+    settings_in,
+)
 
 EARLIEST = "earliest"
 
@@ -54,6 +61,11 @@ class _Beginning(Moment):
     is_flag=True,
     help="Go on although records were deleted before they were read. Numbers will miss them.",
 )
+@click.option(
+    "--accept-plan",
+    is_flag=True,
+    help="Go over to this plan where the prefix runs under another one. No other worker may run.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Log every assignment and restore.")
 def run(
     plan_file: Path,
@@ -64,6 +76,7 @@ def run(
     from_ms: int | None,
     until_ms: int | None,
     accept_loss: bool,
+    accept_plan: bool,
     verbose: bool,
 ) -> None:
     """Read the plan's topics, and keep numbers and signals on topics of the plan's prefix true.
@@ -71,6 +84,8 @@ def run(
     Start as many workers as you like, on as many machines: they share the partitions. Every event
     counts exactly once, whatever crashes. SIGTERM or Ctrl-C ends a worker after a last checkpoint,
     with exit code 0; started again, it goes on where it was.
+
+    A plan that differs from the one that the prefix runs under is told in detail, with exit code 2.
 
     \b
     Examples:
@@ -84,11 +99,23 @@ def run(
     from agents.checkpoints import StopWorker
     from agents.cli.topics import telling_topic_errors
     from agents.log_lines import log_to_standard_error
+    from agents.maintenance import MaintenanceError
+    from agents.plans import PlanDiffers
     from agents.service import work
 
     log_to_standard_error(verbose=verbose)
     with telling_topic_errors():
         try:
-            work(plan, settings, until_ms=until_ms, from_ms=from_ms, accept_loss=accept_loss)
-        except StopWorker as error:
+            work(
+                plan,
+                settings,
+                until_ms=until_ms,
+                from_ms=from_ms,
+                accept_loss=accept_loss,
+                accept_plan=accept_plan,
+            )
+        except PlanDiffers as error:
+            click.echo(f"Error: {error}", err=True)
+            raise click.exceptions.Exit(EXIT_BAD_USAGE) from None
+        except (StopWorker, MaintenanceError) as error:
             raise click.ClickException(str(error)) from None

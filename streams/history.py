@@ -1,0 +1,103 @@
+"""What a prefix has been through: which plan its state follows, and what began under way.
+
+A plan defines **units**: a KPI in a variant, for the company or per account; a dimension; the
+signal of activation; and what everything rests on, such as the time zone. Each has a fingerprint
+of all that its numbers depend on. Units whose fingerprint is the same before and after a change of
+the plan go on; see streams/plan_change.py.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from schemas.plan.fingerprint import fingerprint, meaning_of_facts
+from schemas.plan.models import Plan
+from schemas.rows import (
+    ConversionRow,
+    CountRow,
+    DistinctRow,
+    FactSelector,
+    FormulaRow,
+    MembershipRow,
+    Row,
+    ShareRow,
+    dimension_unit,
+    unit,
+    variants_of,
+)
+from streams.calendar import HOUR
+from streams.catalogue import Catalogue, catalogue_of, input_kpis
+
+ACTIVATED = "signal/activated"
+FOUNDATIONS = ("timezone", "week_start", "exclude_users")
+"""Settings on which all state rests."""
+_WORDS = frozenset({"name", "group", "unit", "better", "definition", "example", "asked_in"})
+"""What a row says about itself, and not what it computes."""
+
+
+class History(NamedTuple):
+    """What state under a prefix is to be read with; all of it empty under a new prefix."""
+
+    since_ms: Mapping[str, int]
+    """Unit -> from when on it counts; absent: from the first event."""
+    of_persons: tuple[str, ...]
+    """Ids of the measures of a person, in the order in which state holds them."""
+    of_members: tuple[str, ...]
+    """The same of a member of an account."""
+
+
+NEW = History({}, (), ())
+
+
+def definitions(plan: Plan) -> dict[str, str]:
+    """Unit -> fingerprint of everything that its numbers depend on."""
+    return dict(_definitions(plan))
+
+
+def _definitions(plan: Plan) -> Iterator[tuple[str, str]]:
+    normal = plan.model_dump(mode="json")
+    for name in FOUNDATIONS:
+        yield f"plan/{name}", fingerprint(normal[name])
+    for input in normal["inputs"]:
+        yield f"input/{input['topic']}", fingerprint(input)
+    for dimension in normal["segments"]:
+        kind = "trait" if dimension["trait"] is not None else "property"
+        yield dimension_unit(dimension["name"]), f"{kind} {fingerprint(dimension)}"
+    if plan.activation is not None:
+        activated = FactSelector(kind="activation"), FactSelector(kind="first_action")
+        yield ACTIVATED, fingerprint([meaning_of_facts(plan, facts) for facts in activated])
+    catalogue = catalogue_of(plan)
+    for id, row in catalogue.rows.items():
+        meaning = fingerprint(_meaning(plan, row, catalogue))
+        for variant in variants_of(row):
+            yield unit("company", id, variant), meaning
+            if id in catalogue.per_account:
+                yield unit("account", id, variant), meaning
+
+
+def _meaning(plan: Plan, row: Row, catalogue: Catalogue) -> list[Any]:
+    """A row without its words and variants, and what its facts, or its inputs, mean."""
+    data = row.model_dump(mode="json", by_alias=True)
+    computed = {key: value for key, value in data.items() if key not in _WORDS}
+    if isinstance(row, ConversionRow):
+        del computed["variant"]
+    if isinstance(row, MembershipRow):
+        del computed["reach"]
+    if not isinstance(row, DistinctRow | ShareRow | FormulaRow):
+        # All periods but hours are added up from days: another one needs nothing of its own.
+        computed["periods"] = isinstance(row, CountRow) and HOUR in row.periods
+    if isinstance(row, FormulaRow):
+        inputs = [catalogue.rows[kpi] for kpi in sorted(input_kpis(row))]
+        return [computed, *(_meaning(plan, input, catalogue) for input in inputs)]
+    return [computed, *(meaning_of_facts(plan, facts) for facts in _selectors(data))]
+
+
+def _selectors(data: Any) -> Iterator[FactSelector]:
+    """All selectors of facts in a row."""
+    if isinstance(data, dict):
+        if isinstance(data.get("kind"), str):
+            yield FactSelector.model_validate(data)
+        for value in data.values():
+            yield from _selectors(value)
+    elif isinstance(data, list | tuple):
+        for value in data:
+            yield from _selectors(value)

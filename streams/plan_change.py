@@ -1,0 +1,171 @@
+"""What a change of the plan does to the state and values under a prefix, decided before it is done.
+
+A unit (streams/history.py) whose fingerprint stays goes on exactly. One that is new or changed
+begins at the switch: its tallies and its measures are empty then, as if the stream began there, and
+its values say so in their parts. What is left behind by a changed or removed unit is taken away
+with its values, so that a key never mixes two definitions. What can be carried in neither way is
+refused.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from schemas.keys import shown_account
+from schemas.outputs import KpiKey
+from schemas.plan.models import Plan
+from schemas.rows import CountRow, MembershipRow, dimension_unit, unit, variants_of
+from streams.calendar import Calendar
+from streams.catalogue import catalogue_of
+from streams.compiled_plan import CompiledPlan
+from streams.history import FOUNDATIONS, History, definitions
+from streams.state_keys import BOOK, MEMBER, VALUES, read_key, read_value, state_value
+
+_NUMBERS = ("company/", "account/", "signal/")
+_FOUNDATION_WORDS = {
+    "timezone": "another time zone moves every day",
+    "week_start": "another start of the week moves every week",
+    "exclude_users": "whom to exclude is decided by traits that were kept for that only",
+}
+
+
+class Change(NamedTuple):
+    """What becomes of the units when one plan follows another."""
+
+    kept: tuple[str, ...]
+    restarted: tuple[str, ...]
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    refused: tuple[str, ...]
+    """A sentence for each thing that cannot be carried."""
+
+    @property
+    def stale(self) -> frozenset[str]:
+        """Units whose state and values belong to the plan before."""
+        return frozenset((*self.restarted, *self.removed))
+
+    @property
+    def begun(self) -> tuple[str, ...]:
+        return (*self.restarted, *self.added)
+
+
+def change_of(known: Mapping[str, str], plan: Plan) -> Change:
+    """From the definitions that state follows (unit -> fingerprint) to those of a plan."""
+    wanted = definitions(plan)
+    shared = [each for each in wanted if each in known]
+    change = Change(
+        kept=tuple(each for each in shared if known[each] == wanted[each]),
+        restarted=tuple(each for each in shared if known[each] != wanted[each]),
+        added=tuple(each for each in wanted if each not in known),
+        removed=tuple(each for each in known if each not in wanted),
+        refused=(),
+    )
+    return change._replace(refused=tuple(_refusals(change, wanted, plan)))
+
+
+def _refusals(change: Change, wanted: Mapping[str, str], plan: Plan) -> Iterable[str]:
+    for name in FOUNDATIONS:
+        if f"plan/{name}" in change.restarted:
+            yield f"`{name}` changed: {_FOUNDATION_WORDS[name]}"
+    for each in change.restarted:
+        if each.startswith("input/"):
+            yield f"how the input {each.removeprefix('input/')} is read changed: so did every fact"
+    gone = {each for each in change.stale if each.startswith(dimension_unit(""))}
+    for each in sorted(gone):
+        yield f"segment {each.removeprefix('dimension/')} was removed or changed: state is split"
+    for each in change.added:
+        if each.startswith(dimension_unit("")) and wanted[each].startswith("trait"):
+            yield f"segment {each.removeprefix('dimension/')} is by a trait: none was kept so far"
+    yield from _refused_rows(change, plan)
+
+
+def _refused_rows(change: Change, plan: Plan) -> Iterable[str]:
+    for id, row in catalogue_of(plan).rows.items():
+        if isinstance(row, MembershipRow):
+            reach = [unit("company", id, variant) for variant in variants_of(row)]
+            known = any(each in change.kept for each in reach)
+            for each in reach:
+                if known and each in change.added:
+                    yield (
+                        f"{each.removeprefix('company/')} is a milestone beside known ones: which "
+                        "accounts reached it before was not told"
+                    )
+        counts_facts = isinstance(row, CountRow) and row.each == "fact"
+        newly = unit("account", id) in change.added and unit("company", id) in change.kept
+        if counts_facts and newly and plan.exclude_users:
+            yield f"{id} per account counts facts of users who may yet be excluded"
+
+
+def history_after(change: Change, plan: Plan, history: History, at_ms: int) -> History:
+    """The history of a prefix once a plan has been accepted at a moment."""
+    since_ms = {each: ms for each, ms in history.since_ms.items() if each in change.kept}
+    beginning = (*_NUMBERS, dimension_unit(""))
+    since_ms.update((each, at_ms) for each in change.begun if each.startswith(beginning))
+    return history_of(plan, history._replace(since_ms=since_ms))
+
+
+def history_of(plan: Plan, history: History) -> History:
+    """The history with the measures of a plan behind those that are known."""
+    compiled = CompiledPlan(plan, history)
+    persons, members = compiled.person.measures.ids, compiled.member.measures.ids
+    return history._replace(of_persons=tuple(persons), of_members=tuple(members))
+
+
+class Rewritten(NamedTuple):
+    """What changes in the state of a stage partition, and the values to take away."""
+
+    entities: list[tuple[bytes, bytes | None]]
+    values: list[KpiKey]
+
+
+def without(
+    stale: frozenset[str], stage: str, state: Mapping[bytes, bytes], calendar: Calendar
+) -> Rewritten:
+    """Takes what belongs to stale units out of the state of a stage partition."""
+    rewritten = Rewritten([], [])
+    for key, value in state.items():
+        what, place = read_key(key)
+        if what in (BOOK, VALUES):
+            subject, entry = _entry(stage, what, place)
+            level = "company" if subject is None else "account"
+            if unit(level, entry.kpi, entry.variant) in stale:
+                rewritten.entities.append((key, None))
+                if entry.period is not None:
+                    shown = (entry.kpi, entry.variant or None, level, subject, entry.segment)
+                    for index, *_ in read_value(value):
+                        bounds = calendar.bounds_ms(entry.period, index)
+                        rewritten.values.append(KpiKey(*shown, entry.period, *bounds))
+        elif what == MEMBER:
+            counted = _counted_without(stale, value)
+            if counted is not None:
+                rewritten.entities.append((key, counted))
+    return rewritten
+
+
+class _Entry(NamedTuple):
+    """What a record of tallies, or of published values, is about."""
+
+    kpi: str
+    variant: str
+    segment: str
+    period: str | None
+    """Of published values; None: what they are made of."""
+
+
+def _entry(stage: str, what: str, place: list[Any]) -> tuple[str | None, _Entry]:
+    """The account that a record is about (None: the company), and the rest of its place."""
+    subject = None
+    if stage == "accounts":
+        subject, place = shown_account(place[0]), place[1:]
+    if what == VALUES:
+        return None, _Entry(place[0], place[1], place[2], None)
+    if stage == "company":
+        return None, _Entry(place[0], "", place[1], place[2])
+    period = place[4] if place[3] == "published" else None
+    return subject, _Entry(place[0], place[1], place[2], period)
+
+
+def _counted_without(stale: frozenset[str], value: bytes) -> bytes | None:
+    """A member without facts counted for stale units; None if it has none."""
+    *rest, counted = read_value(value)
+    left = [cell for cell in counted if unit("company", cell[0], cell[1]) not in stale]
+    return None if len(left) == len(counted) else state_value((*rest, left))
