@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 
 from agents.checkpoints import Home, StageState
 from agents.maintenance import Change, MaintenanceError, change_state, drain
-from agents.plans import Running, refusal_lines, running_records
+from agents.plans import PLANS, Running, refusal_lines, running_records
 from agents.stages import stages_behind_ingest
 from agents.transport.kafka import KafkaSettings
 from agents.worker import StageSpec
@@ -16,8 +16,6 @@ from streams.history import definitions
 from streams.plan_change import change_of, history_after, without
 from streams.stage import Outgoing
 from streams.topology import Partitions, Topology
-
-PLANS_ROLE = "plans"
 
 
 def accept(
@@ -36,19 +34,18 @@ def accept(
     change = change_of(running.definitions, plan)
     if change.refused:
         raise MaintenanceError("\n".join(refusal_lines(change)))
-    before = Topology(
-        running.plan, dict(input_partitions), partitions=partitions, history=running.history
-    )
-    drain(before, settings)
+    drain(running, partitions, input_partitions, settings)
     now_ms = time.time_ns() // 1_000_000
     history = history_after(change, plan, running.history, now_ms)
     accepted = Running(plan, definitions(plan), history, now_ms)
-    stages = stages_behind_ingest(before)
+    stages = stages_behind_ingest(
+        Topology(plan, dict(input_partitions), partitions=partitions, history=history)
+    )
     calendar = Calendar(plan.timezone, plan.week_start)
 
     def changed(state_of: Callable[[Home], dict[bytes, bytes]]) -> Change:
         states, records = _cleared(stages, change.stale, calendar, state_of)
-        written = (Outgoing(PLANS_ROLE, 0, *record) for record in running_records(accepted))
+        written = (Outgoing(PLANS, 0, *record) for record in running_records(accepted))
         return states, [*records, *written]
 
     change_state(stages, settings, plan.prefix, changed)

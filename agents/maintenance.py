@@ -8,7 +8,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -26,12 +26,14 @@ from agents.checkpoints import (
 )
 from agents.checkpoints.kafka import KafkaCheckpoints
 from agents.finish import Pipeline
+from agents.plans import Running
 from agents.running import run_worker
 from agents.stages import stages_behind_ingest
 from agents.transport.kafka import KafkaSettings, Membership
 from agents.worker import StageSpec
+from streams.history import definitions
 from streams.stage import Outgoing
-from streams.topology import Topology
+from streams.topology import Partitions, Topology
 
 log = logging.getLogger(__name__)
 
@@ -63,25 +65,34 @@ def maintenance_settings(settings: KafkaSettings) -> KafkaSettings:
     )
 
 
-def drain(topology: Topology, settings: KafkaSettings) -> None:
+def drain(
+    running: Running,
+    partitions: Partitions,
+    input_partitions: Mapping[str, int],
+    settings: KafkaSettings,
+) -> None:
     """Lets the stages finish what they have told each other, without reading any input.
 
-    Returns with every internal topic read to its end. MaintenanceError while workers run.
+    Returns with every topic between them read to its end. MaintenanceError while workers run, and
+    where only another release can do it.
     """
     wait_until_empty(settings)
-    if not lag_of(topology, settings):
-        return
-    draining = replace(settings, slot=SLOT, static=False)
-    asyncio.run(
-        run_worker(
-            stages_behind_ingest(topology), draining, prefix=topology.plan.prefix, drain=True
-        )
+    plan = running.plan
+    topology = Topology(
+        plan, dict(input_partitions), partitions=partitions, history=running.history
     )
-
-
-def lag_of(topology: Topology, settings: KafkaSettings) -> dict[TP, int]:
-    """Records that the stages have not read yet."""
-    return Pipeline(settings, stages_behind_ingest(topology)).lag()
+    stages = stages_behind_ingest(topology)
+    lag = Pipeline(settings, stages).lag()
+    if not lag:
+        return
+    if definitions(plan) != running.definitions:
+        raise MaintenanceError(
+            f"Stages of {plan.prefix} have not read all that they told each other: {_told(lag)}. "
+            "This release defines KPIs in another way and must not finish it: run "
+            "`headwater topics drain` of the release before."
+        )
+    draining = replace(settings, slot=SLOT, static=False)
+    asyncio.run(run_worker(stages, draining, prefix=plan.prefix, drain=True))
 
 
 def change_state(

@@ -7,23 +7,36 @@ from collections.abc import Callable, Mapping, Sequence
 
 from agents.accept import accept
 from agents.checkpoints import StopWorker
+from agents.maintenance import drain
 from agents.plans import (
+    PLANS,
     PlanDiffers,
     Running,
     Written,
     check_plan,
     first_running,
+    partitions_record,
     read_plans,
     running_or_first,
     told_change,
+    write_records,
 )
+from agents.reshard import reshard
 from agents.running import run_worker
 from agents.settings import Settings
 from agents.stages import stages_of_topics
-from agents.topics import TOPICS, Difference, TopicError, check, partition_counts
+from agents.topics import (
+    TOPICS,
+    Difference,
+    TopicError,
+    check,
+    create,
+    partition_counts,
+    topic_name,
+)
 from agents.transport.kafka import KafkaSettings
 from schemas.plan.models import Plan
-from streams.topology import Topology
+from streams.topology import Partitions, Topology
 
 log = logging.getLogger(__name__)
 
@@ -36,10 +49,12 @@ def work(
     from_ms: int | None = None,
     accept_loss: bool = False,
     accept_plan: bool = False,
+    stop_when: Callable[[], bool] | None = None,
 ) -> None:
     """Works until SIGTERM or SIGINT, or until everything is read and stands at `until_ms`.
 
-    The consumer group is named as the plan's prefix. With `accept_plan` the prefix goes over to
+    Also ends when `stop_when`, asked ten times a second, says so. The consumer group is named as
+    the plan's prefix. With `accept_plan` the prefix goes over to
     this plan if it runs under another one. Raises TopicError if topics are missing or wrong,
     PlanDiffers if the prefix runs under another plan, MaintenanceError if it cannot go over to this
     one, and StopWorker for what only a restart or a person can settle.
@@ -52,11 +67,7 @@ def work(
         written = running_or_first(of_worker, plan.prefix, first)
     assert written.running is not None
     running = written.running
-    counts = partition_counts(
-        settings.bootstrap_servers,
-        {*inputs, *(input.topic for input in running.plan.inputs)},
-        security=settings.security(),
-    )
+    counts = input_partitions_of(running, plan, settings)
     try:
         check_plan(running, plan)
     except PlanDiffers:
@@ -77,6 +88,7 @@ def work(
             stages_of_topics(topology, counts),
             of_worker,
             prefix=plan.prefix,
+            stop_when=stop_when,
             until_ms=until_ms,
             from_ms=from_ms,
             accept_loss=accept_loss,
@@ -86,11 +98,60 @@ def work(
     )
 
 
+def input_partitions_of(running: Running, plan: Plan, settings: Settings) -> dict[str, int]:
+    """Partitions of the inputs of a plan, and of the one that its prefix runs under."""
+    topics = {input.topic for each in (running.plan, plan) for input in each.inputs}
+    return partition_counts(settings.bootstrap_servers, topics, security=settings.security())
+
+
+def drain_prefix(plan: Plan, settings: Settings) -> None:
+    """Finishes what is under way between the stages. MaintenanceError as in `drain`."""
+    written = plans_of(plan, settings)
+    if written.running is not None:
+        counts = input_partitions_of(written.running, plan, settings)
+        drain(written.running, written.partitions, counts, settings.of_worker(plan.prefix))
+
+
+def reshard_prefix(plan: Plan, wanted: Mapping[str, int], settings: Settings) -> Partitions:
+    """Gives stages other numbers of partitions; those of all stages. Raises as `reshard`."""
+    written = read_plans(settings.of_worker(plan.prefix), plan.prefix)
+    counts = {}
+    if written.running is not None:
+        counts = input_partitions_of(written.running, plan, settings)
+    partitions = written.partitions._replace(**wanted)
+    reshard(written, partitions, counts, settings, plan.prefix)
+    return partitions
+
+
+def create_topics(
+    plan: Plan, settings: Settings, replication: int, wanted: Partitions | None
+) -> list[str]:
+    """Creates what is missing, and writes the numbers of partitions down; the names of new topics.
+
+    `wanted` None: the numbers that are written down, or the default. TopicError if others are.
+    """
+    security, bootstrap = settings.security(), settings.bootstrap_servers
+    known, prefix = Partitions(), plan.prefix
+    plans = topic_name(prefix, PLANS)
+    exists = bool(partition_counts(bootstrap, [plans], security=security))
+    if exists:
+        known = read_plans(settings.of_worker(prefix), prefix).partitions
+        if wanted not in (None, known):
+            raise TopicError(
+                f"The prefix {prefix} has {known} already: `headwater topics reshard` changes it."
+            )
+    partitions = wanted or known
+    created = create(bootstrap, prefix, replication, partitions=partitions, security=security)
+    if not exists and partitions != Partitions():
+        write_records(settings.of_worker(prefix), prefix, [partitions_record(partitions)])
+    return created
+
+
 def plans_of(plan: Plan, settings: Settings, inputs: Sequence[str] = ()) -> Written:
     """What the prefix of a plan runs under. TopicError if its topics are missing or wrong."""
     security = settings.security()
     bootstrap, prefix = settings.bootstrap_servers, plan.prefix
-    (plans,) = (topic.name(prefix) for topic in TOPICS if topic.role == "plans")
+    plans = topic_name(prefix, PLANS)
     if not partition_counts(bootstrap, [plans], security=security):
         raise TopicError(_told(check(bootstrap, prefix, inputs, security=security), prefix))
     written = read_plans(settings.of_worker(prefix), prefix)

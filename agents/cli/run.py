@@ -96,10 +96,8 @@ def run(
     plan = plan_in(plan_file)
     settings = settings_in(bootstrap_servers, kafka, slot, http)
 
-    from agents.checkpoints import StopWorker
     from agents.cli.topics import telling_topic_errors
     from agents.log_lines import log_to_standard_error
-    from agents.maintenance import MaintenanceError
     from agents.plans import PlanDiffers
     from agents.service import work
 
@@ -117,5 +115,3 @@ def run(
         except PlanDiffers as error:
             click.echo(f"Error: {error}", err=True)
             raise click.exceptions.Exit(EXIT_BAD_USAGE) from None
-        except (StopWorker, MaintenanceError) as error:
-            raise click.ClickException(str(error)) from None

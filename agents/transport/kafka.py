@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 LIBRDKAFKA_LOG = logging.getLogger("librdkafka")
 """Without one librdkafka writes to standard error by itself, and as often as it likes."""
 
+METADATA_MS = 30_000
 POLL_S = 0.1
 REQUEST_S = 15.0
 CLOSE_S = 30.0
@@ -96,6 +97,8 @@ class KafkaSettings:
         """The group member. Its start positions are always given, never chosen by the client."""
         static = {"group.instance.id": self.transactional_id} if self.static else {}
         return {
+            # an input topic may grow: all members are assigned anew then, and stop to start again
+            "topic.metadata.refresh.interval.ms": METADATA_MS,
             **READING,
             **self.client(),
             "group.id": self.group,

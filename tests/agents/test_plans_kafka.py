@@ -1,0 +1,231 @@
+"""Changes under a prefix on a real broker: of its plan, its partitions, and its inputs."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import confluent_kafka as ck
+import pytest
+import yaml
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.admin import NewPartitions
+
+from agents import maintenance
+from agents.checkpoints import StopWorker
+from agents.maintenance import MaintenanceError
+from agents.plans import PlanDiffers, read_plans
+from agents.service import create_topics, drain_prefix, plans_of, reshard_prefix, work
+from agents.settings import Settings
+from agents.topics import TopicError, grow, topic_name
+from agents.transport.kafka import KafkaSettings
+from schemas.outputs import DEAD_LETTERS, KPIS, SIGNALS
+from schemas.plan.check import load_plan
+from schemas.plan.models import Plan
+from schemas.times import parse_iso
+from streams.topology import Partitions
+from tests.agents.cli.test_run import UNTIL, edits, plan_for, replayed, settled
+from tests.kafka_runs import committed_records, create_input, send
+from tests.records import Result, result_of
+
+pytestmark = pytest.mark.timeout(240)
+
+UNTIL_MS = parse_iso(UNTIL)
+HALF_MS = parse_iso("2015-09-12T10:00:00Z")
+SMALL = Partitions(4, 4, 2)
+LINES = edits(1200)
+FIRST_HALF, SECOND_HALF = LINES[:600], LINES[600:]
+
+
+class Roaming(Settings):
+    """Of a worker that keeps no place for itself, so that the next one need not wait."""
+
+    def of_worker(self, group: str) -> KafkaSettings:
+        return replace(super().of_worker(group), static=False)
+
+
+class Prefix:
+    """Everything under one prefix."""
+
+    def __init__(self, bootstrap: str, name: str, folder: Path) -> None:
+        self.bootstrap, self.name, self.folder = bootstrap, name, folder
+        self.settings = Roaming(
+            bootstrap_servers=bootstrap,
+            slot="a",
+            kafka={"topic.metadata.refresh.interval.ms": "500"},
+        )
+        create_input(bootstrap, f"{name}-in", 2)
+        create_topics(self.plan(), self.settings, -1, SMALL)
+
+    def document(self, **changes: Any) -> dict[str, Any]:
+        return plan_for(self.name) | changes
+
+    def plan(self, **changes: Any) -> Plan:
+        return load_plan(yaml.safe_dump(self.document(**changes)))
+
+    def send(self, lines: list[bytes], partitions: int = 2) -> None:
+        send(self.bootstrap, f"{self.name}-in", lines, partitions)
+
+    def work_a_while(self) -> None:
+        """Until there are first results; much is still under way between the stages then."""
+        work(self.plan(), self.settings, stop_when=lambda: bool(self.records(KPIS)))
+
+    def records(self, role: str) -> list[bytes]:
+        return committed_records(self.bootstrap, topic_name(self.name, role))
+
+    def result(self) -> Result:
+        """What is left on the topics: a key whose last record is a tombstone is gone."""
+        outputs = {role: self.records(role) for role in (SIGNALS, DEAD_LETTERS)}
+        return result_of(outputs | {KPIS: self._values()})
+
+    def _values(self) -> list[bytes]:
+        consumer = KafkaConsumer(
+            bootstrap_servers=self.bootstrap,
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+        )
+        topic = topic_name(self.name, KPIS)
+        tps = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic)]
+        consumer.assign(tps)
+        ends, table = consumer.end_offsets(tps), {}
+        while any(consumer.position(tp) < ends[tp] for tp in tps):
+            for records in consumer.poll(timeout_ms=500).values():
+                table.update((record.key, record.value) for record in records)
+        consumer.close()
+        return [value for value in table.values() if value is not None]
+
+    def replayed(self, lines: list[bytes], **changes: Any) -> Result:
+        path = self.folder / "plan.yaml"
+        path.write_text(yaml.safe_dump(self.document(**changes), sort_keys=False))
+        return replayed(lines, path, self.folder)
+
+
+@pytest.fixture
+def under(kafka: str, prefix: str, tmp_path: Path) -> Iterator[Prefix]:
+    yield Prefix(kafka, prefix, tmp_path)
+
+
+def test_resharded_half_way_the_numbers_are_those_of_a_single_run(under: Prefix) -> None:
+    under.send(FIRST_HALF)
+    under.work_a_while()
+    wanted = Partitions(6, 6, 3)
+    # interrupted: nothing is under way, the topics have grown, and nothing was moved
+    drain_prefix(under.plan(), under.settings)
+    grow(under.bootstrap, under.name, wanted)
+    with pytest.raises(TopicError, match="`headwater topics reshard` was interrupted, run it ag"):
+        work(under.plan(), under.settings)
+
+    reshard_prefix(under.plan(), wanted._asdict(), under.settings)
+
+    assert plans_of(under.plan(), under.settings).partitions == wanted
+    # events that were counted before come again, in the other partition
+    under.send([LINES[0], *FIRST_HALF[-50:]])
+    under.send(SECOND_HALF)
+    work(under.plan(), under.settings, until_ms=UNTIL_MS)
+    ours, single = settled(under.result()), settled(under.replayed(LINES))
+    assert ours - single == set()
+    assert single - ours == set()
+    with pytest.raises(MaintenanceError, match="accounts has 6 partitions and cannot get 4"):
+        reshard_prefix(under.plan(), {"accounts": 4}, under.settings)
+
+
+def test_another_plan_is_told_and_goes_on_only_where_it_is_accepted(
+    under: Prefix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {
+        "activation": {"event": "Page Created", "times": 2},
+        "kpis": {"without": ["lifecycle_new", "lifecycle_quick_ratio"]},
+    }
+    other = under.plan(**changes)
+    under.send(FIRST_HALF)
+    under.work_a_while()
+
+    with pytest.raises(PlanDiffers) as told:
+        work(other, under.settings)
+    for sentence in (
+        'activation.form: "once" -> "times"',
+        "Begins anew at the switch: signal/activated, company/action_to_activation_lag",
+        "Is removed, with its values: company/lifecycle_new, company/lifecycle_quick_ratio",
+        "start one with --accept-plan",
+    ):
+        assert sentence in str(told.value)
+    with pytest.raises(MaintenanceError, match=r"`timezone` changed"):
+        work(under.plan(timezone="Europe/Berlin"), under.settings, accept_plan=True)
+    monkeypatch.setattr(maintenance, "EMPTY_S", 0.1)
+    somebody = member_of(under)
+    with pytest.raises(MaintenanceError, match="has workers: somebody"):
+        work(other, under.settings, accept_plan=True)
+    somebody.close()
+    monkeypatch.undo()
+
+    under.send(SECOND_HALF)
+    work(other, under.settings, accept_plan=True, until_ms=UNTIL_MS)
+
+    ours, whole = under.result(), under.replayed(LINES, **changes)
+    rests_on_activation = ("activat", "accounts_3plus_activated")
+
+    def goes_on(result: Result) -> set[str]:
+        kpis = {
+            key: record
+            for key, record in result.kpis.items()
+            if not any(word in key.kpi for word in rests_on_activation)
+        }
+        return settled(Result(kpis, {}, result.dead_letters))
+
+    assert goes_on(ours) - goes_on(whole) == set()
+    assert goes_on(whole) - goes_on(ours) == set()
+    assert len(goes_on(whole)) > 100
+    anew = [r for key, r in ours.kpis.items() if key.kpi == "activated_users"]
+    assert all("since" in record["parts"] for record in anew)
+    with pytest.raises(PlanDiffers, match="runs under another plan"):
+        work(under.plan(), under.settings)
+
+
+def member_of(under: Prefix) -> ck.Consumer:
+    somebody = ck.Consumer(
+        {
+            "bootstrap.servers": under.bootstrap,
+            "group.id": under.name,
+            "client.id": "somebody",
+        }
+    )
+    somebody.subscribe([f"{under.name}-in"])
+    while not somebody.assignment():
+        somebody.poll(0.1)
+    return somebody
+
+
+def test_an_input_that_grows_stops_workers_and_is_read_whole_after_a_restart(
+    under: Prefix,
+) -> None:
+    under.send(FIRST_HALF)
+    grown = False
+
+    def grow_once_at_work() -> bool:
+        nonlocal grown
+        if not grown and under.records(KPIS):
+            admin = KafkaAdminClient(bootstrap_servers=under.bootstrap)
+            admin.create_partitions({f"{under.name}-in": NewPartitions(3)})
+            admin.close()
+            grown = True
+        return False
+
+    with pytest.raises(StopWorker, match=rf"{under.name}-in has .* restart"):
+        work(under.plan(), under.settings, stop_when=grow_once_at_work)
+
+    under.send(SECOND_HALF, partitions=3)
+    work(under.plan(), under.settings, until_ms=UNTIL_MS)
+    ours, single = settled(under.result()), settled(under.replayed(LINES))
+    assert ours - single == set()
+    assert single - ours == set()
+
+
+def test_of_two_first_workers_one_writes_its_plan_down(under: Prefix) -> None:
+    work(under.plan(), under.settings, stop_when=lambda: True)
+    written = read_plans(under.settings.of_worker(under.name), under.name)
+    assert written.partitions == SMALL
+    assert written.running is not None
+    assert written.running.plan == under.plan()
+    with pytest.raises(PlanDiffers, match="Other"):
+        work(under.plan(product="Other"), under.settings)

@@ -1,0 +1,265 @@
+"""A plan follows another one: what is defined as before goes on, what is not begins at the switch.
+
+The log is cut in two at the switch. What goes on has to equal a run of the new plan over the whole
+log, what begins anew a run over its second half.
+"""
+
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any
+
+import orjson
+import pytest
+import yaml
+
+from schemas.plan.check import load_plan
+from schemas.plan.models import Plan
+from schemas.times import DAY_MS, iso, parse_iso
+from streams.engine import Engine
+from streams.history import NEW, definitions
+from streams.plan_change import Change, change_of, history_after, history_of
+from tests.oracle import Key
+from tests.records import Record, Result, is_nothing, result_of
+
+FIRST_MS = parse_iso("2026-03-10T00:00:00Z")
+SWITCH_MS = parse_iso("2026-03-20T00:00:00Z")
+UNTIL_MS = parse_iso("2026-04-02T00:00:00Z")
+
+PLAN: dict[str, Any] = {
+    "product": "Desk",
+    "inputs": [{"topic": "events", "format": "segment"}],
+    "activity": "all",
+    "first_action": "Opened",
+    "activation": "Done",
+    "key_tasks": {"one": "Task One", "two": "Task Two"},
+    "sessions": "Session Started",
+    "exclude": {"users": [{"trait": "internal", "equals": True}]},
+    "segments": {"country": {"property": "country"}},
+    "milestones": {"distinct_users": [1, 3], "activated_users": [2]},
+    "horizon": "all",
+    "kpis": {
+        "levels": {"account": ["dau", "activated_users"]},
+        "settings": {"cohort_days": [1, 7], "core_tasks": ["one"]},
+    },
+}
+
+
+def plan(**changes: Any) -> Plan:
+    return load_plan(yaml.safe_dump(PLAN | changes))
+
+
+def kpis(**changes: Any) -> dict[str, Any]:
+    return {"kpis": PLAN["kpis"] | changes}
+
+
+def events(seed: int = 5, count: int = 150) -> list[tuple[int, bytes]]:
+    """Of twelve users in three accounts, in the order of their times; some are identified late."""
+    rng = Random(seed)
+    names = ["Opened", "Done", "Task One", "Task Two", "Session Started", "Used"]
+    found = []
+    for at_ms in sorted(rng.randrange(FIRST_MS, UNTIL_MS - DAY_MS) for _ in range(count)):
+        user = rng.randrange(12)
+        event: dict[str, Any] = {
+            "messageId": f"m{at_ms}",
+            "timestamp": iso(at_ms),
+            "userId": f"u{user}",
+            "context": {"groupId": f"a{user % 3}"},
+            "type": "track",
+            "event": rng.choice(names),
+            "properties": {"country": rng.choice(["de", "se"]), "tier": rng.choice("xy")},
+        }
+        if rng.random() < 0.05:
+            event = event | {"type": "identify", "traits": {"internal": rng.random() < 0.3}}
+        if rng.random() < 0.1:
+            event = event | {"type": "alias", "previousId": f"u{rng.randrange(12)}"}
+        found.append((at_ms, orjson.dumps(event)))
+    return found
+
+
+EVENTS = events()
+BEFORE = [line for at_ms, line in EVENTS if at_ms < SWITCH_MS]
+AFTER = [line for at_ms, line in EVENTS if at_ms >= SWITCH_MS]
+REST = [line for line in BEFORE if orjson.loads(line)["type"] != "track"] + AFTER
+"""Who is who stays known over the switch."""
+
+
+def feed(engine: Engine, lines: list[bytes], until_ms: int) -> None:
+    for start in range(0, len(lines), 50):
+        engine.feed(lines[start : start + 50])
+        engine.settle(FIRST_MS + start)
+    engine.advance(until_ms)
+    engine.settle(until_ms)
+
+
+def run(of: Plan, lines: list[bytes]) -> Result:
+    engine = Engine(of, partitions=2)
+    feed(engine, lines, UNTIL_MS)
+    return result_of(engine.outputs)
+
+
+def switched(old: Plan, new: Plan) -> tuple[Result, Change]:
+    """The values that are left on the topic, with the old plan first and the new one behind it."""
+    engine = Engine(old, partitions=2)
+    feed(engine, BEFORE, SWITCH_MS)
+    change = engine.change_plan(new, SWITCH_MS)
+    assert change.refused == ()
+    for key in engine.removed:
+        engine.outputs["kpis"] = [
+            line for line in engine.outputs["kpis"] if key_of_line(line) != key
+        ]
+    feed(engine, AFTER, UNTIL_MS)
+    return result_of(engine.outputs), change
+
+
+def key_of_line(line: bytes) -> bytes:
+    fields = ("kpi", "variant", "level", "subject", "segment", "period", "start", "end")
+    record = orjson.loads(line)
+    return orjson.dumps([record[field] for field in fields])
+
+
+def values(result: Result, takes: Callable[[Key], bool]) -> Mapping[Key, Any]:
+    def shown(record: Record) -> Any:
+        parts = {k: v for k, v in (record["parts"] or {}).items() if k != "since"}
+        return record["value"], parts, record["status"] == "provisional"
+
+    found = {key: shown(record) for key, record in result.kpis.items() if takes(key)}
+    return {key: value for key, value in found.items() if not is_nothing(value[0])}
+
+
+def unit_of(key: Key) -> str:
+    variant = f"/{key.variant}" if key.variant else ""
+    return f"{key.level}/{key.kpi}{variant}"
+
+
+ACTIVATION = {"activation": {"event": "Done", "times": 2}}
+SEVERAL = ACTIVATION | kpis(
+    without=["lifecycle_quick_ratio", "lifecycle_new"],
+    levels={"account": ["dau", "wau"]},
+    settings={"cohort_days": [1, 3], "core_tasks": ["two"]},
+)
+USE = {"activity": ["Opened", "Used"], "product": "Other", "watermark": {"disorder": "2m"}}
+
+
+@pytest.mark.parametrize("changes", [SEVERAL, USE], ids=["several", "use"])
+def test_what_stays_equals_the_whole_log_and_what_begins_the_rest_of_it(
+    changes: dict[str, Any],
+) -> None:
+    old, new = plan(), plan(**changes)
+    ours, change = switched(old, new)
+    whole, rest = run(new, BEFORE + AFTER), run(new, REST)
+
+    def is_kept(key: Key) -> bool:
+        return unit_of(key) in change.kept and key.end_ms <= UNTIL_MS
+
+    def is_begun(key: Key) -> bool:
+        return unit_of(key) in change.begun and SWITCH_MS <= key.start_ms < key.end_ms <= UNTIL_MS
+
+    assert values(ours, is_kept) == values(whole, is_kept)
+    assert values(ours, is_begun) == values(rest, is_begun)
+    assert {unit_of(key) for key in ours.kpis} <= {*change.kept, *change.begun}
+    begun = {key: r for key, r in ours.kpis.items() if unit_of(key) in change.begun}
+    assert all(record["parts"]["since"] == iso(SWITCH_MS) for record in begun.values())
+    assert all(key.end_ms > SWITCH_MS for key in begun)
+    kept = [record for key, record in ours.kpis.items() if is_kept(key)]
+    assert all("since" not in (record["parts"] or {}) for record in kept)
+    assert kept
+
+
+def test_most_goes_on_when_activation_changes() -> None:
+    change = change_of(definitions(plan()), plan(**ACTIVATION))
+    assert {"company/dau", "company/new_signups", "account/dau"} <= {*change.kept}
+    assert "company/account_user_milestones/users=3" in change.kept
+    assert set(change.restarted) == {
+        "signal/activated",
+        "company/action_to_activation_lag",
+        "company/activated_users",
+        "account/activated_users",
+        "company/activated_users_growth",
+        "company/activation_rate",
+        "company/accounts_3plus_activated_rate",
+        "company/account_activated_user_milestones/users=2",
+    }
+
+
+def test_signals_that_were_given_stand_and_those_of_a_new_rule_begin_at_the_switch() -> None:
+    ours, _ = switched(plan(), plan(**ACTIVATION))
+    before, rest = run(plan(), BEFORE), run(plan(**ACTIVATION), REST)
+
+    def activated(result: Result) -> set[tuple[str, str]]:
+        signals = result.signals.values()
+        return {(s["user"], s["at"]) for s in signals if s["signal"] == "activated"}
+
+    assert activated(ours) == activated(before) | activated(rest)
+
+
+def test_a_new_dimension_counts_from_the_switch_on_and_the_others_go_on() -> None:
+    dimensions = PLAN["segments"] | {"tier": {"property": "tier"}}
+    ours, change = switched(plan(), plan(segments=dimensions))
+    whole = run(plan(segments=dimensions), BEFORE + AFTER)
+    rest = run(plan(segments=dimensions), REST)
+    assert change.added == ("dimension/tier",)
+    assert change.restarted == ()
+
+    def is_old(key: Key) -> bool:
+        return not key.segment.startswith("tier=")
+
+    def dau_by_tier(key: Key) -> bool:
+        return (key.kpi, key.level) == ("dau", "company") and not is_old(key)
+
+    assert values(ours, is_old) == values(whole, is_old)
+    assert values(ours, dau_by_tier) == values(rest, dau_by_tier)
+    assert len(values(ours, dau_by_tier)) > 5
+    assert all(
+        r["parts"] == {"since": iso(SWITCH_MS)} for k, r in ours.kpis.items() if dau_by_tier(k)
+    )
+
+
+def test_a_plan_can_change_back_and_what_was_lost_on_the_way_begins_anew() -> None:
+    first, second = plan(), plan(**SEVERAL)
+    there = change_of(definitions(first), second)
+    history = history_after(there, second, history_of(first, NEW), SWITCH_MS)
+    back = change_of(definitions(second), first)
+    after = history_after(back, first, history, SWITCH_MS + 1)
+
+    assert after.of_persons[: len(history.of_persons)] == history.of_persons
+    assert "company/dau" not in after.since_ms
+    assert after.since_ms["company/lifecycle_new"] == SWITCH_MS + 1
+    assert after.since_ms["company/activation_rate"] == SWITCH_MS + 1
+    assert "company/cohort_retention/n=1" not in after.since_ms
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"timezone": "Europe/Berlin"}, "`timezone` changed"),
+        ({"week_start": "sunday"}, "`week_start` changed"),
+        ({"exclude": {"users": []}}, "`exclude_users` changed"),
+        ({"segments": {}}, "segment country was removed or changed"),
+        ({"segments": {"country": {"property": "land"}}}, "segment country was removed or changed"),
+        (
+            {"segments": PLAN["segments"] | {"role": {"trait": "role"}}},
+            "segment role is by a trait",
+        ),
+        (
+            {"milestones": {"distinct_users": [1, 3, 5], "activated_users": [2]}},
+            "account_user_milestones/users=5 is a milestone beside known ones",
+        ),
+        (
+            kpis(levels={"account": ["dau", "sessions"]}),
+            "sessions per account counts facts of users who may yet be excluded",
+        ),
+    ],
+)
+def test_what_cannot_be_carried_is_refused(changes: dict[str, Any], why: str) -> None:
+    (refused,) = change_of(definitions(plan()), plan(**changes)).refused
+    assert refused.startswith(why)
+
+
+def test_words_and_order_change_no_definition() -> None:
+    same = plan(
+        product="Other",
+        horizon={"tally_days": 500},
+        key_tasks={"two": "Task Two", "one": "Task One"},
+    )
+    change = change_of(definitions(plan()), same)
+    assert (change.restarted, change.added, change.removed) == ((), (), ())
