@@ -91,7 +91,7 @@ def drain(
             "This release defines KPIs in another way and must not finish it: run "
             "`headwater topics drain` of the release before."
         )
-    draining = replace(settings, slot=SLOT, static=False)
+    draining = replace(settings, slot=SLOT, static=False, transaction_timeout_ms=TRANSACTION_MS)
     asyncio.run(run_worker(stages, draining, prefix=plan.prefix, drain=True))
 
 

@@ -180,8 +180,9 @@ def _told(running: Running, plan: Plan, change: Change) -> list[str]:
         ("Begins anew at the switch", change.restarted),
         ("Is removed, with its values", change.removed),
     ):
-        if units:
-            lines.append(f"{heading}: {', '.join(_few(units))}")
+        told = [each for each in units if not each.startswith(("plan/", "input/"))]
+        if told:
+            lines.append(f"{heading}: {', '.join(_few(told))}")
     kept = sum(each.startswith(("company/", "account/")) for each in change.kept)
     lines.append(f"Goes on as it is: {kept} KPI{'' if kept == 1 else 's'}.")
     return lines
