@@ -11,9 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agents.checkpoints import StopWorker
+from schemas.batches import UnknownBatchVersion
+from streams.state_keys import UnknownStateVersion
 
 EVERY_S = 30.0
 KINDS_MAX = 1000
+_TOLD_AT_THE_END = StopWorker, UnknownBatchVersion, UnknownStateVersion
 
 
 def log_to_standard_error(*, verbose: bool) -> None:
@@ -34,7 +37,7 @@ def log_to_standard_error(*, verbose: bool) -> None:
 
 def _is_news(record: logging.LogRecord) -> bool:
     """What only a person can settle is left to the command's last words."""
-    return not (record.exc_info and isinstance(record.exc_info[1], StopWorker))
+    return not (record.exc_info and isinstance(record.exc_info[1], _TOLD_AT_THE_END))
 
 
 @dataclass

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from agents.accept import accept
 from agents.checkpoints import StopWorker
@@ -76,9 +77,11 @@ def work(
         log.warning("%s", told_change(running, plan))
         running = accept(running, plan, written.partitions, counts, of_worker)
         written = Written(running, written.partitions)
+    read = {topic: counts[topic] for topic in inputs}
+    of_worker = replace(of_worker, reads=f".{sum(read.values())}")
     topology = Topology(
         plan,
-        {topic: counts[topic] for topic in inputs},
+        read,
         partitions=written.partitions,
         until=lambda: until_ms,
         history=running.history,

@@ -164,8 +164,11 @@ def telling_topic_errors() -> Iterator[None]:
     from agents.checkpoints import StopWorker
     from agents.maintenance import MaintenanceError
     from agents.topics import TopicError
+    from schemas.batches import UnknownBatchVersion
+    from streams.state_keys import UnknownStateVersion
 
+    known = TopicError, StopWorker, MaintenanceError, UnknownBatchVersion, UnknownStateVersion
     try:
         yield
-    except (TopicError, StopWorker, MaintenanceError) as error:
+    except known as error:
         raise click.ClickException(str(error)) from None

@@ -77,6 +77,9 @@ class KafkaSettings:
     session_timeout_ms: int = 6_000
     max_poll_interval_ms: int = 60_000
     transaction_timeout_ms: int = 10_000
+    reads: str = ""
+    """Names what the worker found to read. A static member that comes back gets the assignment it
+    had; as another member it gets one that knows of what is new."""
     options: Mapping[str, str | int | bool] = field(default_factory=dict)
     security: Mapping[str, Any] = field(default_factory=dict)
 
@@ -95,7 +98,8 @@ class KafkaSettings:
 
     def consumer(self) -> dict[str, Any]:
         """The group member. Its start positions are always given, never chosen by the client."""
-        static = {"group.instance.id": self.transactional_id} if self.static else {}
+        instance = f"{self.transactional_id}{self.reads}"
+        static = {"group.instance.id": instance} if self.static else {}
         return {
             # an input topic may grow: all members are assigned anew then, and stop to start again
             "topic.metadata.refresh.interval.ms": METADATA_MS,

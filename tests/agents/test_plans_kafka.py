@@ -1,6 +1,5 @@
 """Changes under a prefix on a real broker: of its plan, its partitions, and its inputs."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,7 +52,7 @@ class Prefix:
 
     def __init__(self, bootstrap: str, name: str, folder: Path) -> None:
         self.bootstrap, self.name, self.folder = bootstrap, name, folder
-        self.settings = Roaming(
+        self.settings: Settings = Roaming(
             bootstrap_servers=bootstrap,
             slot="a",
             kafka={"topic.metadata.refresh.interval.ms": "500"},
@@ -114,8 +113,8 @@ class Prefix:
 
 
 @pytest.fixture
-def under(kafka: str, prefix: str, tmp_path: Path) -> Iterator[Prefix]:
-    yield Prefix(kafka, prefix, tmp_path)
+def under(kafka: str, prefix: str, tmp_path: Path) -> Prefix:
+    return Prefix(kafka, prefix, tmp_path)
 
 
 def test_resharded_half_way_the_numbers_are_those_of_a_single_run(under: Prefix) -> None:
@@ -206,6 +205,8 @@ def member_of(under: Prefix) -> ck.Consumer:
 def test_an_input_that_grows_stops_workers_and_is_read_whole_after_a_restart(
     under: Prefix,
 ) -> None:
+    # workers that keep their places: one that is back at once must not get what it had
+    under.settings = Settings(**under.settings.model_dump())
     under.send(FIRST_HALF)
     grown = False
 

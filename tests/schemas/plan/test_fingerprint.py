@@ -5,6 +5,8 @@ import re
 import pytest
 
 from schemas.plan import load_plan, plan_hash
+from schemas.plan.fingerprint import differences, meaning_of_facts
+from schemas.rows import FactSelector
 
 PLAN = """
 product: Test
@@ -44,3 +46,21 @@ def test_spelling_makes_no_difference(same: str) -> None:
 def test_meaning_makes_a_difference(other: str) -> None:
     assert plan_hash(load_plan(other)) != plan_hash(load_plan(PLAN))
     assert plan_hash(load_plan(other)) == plan_hash(load_plan(other))
+
+
+def test_differences_name_the_place_and_both_sides() -> None:
+    old = load_plan(PLAN)
+    new = load_plan(PLAN.replace("Report Created", "Report Shared") + "timezone: Europe/Berlin\n")
+    found = differences(old, new)
+    assert 'timezone: "UTC" -> "Europe/Berlin"' in found
+    assert any(line.startswith("rules: - ") and "Report Created" in line for line in found)
+    assert any(line.startswith("rules: + ") and "Report Shared" in line for line in found)
+    assert differences(old, old) == []
+
+
+def test_facts_mean_something_else_only_if_a_rule_that_makes_them_changed() -> None:
+    old = load_plan(PLAN)
+    new = load_plan(PLAN.replace("Report Created", "Report Shared"))
+    activity, activation = FactSelector(kind="activity"), FactSelector(kind="activation")
+    assert meaning_of_facts(old, activity) == meaning_of_facts(new, activity)
+    assert meaning_of_facts(old, activation) != meaning_of_facts(new, activation)
