@@ -5,8 +5,9 @@ log, what begins anew a run over its second half.
 """
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import pytest
@@ -21,9 +22,9 @@ from streams.plan_change import Change, change_of, history_after, history_of
 from tests.oracle import Key
 from tests.records import Record, Result, is_nothing, result_of
 
-FIRST_MS = parse_iso("2026-03-10T00:00:00Z")
+FIRST_MS = parse_iso("2026-03-13T00:00:00Z")
 SWITCH_MS = parse_iso("2026-03-20T00:00:00Z")
-UNTIL_MS = parse_iso("2026-04-02T00:00:00Z")
+UNTIL_MS = parse_iso("2026-03-29T00:00:00Z")
 
 PLAN: dict[str, Any] = {
     "product": "Desk",
@@ -91,17 +92,31 @@ def feed(engine: Engine, lines: list[bytes], until_ms: int) -> None:
     engine.settle(until_ms)
 
 
+class Runs(NamedTuple):
+    """A plan over the whole log, and over its second half."""
+
+    whole: Result
+    rest: Result
+
+
+@cache
+def runs(name: str) -> Runs:
+    new = plan(**CHANGES[name])
+    return Runs(run(new, BEFORE + AFTER), run(new, REST))
+
+
 def run(of: Plan, lines: list[bytes]) -> Result:
     engine = Engine(of, partitions=2)
     feed(engine, lines, UNTIL_MS)
     return result_of(engine.outputs)
 
 
-def switched(old: Plan, new: Plan) -> tuple[Result, Change]:
+@cache
+def switched(name: str) -> tuple[Result, Change]:
     """The values that are left on the topic, with the old plan first and the new one behind it."""
-    engine = Engine(old, partitions=2)
+    engine = Engine(plan(), partitions=2)
     feed(engine, BEFORE, SWITCH_MS)
-    change = engine.change_plan(new, SWITCH_MS)
+    change = engine.change_plan(plan(**CHANGES[name]), SWITCH_MS)
     assert change.refused == ()
     for key in engine.removed:
         engine.outputs["kpis"] = [
@@ -137,16 +152,17 @@ SEVERAL = ACTIVATION | kpis(
     levels={"account": ["dau", "wau"]},
     settings={"cohort_days": [1, 3], "core_tasks": ["two"]},
 )
-USE = {"activity": ["Opened", "Used"], "product": "Other", "watermark": {"disorder": "2m"}}
+CHANGES = {
+    "several": SEVERAL,
+    "use": {"activity": ["Opened", "Used"], "product": "Other", "watermark": {"disorder": "2m"}},
+    "a dimension": {"segments": PLAN["segments"] | {"tier": {"property": "tier"}}},
+}
 
 
-@pytest.mark.parametrize("changes", [SEVERAL, USE], ids=["several", "use"])
-def test_what_stays_equals_the_whole_log_and_what_begins_the_rest_of_it(
-    changes: dict[str, Any],
-) -> None:
-    old, new = plan(), plan(**changes)
-    ours, change = switched(old, new)
-    whole, rest = run(new, BEFORE + AFTER), run(new, REST)
+@pytest.mark.parametrize("name", ["several", "use"])
+def test_what_stays_equals_the_whole_log_and_what_begins_the_rest_of_it(name: str) -> None:
+    ours, change = switched(name)
+    whole, rest = runs(name)
 
     def is_kept(key: Key) -> bool:
         return unit_of(key) in change.kept and key.end_ms <= UNTIL_MS
@@ -182,8 +198,8 @@ def test_most_goes_on_when_activation_changes() -> None:
 
 
 def test_signals_that_were_given_stand_and_those_of_a_new_rule_begin_at_the_switch() -> None:
-    ours, _ = switched(plan(), plan(**ACTIVATION))
-    before, rest = run(plan(), BEFORE), run(plan(**ACTIVATION), REST)
+    ours, _ = switched("several")
+    before, rest = run(plan(), BEFORE), runs("several").rest
 
     def activated(result: Result) -> set[tuple[str, str]]:
         signals = result.signals.values()
@@ -193,10 +209,8 @@ def test_signals_that_were_given_stand_and_those_of_a_new_rule_begin_at_the_swit
 
 
 def test_a_new_dimension_counts_from_the_switch_on_and_the_others_go_on() -> None:
-    dimensions = PLAN["segments"] | {"tier": {"property": "tier"}}
-    ours, change = switched(plan(), plan(segments=dimensions))
-    whole = run(plan(segments=dimensions), BEFORE + AFTER)
-    rest = run(plan(segments=dimensions), REST)
+    ours, change = switched("a dimension")
+    whole, rest = runs("a dimension")
     assert change.added == ("dimension/tier",)
     assert change.restarted == ()
 
