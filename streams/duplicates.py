@@ -28,6 +28,15 @@ _GENERATION_BITS = 20
 _hash = xxhash.xxh3_64_intdigest
 
 
+def generation_of(number: int) -> int:
+    """The generation of the ids of a chunk."""
+    return number >> _GENERATION_BITS
+
+
+def chunk_number(generation: int, place: int) -> int:
+    return generation << _GENERATION_BITS | place
+
+
 class _Table:
     """Open addressing: an id stands at the slot of its last bits or the next free one (0)."""
 
@@ -145,7 +154,7 @@ class _Hour:
     def next_chunk(self) -> int:
         place = self.chunks.get(self.generation, 0)
         self.chunks[self.generation] = place + 1
-        return self.generation << _GENERATION_BITS | place
+        return chunk_number(self.generation, place)
 
     def load(self, number: int, ids: Iterable[int]) -> None:
         """Chunks may come in any order, before anything is settled."""

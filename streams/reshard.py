@@ -7,6 +7,7 @@ from typing import Any
 from schemas.keys import partition_of
 from streams.contributions import TallyKey
 from streams.delta_batches import tally_partition
+from streams.duplicates import chunk_number, generation_of
 from streams.state_keys import (
     BOOK,
     COPY,
@@ -91,7 +92,7 @@ def _seen(old: list[State], number: int, count: int) -> Mapping[bytes, bytes]:
     Ids do not tell whose they were. A key in both partitions p of m and q of n has a hash that is
     p modulo m and q modulo n, so p and q are equal modulo their greatest common divisor.
     """
-    chunks: dict[int, list[bytes]] = {}
+    chunks: dict[tuple[int, int], list[bytes]] = {}
     common = gcd(len(old), count)
     for before, state in enumerate(old):
         if before % common != number % common:
@@ -99,10 +100,10 @@ def _seen(old: list[State], number: int, count: int) -> Mapping[bytes, bytes]:
         for key, value in state.items():
             what, place = read_key(key)
             if what == SEEN:
-                chunks.setdefault(place[0], []).append(value)
+                chunks.setdefault((place[0], generation_of(place[1])), []).append(value)
     return {
-        state_key(SEEN, hour, n): value
-        for hour, values in chunks.items()
+        state_key(SEEN, hour, chunk_number(generation, n)): value
+        for (hour, generation), values in chunks.items()
         for n, value in enumerate(values)
     }
 
