@@ -15,6 +15,7 @@ from schemas.plan.check import load_plan
 from schemas.plan.models import Plan
 from schemas.times import DAY_MS, HOUR_MS, iso, parse_iso
 from streams.engine import Engine
+from tests.laws import examples
 from tests.oracle import Activation, AllTasks, DistinctDays, Happening, Oracle, Settings, Times
 from tests.records import Record, Result, disagreements, is_nothing, result_of
 
@@ -426,32 +427,32 @@ def check(company: Company, trial: Trial) -> None:
     assert differences(in_order, run_anyhow(company, trial)) == []
 
 
-@settings(fuzzed, max_examples=25)
+@settings(fuzzed, max_examples=examples(15))
 @given(trials())
 def test_everything_is_use(trial: Trial) -> None:
     check(EVERYTHING_IS_USE, trial)
 
 
-@settings(fuzzed, max_examples=25)
+@settings(fuzzed, max_examples=examples(15))
 @given(trials())
 def test_sign_up_first(trial: Trial) -> None:
     check(SIGN_UP_FIRST, trial)
 
 
-@settings(fuzzed, max_examples=25)
+@settings(fuzzed, max_examples=examples(15))
 @given(trials())
 def test_without_staff(trial: Trial) -> None:
     check(WITHOUT_STAFF, trial)
 
 
-@settings(fuzzed, max_examples=15)
+@settings(fuzzed, max_examples=examples(10))
 @given(trials(LONG, (0, 1, 30)))
 def test_long_windows(trial: Trial) -> None:
     check(LONG_WINDOWS, trial)
 
 
 @pytest.mark.parametrize("company", [SECOND_TIME, TWO_DAYS_OF_THREE, BOTH_TASKS])
-@settings(fuzzed, max_examples=25)
+@settings(fuzzed, max_examples=examples(15))
 @given(trials((0, 1, 2, 3), (0, 1, 5), ("Done", "Done", "Done", "Task One", "Signed Up")))
 def test_activation_by_several_events(company: Company, trial: Trial) -> None:
     check(company, trial)

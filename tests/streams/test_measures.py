@@ -25,7 +25,7 @@ from streams.measures import (
     NthTime,
     reads,
 )
-from tests.laws import law
+from tests.laws import examples, law
 
 CALENDAR = Calendar("Europe/Berlin")
 FIRST_DAY_MS = 20_000 * DAY_MS
@@ -50,7 +50,7 @@ MEASURES: dict[str, Measure] = {
     "three days": DaysWithin(ACTIVATION, 3, None),
     "all names": AllNames(TWO_TASKS, ("one", "two")),
 }
-few = settings(law, max_examples=30)
+few = settings(law, max_examples=examples(30))
 each_measure = pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES.keys())
 
 
@@ -135,7 +135,7 @@ def test_values_never_change_and_what_is_no_news_gives_the_same_object(
 
 
 @each_measure
-@settings(law, max_examples=150)
+@settings(law, max_examples=examples(150))
 @given(st.data())
 def test_what_a_measure_calls_closed_it_knows_for_the_rest_of_the_day(
     measure: Measure, data: st.DataObject

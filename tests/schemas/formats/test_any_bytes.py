@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from schemas.events import DEAD_LETTER_CODES, EVENT_TYPES, Event, Rejected
 from schemas.formats import Format, format_named
 from schemas.properties import extractor
+from tests.laws import examples
 from tests.schemas.formats.payloads import TIME, call, encoded, track
 
 SEGMENT = format_named("segment")
@@ -40,7 +41,7 @@ MAPPINGS = [
 ]
 FORMATS = [SEGMENT, *MAPPINGS]
 
-repeatable = settings(derandomize=True, deadline=None, max_examples=200)
+repeatable = settings(derandomize=True, deadline=None, max_examples=examples(100))
 
 
 def check(format: Format, value: bytes) -> list[Event | Rejected]:
