@@ -287,7 +287,7 @@ class Flood:
         for (stage, _), each in self._engine.stages.items():
             if stage == "ingest":
                 self._taken += each.events  # type: ignore[attr-defined]
-                self._buried += each.dead_letters  # type: ignore[attr-defined]
+                self._buried += each.dead_letters.total()  # type: ignore[attr-defined]
             elif stage == "accounts":
                 self._duplicates += each.duplicates  # type: ignore[attr-defined]
 
