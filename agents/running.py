@@ -150,13 +150,17 @@ async def run_worker(
 
 
 def _expected_topics(stages: Sequence[StageSpec], prefix: str) -> dict[str, int]:
-    inputs = {topic: stage.partitions for stage in stages for topic in stage.topics}
     states = {
         topic_name(prefix, state_role(stage.name)): stage.partitions
         for stage in stages
         if stage.stateful
     }
-    return inputs | states
+    return _inputs(stages) | states
+
+
+def _inputs(stages: Sequence[StageSpec]) -> dict[str, int]:
+    """How many partitions each topic has that `stages` read."""
+    return {topic: stage.partitions for stage in stages for topic in stage.topics}
 
 
 async def _until_stopped(stop_when: Callable[[], bool] | None) -> None:

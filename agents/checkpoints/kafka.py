@@ -53,6 +53,7 @@ MEMBERSHIP_OVER = {
     ck.KafkaError.UNKNOWN_MEMBER_ID,
     ck.KafkaError.ILLEGAL_GENERATION,
     ck.KafkaError.FENCED_INSTANCE_ID,
+    ck.KafkaError.FENCED_MEMBER_EPOCH,
 }
 FENCED = {
     ck.KafkaError._FENCED,
@@ -312,7 +313,7 @@ class KafkaCheckpoints:
         log.warning("transaction failed: %s", error)
         try:
             # After a time-out the next call into the same producer was seen never to return.
-            if error.fatal() or error.code() == ck.KafkaError._TIMED_OUT:
+            if error.fatal() or error.code() in {ck.KafkaError._TIMED_OUT, *FENCED}:
                 raise ck.KafkaException(error)
             self._end_transaction(self._producer.abort_transaction)
         except ck.KafkaException as worse:

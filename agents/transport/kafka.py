@@ -12,7 +12,7 @@ import struct
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -25,6 +25,7 @@ from faust.types import TP
 from agents.checkpoints import StopWorker, WaitForAssignment
 from agents.health import Pulse
 from agents.transport.batches import BatchConsumer, BatchTransport, Delivery
+from agents.transport.ends import Ends
 from streams.stage import RecordBatch
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ class KafkaSettings:
 
     @property
     def transactional_id(self) -> str:
-        return f"{self.group}.{self.slot}"
+        return transactional_id(self.group, self.slot)
 
     def client(self) -> dict[str, Any]:
         """What every client of this worker is configured with."""
@@ -98,7 +99,7 @@ class KafkaSettings:
 
     def consumer(self) -> dict[str, Any]:
         """The group member. Its start positions are always given, never chosen by the client."""
-        instance = f"{self.transactional_id}{self.reads}"
+        instance = f"{self.slot}{self.reads}"
         static = {"group.instance.id": instance} if self.static else {}
         return {
             # an input topic may grow: all members are assigned anew then, and stop to start again
@@ -113,6 +114,14 @@ class KafkaSettings:
             "max.poll.interval.ms": self.max_poll_interval_ms,
             "auto.offset.reset": "error",
         }
+
+
+def transactional_id(group: str, slot: str) -> str:
+    """What a slot's transactions are known by.
+
+    No topic and no group has a slash in its name, so no group's ids begin as another's.
+    """
+    return f"{group}/{slot}"
 
 
 READING: Mapping[str, Any] = {
@@ -205,6 +214,8 @@ class KafkaSource:
 
     settings: KafkaSettings
     membership: Membership
+    on_standstill: Callable[[], None] = lambda: None
+    """Called by the reader, again and again, while an open transaction keeps it from reading on."""
     reading: Reading = field(default_factory=lambda: Reading())
 
 
@@ -217,6 +228,8 @@ class Consumer(BatchConsumer):
         self._membership = source.membership
         self._settings = source.settings
         self._reading = source.reading
+        self._on_standstill = source.on_standstill
+        self._ends = Ends()
         self._ends_seen_s = 0.0
         self._waiting_for_broker = False
         self._held: list[Any] = []
@@ -313,6 +326,7 @@ class Consumer(BatchConsumer):
             self._waiting_for_broker = False
             log.warning("a broker answers again")
         for key, (records, end) in read.items():
+            self._ends.read(TP(*key), end)
             for batch in _batches(key, records, at_end=end is not None):
                 if not self._deliver(client, epoch, TP(*key), batch, _position_after(batch, end)):
                     return
@@ -332,7 +346,7 @@ class Consumer(BatchConsumer):
             log.warning("no broker answers (%s); waiting for one", self._settings.bootstrap)
 
     def _look_at_ends(self, client: ck.Consumer) -> None:
-        """Once in a while: the ends of partitions as the last fetch told them."""
+        """Once in a while: the high watermarks of partitions as the last fetch told them."""
         now_s = time.monotonic()
         if now_s - self._ends_seen_s < LOOK_AT_ENDS_S:
             return
@@ -343,6 +357,8 @@ class Consumer(BatchConsumer):
             if known is not None and known[1] >= 0:
                 ends[tp] = known[1]
         self._reading.ends = ends
+        if self._ends.stand_still(ends):
+            self._on_standstill()
 
     def _deliver(
         self, client: ck.Consumer, epoch: int, tp: TP, batch: RecordBatch, position: int
@@ -411,6 +427,7 @@ class Consumer(BatchConsumer):
             self._on_loop(self._give_up(lost=lost))
             self._starts, self._held = {}, []
             self._reading.ends = {}
+            self._ends.forget()
             self._membership.leave()
             client.unassign()
 

@@ -46,7 +46,7 @@ def test_a_worker_without_a_slot_has_the_name_of_its_host(monkeypatch: pytest.Mo
 
 def test_a_worker_is_known_by_group_and_slot() -> None:
     worker = read_settings("a:1", ["client.rack=east"], "w1", NOTHING).of_worker("headwater")
-    assert worker.transactional_id == "headwater.w1"
+    assert worker.transactional_id == "headwater/w1"
     consumer = worker.consumer()
     assert consumer["group.id"] == "headwater"
     assert consumer["client.rack"] == "east"
