@@ -22,10 +22,12 @@ from agents.app import build_app
 from agents.checkpoints import StopWorker
 from agents.checkpoints.kafka import KafkaCheckpoints
 from agents.checkpoints.memory import MemoryCheckpoints, OnRecords
+from agents.checkpoints.stuck import StuckTransactions
 from agents.finish import Pipeline, finished
 from agents.monitor import Monitor
 from agents.topics import state_role, topic_name
 from agents.transport.batches import DataPlaneApp
+from agents.transport.group import leave_unless_all_is_read
 from agents.transport.kafka import KafkaSettings, KafkaSource, Membership, check_topics
 from agents.transport.memory import MemoryBroker
 from agents.web import Address
@@ -123,10 +125,11 @@ async def run_worker(
     process should exit then, a restart goes on exactly where the last checkpoint ended.
     """
     membership = Membership()
-    source = KafkaSource(settings, membership)
+    source = KafkaSource(settings, membership, StuckTransactions(settings).look_aside)
     monitor = Monitor(source)
     async with monitor.watching(http):
         check_topics(settings, _expected_topics(stages, prefix))
+        leave_unless_all_is_read(settings, _inputs(stages))
         store = await asyncio.to_thread(
             lambda: KafkaCheckpoints(
                 settings,

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import confluent_kafka as ck
 import pytest
@@ -27,13 +28,14 @@ from agents.checkpoints import (
 )
 from agents.checkpoints.kafka import KafkaCheckpoints
 from agents.topics import RECORD_BYTES_MAX
-from agents.transport.kafka import KafkaSettings, Membership
+from agents.transport.kafka import KafkaSettings, Membership, transactional_id
 from streams.stage import Outgoing
 from tests.agents.kafka_topics import (
     committed_offsets,
     committed_records,
     create_topics,
     delete_records,
+    ends,
     send_events,
 )
 
@@ -108,6 +110,78 @@ def test_a_member_that_left_the_group_cannot_commit_any_more(settings: KafkaSett
     assert committed_records(settings.bootstrap, f"{settings.group}.kpis") == []
 
 
+def remembered(membership: Membership) -> Membership:
+    """What a commit under way holds on to while the group moves on."""
+    past = Membership()
+    past._metadata = membership.metadata()
+    return past
+
+
+def test_a_generation_that_is_over_cannot_commit_any_more(settings: KafkaSettings):
+    """Guards: metadata of the assignment goes with the offsets; MEMBERSHIP_OVER."""
+    with member(settings) as (membership, client):
+        store = new_store(settings, remembered(membership))
+        before = membership.metadata()
+        polling = threading.Event()
+
+        def poll() -> None:
+            while not polling.is_set():
+                client.consume(1, 0.1)
+
+        thread = threading.Thread(target=poll)
+        thread.start()
+        try:
+            with member(replace(settings, slot="b")):
+                assert membership.metadata() != before
+                with pytest.raises(WaitForAssignment):
+                    asyncio.run(store.commit(checkpoint(settings, (b"one", b"1"))))
+        finally:
+            polling.set()
+            thread.join()
+    assert committed_records(settings.bootstrap, f"{settings.group}.kpis") == []
+
+
+def test_a_member_whose_slot_somebody_else_joined_with_cannot_commit_any_more(
+    settings: KafkaSettings,
+):
+    """Guards: `group.instance.id` is the slot; MEMBERSHIP_OVER."""
+    with member(settings) as (membership, _):
+        store = new_store(settings, remembered(membership))
+        with member(settings):
+            with pytest.raises(WaitForAssignment, match="Static consumer fenced"):
+                asyncio.run(store.commit(checkpoint(settings, (b"one", b"1"))))
+    assert committed_records(settings.bootstrap, f"{settings.group}.kpis") == []
+
+
+def test_metadata_of_no_member_which_the_broker_takes_from_anybody_is_refused(
+    settings: KafkaSettings,
+):
+    """Guard: the check in `Membership.join`. First it is shown that the broker has none."""
+    stranger = ck.Consumer({"bootstrap.servers": settings.bootstrap, "group.id": settings.group})
+    with member(settings) as (membership, _):
+        unchecked = Membership()
+        unchecked._metadata = stranger.consumer_group_metadata()
+        asyncio.run(new_store(settings, unchecked).commit(checkpoint(settings, (b"one", b"1"))))
+        with pytest.raises(StopWorker, match="assigned to no member"):
+            membership.join(stranger)
+    stranger.close()
+    topic = f"{settings.group}.activity"
+    assert committed_offsets(settings.bootstrap, settings.group, topic) == {2: 7}
+
+
+def test_a_commit_goes_through_after_retention_took_all_that_the_producer_wrote(
+    settings: KafkaSettings,
+):
+    """The broker may forget a producer whose records are gone (UNKNOWN_PRODUCER_ID)."""
+    topic = f"{settings.group}.user-state"
+    with member(settings) as (membership, _):
+        store = new_store(settings, membership)
+        asyncio.run(store.commit(checkpoint(settings, (b"one", b"1"))))
+        delete_records(settings.bootstrap, topic, 3, before=ends(settings.bootstrap, topic)[3])
+        asyncio.run(store.commit(checkpoint(settings, (b"one", b"2"))))
+    assert committed_records(settings.bootstrap, topic) == [(None, b"u")]
+
+
 def test_a_worker_whose_slot_was_taken_over_stops(settings: KafkaSettings):
     with member(settings) as (membership, _):
         old = new_store(settings, membership)
@@ -130,8 +204,10 @@ def test_a_record_that_the_client_refuses_stops_the_worker_and_commits_nothing(
         assert store.restore([HOME]) == {HOME: {b"one": b"1"}}
 
 
-def open_transaction(settings: KafkaSettings, transactional_id: str) -> ck.Producer:
-    """A producer with one record of state in an open transaction."""
+def open_transaction(
+    settings: KafkaSettings, transactional_id: str, *, offsets: bool = False
+) -> ck.Producer:
+    """A producer with one record of state in an open transaction, and an offset if wanted."""
     producer = ck.Producer(
         {
             "bootstrap.servers": settings.bootstrap,
@@ -143,7 +219,33 @@ def open_transaction(settings: KafkaSettings, transactional_id: str) -> ck.Produ
     producer.begin_transaction()
     producer.produce(f"{settings.group}.accounts.state", b"1", b"one", HOME.partition)
     producer.flush(10)
+    if offsets:
+        stranger = ck.Consumer({"bootstrap.servers": settings.bootstrap, "group.id": settings.group})
+        producer.send_offsets_to_transaction(
+            [ck.TopicPartition(f"{settings.group}.activity", HOME.partition, 0, "theirs")],
+            stranger.consumer_group_metadata(),
+            20,
+        )
+        stranger.close()
     return producer
+
+
+def test_offsets_and_state_of_a_commit_under_way_are_awaited(settings: KafkaSettings):
+    """Guards: committed offsets are read until stable, and the end of the state after that."""
+    tp = TP(f"{settings.group}.activity", HOME.partition)
+    store = new_store(settings)
+    other = open_transaction(settings, "somebody else", offsets=True)
+    threading.Timer(1.5, other.commit_transaction).start()
+    assert store.starts([tp]) == {tp: Start(0, "theirs")}
+    assert store.restore([HOME]) == {HOME: {b"one": b"1"}}
+
+
+def test_the_transaction_of_a_slot_whose_worker_is_there_is_left_alone(settings: KafkaSettings):
+    """Guard: `present_slots`. Ended by somebody else, a slow worker would have to restart."""
+    with member(replace(settings, slot="b")):
+        busy = open_transaction(settings, transactional_id(settings.group, "b"))
+        threading.Timer(4, busy.commit_transaction).start()
+        assert new_store(settings).restore([HOME]) == {HOME: {b"one": b"1"}}
 
 
 def test_a_restore_waits_for_a_transaction_of_a_single_record_to_be_committed(
@@ -167,19 +269,25 @@ import os, signal, sys
 from agents.transport.kafka import KafkaSettings
 from tests.agents.test_checkpoints_kafka import open_transaction
 bootstrap, group = sys.argv[1:]
-open_transaction(KafkaSettings(bootstrap, group, "a"), group + ".dead")
+open_transaction(KafkaSettings(bootstrap, group, "a"), group + "/dead", offsets=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@pytest.mark.parametrize("waits_for", ["state", "offsets"])
 def test_a_restore_ends_the_transaction_of_a_dead_slot_instead_of_waiting_for_its_timeout(
-    settings: KafkaSettings,
+    settings: KafkaSettings, waits_for: str
 ):
+    """Guard: `StuckTransactions`. The time-out of this transaction is a minute."""
     store = new_store(settings)
     command = [sys.executable, "-c", DIE_IN_A_TRANSACTION, settings.bootstrap, settings.group]
     assert subprocess.run(command, timeout=60).returncode == -9
+    tp = TP(f"{settings.group}.activity", HOME.partition)
     started = time.monotonic()
-    assert store.restore([HOME]) == {HOME: {}}
+    if waits_for == "state":
+        assert store.restore([HOME]) == {HOME: {}}
+    else:
+        assert store.starts([tp]) == {tp: Start(0, None)}
     assert time.monotonic() - started < 20
 
 

@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import confluent_kafka as ck
 import pytest
 
+from agents.transport.kafka import transactional_id
 from tests.agents.kafka_topics import (
     committed_offsets,
     committed_records,
@@ -66,9 +68,9 @@ class Workers:
                 pytest.fail(f"not within {timeout_s} s; the workers said:\n" + "\n\n".join(logs))
             time.sleep(0.2)
 
-    def wait_for_the_end(self) -> None:
+    def wait_for_the_end(self, timeout_s: float = 60) -> None:
         """Waits until every topic that is read has been read to its end."""
-        self.wait_until(self.has_read_everything)
+        self.wait_until(self.has_read_everything, timeout_s)
 
     def has_read_everything(self) -> bool:
         read = [f"{self.prefix}.{role}" for role in ("events", "activity", "user-state")]
@@ -111,7 +113,9 @@ def test_two_workers_share_the_partitions_and_one_is_stopped_and_restarted_half_
     workers: Workers,
 ):
     send_events(workers.bootstrap, workers.events, events(USERS, EACH))
-    first, second = (workers.start(slot, delay_s=SLOW_S) for slot in "ab")
+    # Longer than a restart takes on a slow machine.
+    patient = {"delay_s": SLOW_S, "session_timeout_ms": 30_000}
+    first, second = (workers.start(slot, **patient) for slot in "ab")
     both = [f"split-{workers.events} [0, 1]", f"split-{workers.events} [2, 3]"]
     workers.wait_until(lambda: all(any(x in output(w) for x in both) for w in (first, second)))
     done = workers.done()
@@ -119,8 +123,10 @@ def test_two_workers_share_the_partitions_and_one_is_stopped_and_restarted_half_
     first.send_signal(signal.SIGTERM)
     assert first.wait(20) == 0
     assert workers.done() < USERS * EACH
-    workers.start("a")
+    moves = output(second).count(" assigned ")
+    workers.start("a", **patient)
     workers.wait_for_the_end()
+    assert output(second).count(" assigned ") == moves
     workers.check_every_event_counted_once()
 
 
@@ -145,6 +151,105 @@ def test_a_killed_worker_is_replaced_by_the_others(workers: Workers):
     victim.wait()
     workers.wait_for_the_end()
     workers.check_every_event_counted_once()
+
+
+def frozen(process: subprocess.Popen[bytes]) -> bool:
+    """Whether a process has stopped itself (SIGSTOP)."""
+    state = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")")[1].split()[0]
+    return state == "T"
+
+
+def test_a_worker_that_wakes_within_a_commit_after_its_twin_took_over_changes_nothing(
+    workers: Workers,
+):
+    """Guards: one transactional id for a slot, and that a producer with it fences the earlier."""
+    send_events(workers.bootstrap, workers.events, events(USERS, EACH))
+    zombie = workers.start("a", delay_s=SLOW_S, freeze_before="commit_transaction")
+    workers.wait_until(lambda: frozen(zombie))
+    assert workers.done() < USERS * EACH
+    workers.start("a")
+    workers.wait_for_the_end()
+    zombie.send_signal(signal.SIGCONT)
+    assert zombie.wait(30) == 1
+    assert "another worker runs as" in output(zombie)
+    workers.check_every_event_counted_once()
+
+
+def test_a_worker_that_wakes_after_the_others_took_over_its_open_transaction_changes_nothing(
+    workers: Workers,
+):
+    """Guards: `StuckTransactions` at restore, the membership that offsets are committed with."""
+    send_events(workers.bootstrap, workers.events, events(USERS, EACH))
+    zombie = workers.start("a", delay_s=SLOW_S, freeze_before="send_offsets_to_transaction")
+    workers.wait_until(lambda: frozen(zombie))
+    assert workers.done() < USERS * EACH
+    workers.start("b")
+    workers.wait_for_the_end()
+    zombie.send_signal(signal.SIGCONT)
+    zombie.wait(30)
+    workers.check_every_event_counted_once()
+
+
+def test_records_that_a_rebalance_cut_off_are_read_again(workers: Workers):
+    """Guards: `_read_again`, and the epoch of deliveries."""
+    send_events(workers.bootstrap, workers.events, events(USERS, 100))
+    holding = workers.start("a", cut_off=True)
+    workers.wait_until(lambda: "holds records back" in output(holding))
+    workers.start("b")
+    workers.wait_for_the_end()
+    workers.check_every_event_counted_once(each=100)
+
+
+def test_a_running_worker_ends_the_transaction_of_a_slot_that_is_gone(workers: Workers):
+    """Guards: `Ends.stand_still`. The time-out of this transaction is a minute."""
+    worker = workers.start("a")
+    workers.wait_until(lambda: " assigned accounts" in output(worker))
+    gone = ck.Producer(
+        {
+            "bootstrap.servers": workers.bootstrap,
+            "transactional.id": transactional_id(workers.prefix, "gone"),
+            "transaction.timeout.ms": 60_000,
+        }
+    )
+    gone.init_transactions(20)
+    gone.begin_transaction()
+    for partition in range(PARTITIONS):
+        gone.produce(f"{workers.prefix}.activity", b"u0:1", partition=partition)
+    gone.flush(10)
+    send_events(workers.bootstrap, workers.events, events(USERS, 20))
+    workers.wait_for_the_end(timeout_s=30)
+    workers.check_every_event_counted_once(each=20)
+    with pytest.raises(ck.KafkaException):
+        gone.commit_transaction(10)
+
+
+def test_a_worker_that_cannot_restore_its_state_stops_before_it_has_read_anything(
+    workers: Workers,
+):
+    """Guard: `_ending_on_error`; the client would go on without any state."""
+    send_events(workers.bootstrap, workers.events, events(USERS, 20))
+    producer = ck.Producer({"bootstrap.servers": workers.bootstrap})
+    producer.produce(f"{workers.prefix}.accounts.state", b"no number", b"u0", 0)
+    producer.flush(10)
+    worker = workers.start("a")
+    assert worker.wait(30) == 1
+    assert "invalid literal for int()" in output(worker)
+    assert workers.done() == 0
+
+
+def test_a_worker_from_under_which_retention_takes_records_stops(workers: Workers):
+    """Guard: `auto.offset.reset` is `error`; reading would go on behind what is lost."""
+    worker = workers.start("a")
+    send_events(workers.bootstrap, workers.events, events(USERS, 10))
+    workers.wait_for_the_end()
+    at = committed_offsets(workers.bootstrap, workers.prefix, workers.events)[1]
+    worker.send_signal(signal.SIGSTOP)
+    send_events(workers.bootstrap, workers.events, events(USERS, 20)[USERS * 10 :])
+    delete_records(workers.bootstrap, workers.events, 1, before=at + 3)
+    worker.send_signal(signal.SIGCONT)
+    assert worker.wait(30) == 1
+    assert "retention was faster than this worker" in output(worker)
+    assert committed_offsets(workers.bootstrap, workers.prefix, workers.events)[1] == at
 
 
 def test_a_worker_whose_slot_runs_twice_is_the_one_that_stops(workers: Workers):

@@ -12,12 +12,14 @@ from agents.transport.kafka import KafkaSettings
 from agents.web import Address
 from agents.worker import Pace
 from tests.agents.toy import stages
+from tests.agents.toy_faults import install
 
 
 def main(settings: dict) -> int:
     for name, value in settings.get("constants", {}).items():
         module, _, constant = name.rpartition(".")
         setattr(importlib.import_module(module), constant, value)
+    install(settings)
     log_to_standard_error(verbose=True)
     prefix = settings["prefix"]
     worker = run_worker(
