@@ -6,8 +6,6 @@ Each hazard has its own test: random crashes pass over most of them.
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -147,9 +145,8 @@ def test_a_member_whose_slot_somebody_else_joined_with_cannot_commit_any_more(
     """Guards: `group.instance.id` is the slot; MEMBERSHIP_OVER."""
     with member(settings) as (membership, _):
         store = new_store(settings, remembered(membership))
-        with member(settings):
-            with pytest.raises(WaitForAssignment, match="Static consumer fenced"):
-                asyncio.run(store.commit(checkpoint(settings, (b"one", b"1"))))
+        with member(settings), pytest.raises(WaitForAssignment, match="Static consumer fenced"):
+            asyncio.run(store.commit(checkpoint(settings, (b"one", b"1"))))
     assert committed_records(settings.bootstrap, f"{settings.group}.kpis") == []
 
 
@@ -220,7 +217,9 @@ def open_transaction(
     producer.produce(f"{settings.group}.accounts.state", b"1", b"one", HOME.partition)
     producer.flush(10)
     if offsets:
-        stranger = ck.Consumer({"bootstrap.servers": settings.bootstrap, "group.id": settings.group})
+        stranger = ck.Consumer(
+            {"bootstrap.servers": settings.bootstrap, "group.id": settings.group}
+        )
         producer.send_offsets_to_transaction(
             [ck.TopicPartition(f"{settings.group}.activity", HOME.partition, 0, "theirs")],
             stranger.consumer_group_metadata(),
@@ -264,24 +263,13 @@ def test_a_restore_passes_over_what_was_aborted(settings: KafkaSettings):
     assert store.restore([HOME]) == {HOME: {}}
 
 
-DIE_IN_A_TRANSACTION = """
-import os, signal, sys
-from agents.transport.kafka import KafkaSettings
-from tests.agents.test_checkpoints_kafka import open_transaction
-bootstrap, group = sys.argv[1:]
-open_transaction(KafkaSettings(bootstrap, group, "a"), group + "/dead", offsets=True)
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
 @pytest.mark.parametrize("waits_for", ["state", "offsets"])
 def test_a_restore_ends_the_transaction_of_a_dead_slot_instead_of_waiting_for_its_timeout(
     settings: KafkaSettings, waits_for: str
 ):
     """Guard: `StuckTransactions`. The time-out of this transaction is a minute."""
     store = new_store(settings)
-    command = [sys.executable, "-c", DIE_IN_A_TRANSACTION, settings.bootstrap, settings.group]
-    assert subprocess.run(command, timeout=60).returncode == -9
+    dead = open_transaction(settings, transactional_id(settings.group, "dead"), offsets=True)
     tp = TP(f"{settings.group}.activity", HOME.partition)
     started = time.monotonic()
     if waits_for == "state":
@@ -289,6 +277,8 @@ def test_a_restore_ends_the_transaction_of_a_dead_slot_instead_of_waiting_for_it
     else:
         assert store.starts([tp]) == {tp: Start(0, None)}
     assert time.monotonic() - started < 20
+    with pytest.raises(ck.KafkaException):
+        dead.commit_transaction(20)
 
 
 def test_without_a_committed_offset_reading_starts_at_the_low_watermark(settings: KafkaSettings):

@@ -26,11 +26,11 @@ def _with(**replaced: type) -> Any:
     return type("confluent_kafka", (), {**vars(ck), **replaced})
 
 
-FREEZE_AT = 5
+FREEZE_AT = 3
 
 
 def freezing(call: str) -> type[ck.Producer]:
-    """A producer that stops its process (SIGSTOP) before the fifth `call`."""
+    """A producer that stops its process (SIGSTOP) before the third `call`."""
 
     class Freezing(ck.Producer):
         calls = 0
