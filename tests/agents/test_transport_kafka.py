@@ -10,7 +10,7 @@ import pytest
 
 from agents.checkpoints import StopWorker, WaitForAssignment
 from agents.transport import kafka as transport
-from agents.transport.kafka import Ends, KafkaSettings, Membership, check_topics
+from agents.transport.kafka import KafkaSettings, Membership, check_topics
 from tests.agents.kafka_topics import create_topics
 
 
@@ -112,33 +112,6 @@ def test_any_other_error_ends_the_worker():
     denied = Message(0, None, error=ck.KafkaError(ck.KafkaError.TOPIC_AUTHORIZATION_FAILED))
     with pytest.raises(StopWorker, match="cannot read on"):
         list(deliveries(denied))
-
-
-class Highs:
-    """A client that knows the high watermark of the one partition."""
-
-    def __init__(self, high: int) -> None:
-        self.high = high
-
-    def get_watermark_offsets(self, _: ck.TopicPartition, *, cached: bool) -> tuple[int, int]:
-        assert cached
-        return 0, self.high
-
-
-def test_a_partition_stands_still_when_records_have_waited_behind_its_end_for_a_second():
-    ends, client = Ends(), Highs(5)
-    ends.read(("t", 0), 5)
-    assert not ends.stand_still(client, 0.0)  # type: ignore[arg-type]
-    client.high = 7
-    assert not ends.stand_still(client, 100.0)  # type: ignore[arg-type]
-    assert ends.stand_still(client, 101.0)  # type: ignore[arg-type]
-
-
-def test_a_partition_that_gets_on_does_not_stand_still():
-    ends, client = Ends(), Highs(7)
-    for now_s, end in enumerate([4, 5, 6, None, 6]):
-        ends.read(("t", 0), end)
-        assert not ends.stand_still(client, float(now_s))  # type: ignore[arg-type]
 
 
 class Client:

@@ -113,7 +113,7 @@ def test_two_workers_share_the_partitions_and_one_is_stopped_and_restarted_half_
     workers: Workers,
 ):
     # Longer than a restart takes on a slow machine.
-    patient = {"session_timeout_ms": 60_000}
+    patient = {"kafka": {"session_timeout_ms": 60_000}}
     first, second = (workers.start(slot, **patient) for slot in "ab")
     both = [f"split-{workers.events} [0, 1]", f"split-{workers.events} [2, 3]"]
     workers.wait_until(lambda: all(any(x in output(w) for x in both) for w in (first, second)))
@@ -199,6 +199,7 @@ def test_records_that_a_rebalance_cut_off_are_read_again(workers: Workers):
     workers.start("b")
     workers.wait_for_the_end()
     workers.check_every_event_counted_once(each=100)
+    assert holding.poll() is None
 
 
 def test_a_running_worker_ends_the_transaction_of_a_slot_that_is_gone(workers: Workers):
