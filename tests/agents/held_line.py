@@ -14,7 +14,6 @@ from enum import IntEnum
 class Api(IntEnum):
     """Kinds of requests, as Kafka numbers them."""
 
-    ADD_PARTITIONS_TO_TXN = 24
     END_TXN = 26
     TXN_OFFSET_COMMIT = 28
 

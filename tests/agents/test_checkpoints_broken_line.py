@@ -6,9 +6,7 @@ The broker is real; what happens on the way to it is chosen by the test.
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
-import threading
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -165,38 +163,17 @@ def test_a_commit_whose_outcome_stays_unknown_ends_the_worker_and_is_never_repea
     assert successors[0].restore([HOME]) == {HOME: {b"one": b"1"}}
 
 
-NEVER_ENDS = """
-import sys
-from agents.checkpoints import kafka
-from agents.transport.kafka import KafkaSettings
-from tests.agents.test_checkpoints_broken_line import commit, member, new_store
-line, direct, group = sys.argv[1:]
-settings = KafkaSettings(line, group, "a")
-kafka.COMMIT_DEADLINE_S = 1.5
-with member(KafkaSettings(direct, group, "a")) as (membership, _):
-    store = new_store(settings, membership)
-    print("commits", flush=True)
-    sys.stdin.readline()
-    commit(store, settings)
-"""
-
-
-def test_a_checkpoint_that_never_ends_ends_the_process(line: HeldLine, direct: KafkaSettings):
-    """Guard: the watchdog of `_commit_by_deadline`."""
-    told = [line.bootstrap, direct.bootstrap, direct.group]
-    worker = subprocess.Popen(
-        [sys.executable, "-c", NEVER_ENDS, *told],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    killer = threading.Timer(60, worker.kill)
-    killer.start()
-    assert worker.stdout is not None
-    assert worker.stdout.readline() == b"commits\n"
-    line.on_answer = {Api.ADD_PARTITIONS_TO_TXN: lambda _: None}
-    _, said = worker.communicate(b"\n")
-    killer.cancel()
-    assert worker.returncode == 70
-    assert b"a checkpoint did not end" in said
-    assert committed_records(direct.bootstrap, f"{direct.group}.kpis") == []
+def test_a_checkpoint_that_does_not_end_in_time_ends_the_process(
+    line: HeldLine, direct: KafkaSettings, membership: Membership, monkeypatch: pytest.MonkeyPatch
+):
+    """Guard: the watchdog of `_commit_by_deadline`, whatever the client waits for."""
+    exits: list[int] = []
+    monkeypatch.setattr(os, "_exit", exits.append)
+    monkeypatch.setattr(checkpoints, "COMMIT_DEADLINE_S", 0.3)
+    monkeypatch.setattr(checkpoints, "REQUEST_S", 1.0)
+    impatient = replace(through(line, direct), transaction_timeout_ms=1_000)
+    store = new_store(impatient, membership)
+    line.on_answer = {Api.TXN_OFFSET_COMMIT: lambda _: None}
+    with pytest.raises(RetryCheckpoint):
+        commit(store, direct)
+    assert exits == [os.EX_SOFTWARE]

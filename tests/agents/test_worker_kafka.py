@@ -163,7 +163,9 @@ def frozen(process: subprocess.Popen[bytes]) -> bool:
 def test_a_worker_that_wakes_within_a_commit_after_its_twin_took_over_changes_nothing(
     workers: Workers,
 ):
-    """Guards: one transactional id for a slot, and that a producer with it fences the earlier."""
+    """Guards: one transactional id for a slot; else who waits for the transaction ends it, or the
+    broker at its time-out.
+    """
     send_events(workers.bootstrap, workers.events, events(USERS, 100))
     zombie = workers.start("a", delay_s=SLOW_S, freeze_before="commit_transaction")
     workers.wait_until(lambda: frozen(zombie))
@@ -176,19 +178,24 @@ def test_a_worker_that_wakes_within_a_commit_after_its_twin_took_over_changes_no
     workers.check_every_event_counted_once(each=100)
 
 
-def test_a_worker_that_wakes_after_the_others_took_over_its_open_transaction_changes_nothing(
+def test_a_worker_that_wakes_with_a_checkpoint_after_the_others_took_over_commits_none_of_it(
     workers: Workers,
 ):
-    """Guards: `StuckTransactions` at restore, the membership that offsets are committed with."""
+    """Guard: offsets are committed in the name of the member that partitions were assigned to.
+
+    It is frozen before its transaction begins: nothing of it is open that others could end.
+    """
     send_events(workers.bootstrap, workers.events, events(USERS, 100))
-    zombie = workers.start("a", delay_s=SLOW_S, freeze_before="send_offsets_to_transaction")
+    zombie = workers.start("a", delay_s=SLOW_S, freeze_before="begin_transaction")
     workers.wait_until(lambda: frozen(zombie))
     assert workers.done() < USERS * 100
     workers.start("b")
     workers.wait_for_the_end()
     zombie.send_signal(signal.SIGCONT)
-    zombie.wait(30)
+    workers.wait_until(lambda: "waiting for a new assignment" in output(zombie))
+    workers.wait_for_the_end()
     workers.check_every_event_counted_once(each=100)
+    assert zombie.poll() is None
 
 
 def test_records_that_a_rebalance_cut_off_are_read_again(workers: Workers):
