@@ -5,7 +5,7 @@ of accounts, and passes on to users only what may change a person: a membership 
 that users holds, and an event that changes none of them there changes nothing further on.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from schemas.batches import (
@@ -95,8 +95,12 @@ class Accounts:
         tally_partitions: int,
         bounded: bool = True,
         throttled: bool = True,
+        until: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """`sources`: of the ingest stage. `bounded` False: message ids of any age are kept."""
+        """`sources`: of the ingest stage. `bounded` False: message ids of any age are kept.
+
+        `until`: where time stands in the end; there nothing waits for a later flush.
+        """
         plan, rows = compiled.plan, compiled.catalogue.rows
         self._calendar = compiled.calendar
         self._tally_partitions = tally_partitions
@@ -115,6 +119,7 @@ class Accounts:
         )
         self._horizon_days = plan.horizons.tally_days if bounded else None
         self._provisional_every_ms = MINUTE_MS if throttled else 0
+        self._until = until
         self._accounts: dict[str, Account] = {}
         self._before: dict[tuple[str, str], Values] = {}
         """(account, root) -> measures of a person at the last flush, if they may have changed."""
@@ -419,13 +424,16 @@ class Accounts:
         keys = waiting if hour == self._published_hour else self._accounts.keys()
         self._published_hour = hour
         self._waiting = set()
+        at_once = watermark_ms is not None and watermark_ms == self._until()
         for key in sorted(keys):
             book = self._accounts[key].book
             if book is None:
                 continue
             for gone in book.forget(watermark_ms):
                 records.append(Outgoing(KPIS, None, kpi_record_key(gone), None))
-            for change in book.publish(watermark_ms, self._sources.first_fact_ms, now_ms):
+            for change in book.publish(
+                watermark_ms, self._sources.first_fact_ms, now_ms, at_once=at_once
+            ):
                 record = kpi_record(change.key, change.published, now_ms)
                 records.append(Outgoing(KPIS, None, *record))
             if book.holds_back:

@@ -148,12 +148,17 @@ class Book:
             self._unsaved.add(key)
 
     def publish(
-        self, watermark_ms: int | None, first_fact_ms: int | None, now_ms: int
+        self,
+        watermark_ms: int | None,
+        first_fact_ms: int | None,
+        now_ms: int,
+        *,
+        at_once: bool = False,
     ) -> Iterator[Change]:
-        """What is to be published at this watermark."""
+        """What is to be published at this watermark; `at_once`: nothing is held back."""
         if watermark_ms is None:
             return
-        provisional = abs(now_ms - self._provisional_ms) >= self._every_ms
+        provisional = at_once or abs(now_ms - self._provisional_ms) >= self._every_ms
         if watermark_ms >= self._due_ms or first_fact_ms != self._first_fact_ms:
             looked_at = list(self._tallies)
             self._due_ms, self._first_fact_ms = _NEVER_MS, first_fact_ms

@@ -84,6 +84,7 @@ class Topology:
             tally_partitions=self.partitions.tallies,
             bounded=self._bounded,
             throttled=self._throttled,
+            until=self._until,
         )
 
     def users(self, partition: int) -> Users:
