@@ -4,6 +4,7 @@ The last record of a key holds its value; a signal stands if its highest revisio
 retracted. A value that was never written counts as 0 or null.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from tests.oracle import KPIS, SIGNALS, Key, Oracle, Standing
 PUBLISHED_STATUSES = ("provisional", "final", "amended")
 WHOLE_ONLY = ("accounts_3plus_activated_rate",)
 TOLERANCE = 1e-9
+KEY_FIELDS = ("kpi", "variant", "level", "subject", "segment", "period", "start", "end")
 
 Record = dict[str, Any]
 
@@ -66,6 +68,43 @@ def result_of(outputs: Mapping[str, Iterable[bytes]]) -> Result:
 
 def is_nothing(value: object) -> bool:
     return value is None or value == 0
+
+
+def settled(result: Result) -> set[str]:
+    """What is the same however the events came: last values, standing signals, dead letters.
+
+    A value of nothing is left out: in a segment it is published only where there was one before.
+    """
+    kpis = (
+        f"{key}: {record['value']} {record['parts']} {record['status'] == 'provisional'}"
+        for key, record in result.kpis.items()
+        if not is_nothing(record["value"])
+    )
+    signals = (str(record | {"revision": None}) for record in result.signals.values())
+    letters = (f"{letter['code']}: {letter['original']}" for letter in result.dead_letters)
+    return {*kpis, *signals, *letters}
+
+
+def repetitions(outputs: Mapping[str, Iterable[bytes]]) -> list[str]:
+    """One line for each value, signal or dead letter that was not written once.
+
+    The revisions of a key, and those of a signal, count from 1, each once and in order.
+    """
+    revisions: dict[object, list[int]] = defaultdict(list)
+    for record in map(orjson.loads, outputs.get("kpis", ())):
+        revisions[tuple(record[field] for field in KEY_FIELDS)].append(record["revision"])
+    for record in map(orjson.loads, outputs.get("signals", ())):
+        revisions["signal", record["id"]].append(record["revision"])
+    letters = Counter(
+        (letter["topic"], letter["partition"], letter["offset"], letter["code"])
+        for letter in map(orjson.loads, outputs.get("dead-letters", ()))
+    )
+    found = [
+        f"{what}: revisions {written}"
+        for what, written in revisions.items()
+        if written != list(range(1, len(written) + 1))
+    ]
+    return found + [f"dead letter {place}: {n} times" for place, n in letters.items() if n > 1]
 
 
 def same_number(ours: object, wanted: object, tolerance: float = TOLERANCE) -> bool:

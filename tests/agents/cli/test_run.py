@@ -17,7 +17,7 @@ from agents.topics import TOPICS, topic_name
 from schemas.outputs import DEAD_LETTERS, KPIS, SIGNALS
 from schemas.times import HOUR_MS, MINUTE_MS, iso, parse_iso
 from tests.kafka_runs import TIMEOUT_S, Headwater, committed_records, create_input, ended, send
-from tests.records import Result, is_nothing, result_of
+from tests.records import Result, result_of, settled
 from tests.replays import replay
 
 PARTITIONS = 3
@@ -85,21 +85,6 @@ def result_on(bootstrap: str, prefix: str) -> Result:
             for role in (KPIS, SIGNALS, DEAD_LETTERS)
         }
     )
-
-
-def settled(result: Result) -> set[str]:
-    """What is the same however the events came: last values, standing signals, dead letters.
-
-    A value of nothing is left out: in a segment it is published only where there was one before.
-    """
-    kpis = (
-        f"{key}: {record['value']} {record['parts']} {record['status'] == 'provisional'}"
-        for key, record in result.kpis.items()
-        if not is_nothing(record["value"])
-    )
-    signals = (str(record | {"revision": None}) for record in result.signals.values())
-    letters = (f"{letter['code']}: {letter['original']}" for letter in result.dead_letters)
-    return {*kpis, *signals, *letters}
 
 
 def replayed(lines: Sequence[bytes], plan: Path, folder: Path) -> Result:

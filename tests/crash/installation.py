@@ -1,0 +1,90 @@
+"""One installation on a broker: its plan, its input, its workers by slot, and what it has written.
+
+A worker that ends without having been asked is started again, as a supervisor would.
+"""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agents.topics import create, topic_name
+from schemas.outputs import DEAD_LETTERS, KPIS, SIGNALS
+from tests.crash.company import write_plan
+from tests.crash.worker import Worker
+from tests.kafka_runs import committed_records, create_input
+
+INPUT_PARTITIONS = 4
+STOPPED = (0, -signal.SIGTERM)
+"""What a worker that is told to stop ends with; the latter before it has got to work."""
+FOR_A_PERSON = (0, 2)
+"""Time or a restart heals every other end that comes unasked."""
+
+
+class Installation:
+    """Workers share the installation's partitions; each slot has one of them at a time."""
+
+    def __init__(self, bootstrap: str, prefix: str, folder: Path) -> None:
+        self.bootstrap = bootstrap
+        self.prefix = prefix
+        self.input = f"{prefix}-in"
+        self.plan = write_plan(prefix, folder)
+        self.running: dict[str, Worker] = {}
+        self._slots: set[str] = set()
+        self._ended_unasked: list[Worker] = []
+        self._folder = folder
+        self._all: list[Worker] = []
+        create_input(bootstrap, self.input, INPUT_PARTITIONS)
+        create(bootstrap, prefix)
+
+    def start(self, slot: str, *options: str, **twist: object) -> Worker:
+        """Starts `headwater run` in a slot; for twists see tests/crash/worker.py."""
+        arguments = ["run", "--verbose", "--slot", slot, "--plan", str(self.plan)]
+        arguments += ["--bootstrap-servers", self.bootstrap, *options]
+        log = self._folder / f"{self.prefix}-{len(self._all):03}-{slot}.log"
+        worker = Worker(slot, arguments, log, twist)
+        self._all.append(worker)
+        self.running[slot] = worker
+        self._slots.add(slot)
+        return worker
+
+    def supervise(self) -> list[Worker]:
+        """Starts those anew that have ended by themselves, and returns them as they ended."""
+        ended = [each for each in self.running.values() if each.code is not None]
+        for worker in ended:
+            self._ended_unasked.append(worker)
+            self.start(worker.slot)
+        return ended
+
+    def finish(self, until: str) -> list[str]:
+        """Lets all slots read to the end and stand at a moment; complaints about how it went."""
+        wrong = [each for each in self._ended_unasked if each.code in FOR_A_PERSON]
+        for worker in self.running.values():
+            worker.send(signal.SIGTERM)
+        wrong += [each for each in self.running.values() if each.wait() not in STOPPED]
+        finishing = [self.start(slot, "--until", until) for slot in sorted(self._slots)]
+        wrong += [each for each in finishing if each.wait() != 0]
+        self.running = {}
+        return [str(each) for each in wrong]
+
+    def outputs(self) -> dict[str, list[bytes]]:
+        """What a reader of committed records sees, by role."""
+        return {
+            role: committed_records(self.bootstrap, topic_name(self.prefix, role))
+            for role in (KPIS, SIGNALS, DEAD_LETTERS)
+        }
+
+    def end(self) -> None:
+        for worker in self._all:
+            if worker.code is None:
+                worker.end()
+
+
+@contextmanager
+def installed(bootstrap: str, prefix: str, folder: Path) -> Iterator[Installation]:
+    """An installation whose processes are all ended on the way out."""
+    installation = Installation(bootstrap, prefix, folder)
+    try:
+        yield installation
+    finally:
+        installation.end()

@@ -1,0 +1,69 @@
+"""A worker dies at each step of a checkpoint, in real stages; and so does one without transactions.
+
+The same deaths leave no trace where a checkpoint is a transaction, and wrong numbers where it is
+not: so the test is able to see what it is there for.
+"""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from schemas.outputs import DEAD_LETTERS
+from tests.crash.company import Company
+from tests.crash.installation import INPUT_PARTITIONS, Installation, installed
+from tests.crash.load import Load
+from tests.crash.verdict import complaints_about, undisturbed
+from tests.crash.worker import STEPS
+
+TALLIES = "tallies"
+PORTION = 600
+"""Events that come before each death."""
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+def installation(kafka: str, prefix: str, tmp_path: Path) -> Iterator[Installation]:
+    with installed(kafka, prefix, tmp_path) as installation:
+        yield installation
+
+
+def complaints_after(
+    deaths: list[tuple[str, str]], installation: Installation, folder: Path, **twist: object
+) -> list[str]:
+    """What is wrong after one worker has died at each of (step, what the checkpoint holds)."""
+    company = Company(Random("events"), events_per_day=1000)
+    load = Load(installation.bootstrap, installation.input, INPUT_PARTITIONS, Random("partitions"))
+    arrivals = company.arrivals()
+    load.send(arrivals, PORTION)
+    assert installation.start("a", "--until", company.end_of(0), **twist).wait() == 0
+    for step, holding in deaths:
+        load.send(arrivals, PORTION)
+        worker = installation.start("a", die=step, holding=holding, **twist)
+        assert worker.wait() == -signal.SIGKILL, worker
+        del installation.running["a"]
+    until = company.end_of(len(load.sent))
+    complaints = installation.finish(until)
+    wanted = undisturbed(load.sent, installation.plan, until, folder)
+    return complaints + complaints_about(installation.outputs(), wanted)
+
+
+def test_a_death_at_any_step_of_a_checkpoint_leaves_no_trace(
+    installation: Installation, tmp_path: Path
+) -> None:
+    deaths = [(step, TALLIES) for step in STEPS]
+    assert complaints_after(deaths, installation, tmp_path) == []
+
+
+def test_without_transactions_the_same_deaths_are_seen(
+    installation: Installation, tmp_path: Path
+) -> None:
+    deaths = [("produce", TALLIES), ("produce", DEAD_LETTERS)]
+    complaints = complaints_after(deaths, installation, tmp_path, transactions=False)
+    wrong_values = [each for each in complaints if each.startswith("undisturbed there is Key(")]
+    repeated_letters = [each for each in complaints if each.startswith("dead letter")]
+    assert wrong_values
+    assert repeated_letters
