@@ -8,7 +8,7 @@ DEMO := var/demo
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint format bench measure kafka lock
+.PHONY: help install demo test soak lint format bench bench-peers measure kafka lock
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -34,6 +34,9 @@ demo: install ## replay a generated log of a small product and print its numbers
 
 test: install ## run every test (those of Kafka need java and mvn, or KAFKA_BOOTSTRAP_SERVERS)
 	$(BIN)/pytest -n 2 --no-loadscope-reorder $(ARGS)
+
+soak: install ## crash workers and broker for ten minutes (ARGS="crash --seconds 60 --seed 1")
+	$(BIN)/python -m tests.soak $(ARGS)
 
 lint: install ## check style, formatting and types
 	$(BIN)/ruff check $(ALL_CODE)

@@ -7,7 +7,7 @@ import pytest
 
 from schemas.times import iso
 from tests.oracle import Happening, Key, Oracle, Settings
-from tests.records import Record, Result, disagreements, latest_signals, result_of
+from tests.records import Record, Result, disagreements, latest_signals, repetitions, result_of
 
 NOON_MS = 1_772_366_400_000
 ORACLE = Oracle(
@@ -121,3 +121,24 @@ def test_the_highest_revision_of_a_signal_counts() -> None:
     ]
     assert latest_signals(lines)["a"]["retracted"]
     assert result_of({"signals": lines}).signals.keys() == {"b"}
+
+
+DAU = {"kpi": "dau", "variant": None, "level": "company", "subject": None, "segment": "all"}
+DAY = {"period": "day", "start": "2026-03-01T00:00:00.000Z", "end": "2026-03-02T00:00:00.000Z"}
+LETTER = {"topic": "t", "partition": 0, "offset": 7, "code": "too_deep"}
+
+
+@pytest.mark.parametrize(
+    ("revisions", "wrong"), [([1, 2, 3], False), ([1, 1], True), ([2, 1], True), ([1, 3], True)]
+)
+def test_revisions_are_written_each_once_and_in_order(revisions: list[int], wrong: bool) -> None:
+    values = [orjson.dumps({**DAU, **DAY, "revision": n}) for n in revisions]
+    signals = [orjson.dumps({"id": "s", "revision": n}) for n in revisions]
+    assert bool(repetitions({"kpis": values})) == wrong
+    assert bool(repetitions({"signals": signals})) == wrong
+
+
+def test_a_dead_letter_that_comes_twice_is_seen() -> None:
+    letter, next_one = orjson.dumps(LETTER), orjson.dumps(LETTER | {"offset": 8})
+    assert repetitions({"dead-letters": [letter, next_one]}) == []
+    assert len(repetitions({"dead-letters": [letter, next_one, letter]})) == 1

@@ -25,10 +25,9 @@ HELD = ("tallies", "accounts", "users", "kpis", "signals", "dead-letters")
 
 
 class Chaos:
-    """Troubles an installation. `journal` tells what was done, and when."""
+    """Troubles an installation, and prints what it does and when."""
 
     def __init__(self, installation: Installation, broker: LocalBroker, rng: Random) -> None:
-        self.journal: list[str] = []
         self._installation = installation
         self._broker = broker
         self._rng = rng
@@ -164,7 +163,7 @@ class Chaos:
             time.sleep(WATCH_S)
 
     def _note(self, what: str) -> None:
-        self.journal.append(f"{time.monotonic() - self._started:6.1f} s  {what}")
+        print(f"{time.monotonic() - self._started:6.1f} s  {what}", flush=True)
 
 
 OF_WORKERS: Sequence[Callable[[Chaos], None]] = (

@@ -24,7 +24,8 @@ FOR_A_PERSON = (0, 2)
 class Installation:
     """Workers share the installation's partitions; each slot has one of them at a time."""
 
-    def __init__(self, bootstrap: str, prefix: str, folder: Path) -> None:
+    def __init__(self, bootstrap: str, prefix: str, folder: Path, **twist: object) -> None:
+        """`twist`: of every worker, see tests/crash/worker.py."""
         self.bootstrap = bootstrap
         self.prefix = prefix
         self.input = f"{prefix}-in"
@@ -33,16 +34,17 @@ class Installation:
         self._slots: set[str] = set()
         self._ended_unasked: list[Worker] = []
         self._folder = folder
+        self._twist = twist
         self._all: list[Worker] = []
         create_input(bootstrap, self.input, INPUT_PARTITIONS)
         create(bootstrap, prefix)
 
     def start(self, slot: str, *options: str, **twist: object) -> Worker:
-        """Starts `headwater run` in a slot; for twists see tests/crash/worker.py."""
+        """Starts `headwater run` in a slot, with a twist of its own if need be."""
         arguments = ["run", "--verbose", "--slot", slot, "--plan", str(self.plan)]
         arguments += ["--bootstrap-servers", self.bootstrap, *options]
         log = self._folder / f"{self.prefix}-{len(self._all):03}-{slot}.log"
-        worker = Worker(slot, arguments, log, twist)
+        worker = Worker(slot, arguments, log, self._twist | twist)
         self._all.append(worker)
         self.running[slot] = worker
         self._slots.add(slot)
@@ -81,9 +83,9 @@ class Installation:
 
 
 @contextmanager
-def installed(bootstrap: str, prefix: str, folder: Path) -> Iterator[Installation]:
+def installed(bootstrap: str, prefix: str, folder: Path, **twist: object) -> Iterator[Installation]:
     """An installation whose processes are all ended on the way out."""
-    installation = Installation(bootstrap, prefix, folder)
+    installation = Installation(bootstrap, prefix, folder, **twist)
     try:
         yield installation
     finally:

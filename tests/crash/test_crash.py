@@ -18,6 +18,5 @@ def test_every_value_and_signal_is_that_of_an_undisturbed_run_and_written_once(
     size = Size(events_per_s=200, events_per_day=1000)
     with own_broker(tmp_path / "broker") as broker:
         outcome = crash_test(SEED, size, SHORT, broker, tmp_path)
-    print(*outcome.journal, sep="\n")
     assert outcome.complaints == []
     assert outcome.events > 1000

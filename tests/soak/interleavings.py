@@ -7,8 +7,10 @@ checkpoint ended, at any moment and without regard to the others. The numbers in
 of the oracle, and every revision of a value or a signal was written once.
 """
 
+import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from itertools import count
 from random import Random
 from typing import NamedTuple
 
@@ -236,8 +238,13 @@ def live(world: World, trial: Trial, rng: Random) -> None:
             place.crash(rng)
 
 
-def seeds(first: int) -> Iterator[int]:
-    """Seeds of trials, from the first on."""
-    while True:
-        yield first
-        first += 1
+def complaints_within(first_seed: int, seconds: float) -> list[str]:
+    """Trials of one seed after the other until time is over, or until one goes wrong."""
+    over = time.monotonic() + seconds
+    for seed in count(first_seed):
+        if complaints := complaints_about(seed):
+            return [f"seed {seed}: {each}" for each in complaints]
+        if time.monotonic() >= over:
+            print(f"seeds {first_seed} to {seed}", flush=True)
+            return []
+    raise AssertionError("there is always another number")
