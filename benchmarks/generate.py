@@ -17,6 +17,7 @@ import orjson
 from confluent_kafka import Producer
 from kafka import KafkaAdminClient
 
+from benchmarks.answers import Answer, Truth
 from schemas.times import iso
 
 USERS = 20_000
@@ -52,8 +53,8 @@ class Filled(NamedTuple):
 
     events: int
     bytes: int
-    activations: int
     last_ms: int
+    answer: Answer
 
 
 def generate(count: int, seed: int = 7) -> Iterator[Generated]:
@@ -84,14 +85,19 @@ def generate(count: int, seed: int = 7) -> Iterator[Generated]:
         yield Generated(account, user, name, now, orjson.dumps(event))
 
 
+def create_topics(bootstrap: str, names: list[str], partitions: int = 4) -> None:
+    """Create empty topics; one that exists is an error."""
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    settings = {"num_partitions": partitions, "replication_factor": 1}
+    admin.create_topics(dict.fromkeys(names, settings), wait_for_metadata=True)
+    admin.close()
+
+
 def fill_topic(
     bootstrap: str, topic: str, count: int, partitions: int = 4, seed: int = 7
 ) -> Filled:
     """Create the topic (an existing one is an error) and produce the events, keyed by account."""
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
-    settings = {"num_partitions": partitions, "replication_factor": 1}
-    admin.create_topics({topic: settings}, wait_for_metadata=True)
-    admin.close()
+    create_topics(bootstrap, [topic], partitions)
 
     producer = Producer(
         {
@@ -129,18 +135,17 @@ class _Tally:
     def __init__(self) -> None:
         self._events = 0
         self._bytes = 0
-        self._activated: set[str] = set()
         self._last_ms = START_MS
+        self._truth = Truth()
 
     def add(self, event: Generated) -> None:
         self._events += 1
         self._bytes += len(event.line)
         self._last_ms = event.time_ms
-        if event.name == ACTIVATION:
-            self._activated.add(event.user)
+        self._truth.add(event.account, event.user, event.time_ms, event.name == ACTIVATION)
 
     def filled(self) -> Filled:
-        return Filled(self._events, self._bytes, len(self._activated), self._last_ms)
+        return Filled(self._events, self._bytes, self._last_ms, self._truth.answer())
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -168,7 +173,7 @@ def main(arguments: list[str] | None = None) -> None:
         )
     print(
         f"{filled.events:,} events, {filled.bytes / max(1, filled.events):.0f} bytes each, "
-        f"{filled.activations:,} users activated, until {iso(filled.last_ms)}"
+        f"{filled.answer.activations.total():,} users activated, until {iso(filled.last_ms)}"
     )
 
 

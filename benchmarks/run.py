@@ -1,71 +1,71 @@
-"""Measure Headwater beside stock Faust: the same job on the same events, in one run on one machine.
+"""Measure Headwater, alone or beside its peers: the same job on the same events and broker.
 
-A ratio within a run means something on any machine; a figure alone does not. Start-up is left out
-of every speed: stock Faust times itself from its first event to its last, and Headwater runs twice,
-on few events and on many, so that what both runs share cancels out.
+A ratio within a run means something on any machine; a figure alone does not. Everybody runs twice,
+on few events and on many, in a process of its own from start to end, so that what both runs share
+cancels out. Every answer is compared with what the generated events hold.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
+import re
 import shutil
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-from kafka import KafkaConsumer, TopicPartition
 from rich.console import Console
-from rich.table import Table
 
-from agents import topics
+from benchmarks import report, results
 from benchmarks.generate import Filled, fill_topic, write_file
+from benchmarks.measured import BenchmarkError, Measured, Timed, without_startup
+from benchmarks.ours import DEFAULT_PLAN, ROOT, SMALL_JOB, WORK, time_replay, time_run
+from benchmarks.peers.environments import NotInstalledError
+from benchmarks.peers.table import PEERS, Peer
+from benchmarks.processes import ProgramError
+from benchmarks.results import RESULTS
+from benchmarks.theirs import time_peer
 from deploy.kafka.local_broker import LocalBroker, free_ports
-from schemas.outputs import SIGNALS
-from schemas.times import DAY_MS, iso
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
-WORK = ROOT / "var" / "bench"
-PLAN = HERE / "plan.yaml"
-RESULTS = HERE / "results.json"
-TIMEOUT_S = 900
+EVENTS = 1_000_000
+FEW_SHARE = 0.1
+"""The smaller run's share of the larger one's events."""
 
 
-class Measured(NamedTuple):
-    """How fast one system was, and what it found."""
+class Line(NamedTuple):
+    """One line of results.json: what was measured, or why nothing could be."""
 
-    system: str
-    events: int
-    """How many `seconds` is about: for Headwater the many events less the few."""
-    seconds: float
-    """Without start-up."""
-    startup_s: float
-    activations: int
-    """Among all events of its largest run."""
+    name: str
+    figures: dict[str, Any]
+    measured: Measured | None
 
-    @property
-    def events_per_s(self) -> float:
-        return self.events / self.seconds
+    def failed(self) -> bool:
+        return "failed" in self.figures
 
 
-class Timed(NamedTuple):
-    """One run of a Headwater command, start-up included."""
+class Inputs:
+    """The events, in a topic or a file for each number of them, written when first asked for."""
 
-    events: int
-    seconds: float
-    activations: int
+    def __init__(self, bootstrap: str, say: Console) -> None:
+        self._run = f"benchmark-{time.time_ns():x}"
+        self._bootstrap = bootstrap
+        self._say = say
+        self.topic = cache(self._fill_topic)
+        self.file = cache(self._write_file)
 
+    def _fill_topic(self, count: int) -> tuple[str, Filled]:
+        self._say.print(f"Writing {count:,} events to a topic ...")
+        topic = f"{self._run}-{count}"
+        return topic, fill_topic(self._bootstrap, topic, count)
 
-class BenchmarkError(RuntimeError):
-    """A program failed, or two of them found different things."""
+    def _write_file(self, count: int) -> tuple[Path, Filled]:
+        self._say.print(f"Writing {count:,} events to a file ...")
+        path = WORK / f"events-{count}.jsonl"
+        return path, write_file(path, count)
 
 
 @contextmanager
@@ -80,229 +80,143 @@ def _broker(given: str | None) -> Iterator[str]:
         yield broker.bootstrap_servers
 
 
-def measure_stock_faust(bootstrap: str, topic: str, filled: Filled) -> Measured:
-    """Stock Faust on a filled topic."""
-    output = f"{topic}-stock-faust"
-    fill_topic(bootstrap, output, 0)
-    arguments = {
-        "bootstrap-servers": bootstrap,
-        "topic": topic,
-        "output": output,
-        "events": str(filled.events),
-        "datadir": str(WORK / "stock-faust"),
-    }
-    started = time.perf_counter()
-    said = _run([sys.executable, "-m", "benchmarks.peers.stock_faust"], arguments)
-    whole = time.perf_counter() - started
-    result = json.loads(next(line for line in said.splitlines() if line.startswith("{")))
-    _agree("stock Faust", filled, result["activations"])
-    seconds = result["seconds"]
-    return Measured(
-        "stock Faust", result["events"], seconds, whole - seconds, result["activations"]
-    )
+def measure_ours(bootstrap: str, inputs: Inputs, events: int, say: Console) -> dict[str, Line]:
+    """Headwater's own lines, by their keys in results.json."""
 
+    def on_kafka(job: Any) -> Callable[[int], Timed]:
+        return lambda count: time_run(job, bootstrap, *inputs.topic(count))
 
-def time_run(bootstrap: str, topic: str, filled: Filled) -> Timed:
-    """`headwater run` from a topic's beginning to its end, exactly once, on topics of its own."""
-    prefix = f"{topic}.out"
-    topics.create(bootstrap, prefix, replication=1)
-    plan = _plan(topic, prefix)
-    end_ms = (filled.last_ms // DAY_MS + 1) * DAY_MS
-    arguments = {"plan": str(plan), "bootstrap-servers": bootstrap, "until": iso(end_ms)}
-    started = time.perf_counter()
-    _run([_headwater(), "run"], arguments)
-    seconds = time.perf_counter() - started
-    activations = count_activated(_signals_on(bootstrap, topics.topic_name(prefix, SIGNALS)))
-    _agree("headwater run", filled, activations)
-    return Timed(filled.events, seconds, activations)
+    def of_a_file(count: int) -> Timed:
+        return time_replay(SMALL_JOB, *inputs.file(count))
 
-
-def time_replay(file: Path, filled: Filled) -> Timed:
-    """`headwater replay` of a file."""
-    out = file.with_suffix(".out")
-    shutil.rmtree(out, ignore_errors=True)
-    arguments = {"plan": str(_plan(file.stem, file.stem)), "out": str(out)}
-    started = time.perf_counter()
-    _run([_headwater(), "replay", str(file)], arguments)
-    seconds = time.perf_counter() - started
-    activations = count_activated((out / "signals.jsonl").read_bytes().splitlines())
-    _agree("headwater replay", filled, activations)
-    return Timed(filled.events, seconds, activations)
-
-
-def without_startup(system: str, small: Timed, large: Timed) -> Measured:
-    """The speed between a small and a large run, in which start-up and shutdown cancel out."""
-    events, seconds = large.events - small.events, large.seconds - small.seconds
-    if events <= 0 or seconds <= 0:
-        raise BenchmarkError(
-            f"{system} took {small.seconds:.1f} s for {small.events:,} events and "
-            f"{large.seconds:.1f} s for {large.events:,}: measure more events"
-        )
-    startup = small.seconds - small.events * seconds / events
-    return Measured(system, events, seconds, max(0.0, startup), large.activations)
-
-
-def count_activated(records: Iterator[bytes] | list[bytes]) -> int:
-    """How many `activated` signals stand: the highest revision of an id is not retracted."""
-    standing: dict[str, tuple[int, bool]] = {}
-    for record in records:
-        signal = json.loads(record)
-        if signal["signal"] == "activated":
-            revision = (signal["revision"], not signal["retracted"])
-            standing[signal["id"]] = max(standing.get(signal["id"], revision), revision)
-    return sum(stands for _, stands in standing.values())
-
-
-def _signals_on(bootstrap: str, topic: str) -> Iterator[bytes]:
-    """The committed records of a topic, up to its end."""
-    consumer = KafkaConsumer(
-        bootstrap_servers=bootstrap,
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-    )
-    partitions = [
-        TopicPartition(topic, each) for each in sorted(consumer.partitions_for_topic(topic))
-    ]
-    consumer.assign(partitions)
-    ends = consumer.end_offsets(partitions)
-    try:
-        while any(consumer.position(each) < ends[each] for each in partitions):
-            for records in consumer.poll(timeout_ms=1000).values():
-                yield from (record.value for record in records)
-    finally:
-        consumer.close()
-
-
-def _plan(topic: str, prefix: str) -> Path:
-    """The benchmark's plan, reading `topic` and writing under `prefix`."""
-    plan = yaml.safe_load(PLAN.read_text())
-    plan["inputs"][0]["topic"] = topic
-    plan["prefix"] = prefix
-    path = WORK / f"{prefix}.plan.yaml"
-    path.write_text(yaml.safe_dump(plan, sort_keys=False))
-    return path
-
-
-def _headwater() -> str:
-    """The command of the environment that this program runs in."""
-    return str(Path(sys.executable).with_name("headwater"))
-
-
-def _run(command: list[str], options: dict[str, str]) -> str:
-    for name, value in options.items():
-        command = [*command, f"--{name}", value]
-    done = subprocess.run(
-        command,
-        check=False,
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_S,
-    )
-    if done.returncode != 0:
-        shown = " ".join(command)
-        raise BenchmarkError(f"{shown}\nexit code {done.returncode}\n{done.stderr[-4000:]}")
-    return done.stdout
-
-
-def _agree(system: str, filled: Filled, activations: int) -> None:
-    if activations != filled.activations:
-        raise BenchmarkError(
-            f"{system} found {activations:,} activations among {filled.events:,} events; "
-            f"there are {filled.activations:,}"
-        )
-
-
-def measure(bootstrap: str, few: int, many: int, say: Console) -> list[Measured]:
-    """Everything, one after the other; stock Faust gets the few events, being slow."""
-    run = f"benchmark-{time.time_ns():x}"
-    filled = {}
-    for size, count in (("few", few), ("many", many)):
-        say.print(f"Writing {count:,} events to a topic and to a file ...")
-        filled[size] = fill_topic(bootstrap, f"{run}-{size}", count)
-        write_file(WORK / f"{size}.jsonl", count)
-    say.print("Stock Faust ...")
-    measured = [measure_stock_faust(bootstrap, f"{run}-few", filled["few"])]
-    say.print("headwater run, few events, then many ...")
-    runs = [time_run(bootstrap, f"{run}-{size}", filled[size]) for size in filled]
-    measured.append(without_startup("headwater run", *runs))
-    say.print("headwater replay, few events, then many ...")
-    replays = [time_replay(WORK / f"{size}.jsonl", filled[size]) for size in filled]
-    measured.append(without_startup("headwater replay", *replays))
-    return measured
-
-
-def table(measured: list[Measured]) -> Table:
-    slowest = measured[0]
-    shown = Table(title="The small job, one process each, start-up left out")
-    shown.add_column("system", no_wrap=True)
-    for heading in ("events", "seconds", "start-up", "events/s", "x Faust", "activations"):
-        shown.add_column(heading, justify="right")
-    for each in measured:
-        shown.add_row(
-            each.system,
-            f"{each.events:,}",
-            f"{each.seconds:.1f}",
-            f"{each.startup_s:.1f}",
-            f"{each.events_per_s:,.0f}",
-            f"{each.events_per_s / slowest.events_per_s:.1f}",
-            f"{each.activations:,}",
-        )
-    return shown
-
-
-def results(measured: list[Measured]) -> dict[str, Any]:
-    """What is written to results.json."""
-    slowest = measured[0]
     return {
-        "machine": {
-            "cpus": os.cpu_count(),
-            "architecture": platform.machine(),
-            "python": platform.python_version(),
-        },
-        "measured": [
-            {
-                **each._asdict(),
-                "seconds": round(each.seconds, 3),
-                "startup_s": round(each.startup_s, 3),
-                "events_per_s": round(each.events_per_s),
-                "times_stock_faust": round(each.events_per_s / slowest.events_per_s, 1),
-            }
-            for each in measured
-        ],
+        "small_job": _measure("headwater run", on_kafka(SMALL_JOB), events, say),
+        "default_plan": _measure(
+            "headwater run, default plan", on_kafka(DEFAULT_PLAN), events, say
+        ),
+        "replay": _measure("headwater replay", of_a_file, events, say),
+    }
+
+
+def measure_peer(peer: Peer, bootstrap: str, inputs: Inputs, cap: int, say: Console) -> Line:
+    """A peer's line, in which everything that went wrong has its place."""
+    system = peer.system
+    about = {
+        "headline": system.headline,
+        "state": system.state,
+        "guarantee": system.guarantee,
+        "threads": peer.threads,
+    }
+    try:
+        system.environment.prepare()
+    except NotInstalledError as error:
+        say.print(f"[bold yellow]Not installed:[/] {peer.name}: {error}")
+        return Line(peer.name, {**about, "not_installed": str(error)}, None)
+    line = _measure(
+        peer.name,
+        lambda count: time_peer(peer, bootstrap, *inputs.topic(count)),
+        min(system.events, cap),
+        say,
+    )
+    figures = {**about, "version": system.environment.version(), **line.figures}
+    return line._replace(figures=figures)
+
+
+def _measure(name: str, run: Callable[[int], Timed], events: int, say: Console) -> Line:
+    """Few events, then many."""
+    say.print(f"{name}: {events:,} events ...")
+    try:
+        measured = without_startup(name, run(int(events * FEW_SHARE)), run(events))
+    except (BenchmarkError, ProgramError) as error:
+        say.print(f"[bold red]Failed:[/] {name}: {error}", markup=True, highlight=False)
+        return Line(name, {"failed": str(error)}, None)
+    say.print(f"  {measured.events_per_s:,.0f} events/s")
+    return Line(name, measured.figures(), measured)
+
+
+def headlines(ours: dict[str, Line]) -> dict[str, float | None]:
+    """The figures about Headwater alone that others quote."""
+
+    def speed(key: str) -> int | None:
+        return ours[key].figures.get("events_per_s")
+
+    return {
+        "events_per_s": speed("small_job"),
+        "events_per_s_default_plan": speed("default_plan"),
+        "events_per_s_replay": speed("replay"),
+    }
+
+
+def ratios(ours: Line, peers: list[Line]) -> dict[str, float | None]:
+    """Headwater's speed as a multiple of each system's best; None where one of them has none."""
+    best: dict[str, float] = {}
+    for line in peers:
+        key = line.figures["headline"]
+        best[key] = max(best.get(key, 0.0), line.measured.events_per_s if line.measured else 0.0)
+    return {
+        key: round(ours.measured.events_per_s / speed, 2) if ours.measured and speed else None
+        for key, speed in best.items()
     }
 
 
 def main(arguments: list[str] | None = None) -> int:
+    options = _options(arguments)
+    say = Console(stderr=True, soft_wrap=True)
+    WORK.mkdir(parents=True, exist_ok=True)
+    versions = {"kafka": _kafka_version()} if not options.bootstrap_servers else {}
+    lines: list[Line] = []
+    with _broker(options.bootstrap_servers) as bootstrap:
+        inputs = Inputs(bootstrap, say)
+        ours = measure_ours(bootstrap, inputs, options.events, say)
+        figures = {key: line.figures for key, line in ours.items()}
+        results.update(
+            "headwater", figures, headlines(ours), versions=versions, path=options.results
+        )
+        if options.peers:
+            lines = [
+                measure_peer(peer, bootstrap, inputs, options.events, say)
+                for peer in PEERS
+                if options.only is None or options.only in peer.key
+            ]
+            small_job = ours["small_job"]
+            figures = {line.name: line.figures for line in [small_job, *lines]}
+            results.update(
+                "peers", figures, ratios(small_job, lines), versions=versions, path=options.results
+            )
+    if options.results == RESULTS:
+        report.write()
+    Console(soft_wrap=True).print(report.tables(results.read(options.results)), markup=False)
+    return int(any(line.failed() for line in [*ours.values(), *lines]))
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.run",
-        description="Measure Headwater beside stock Faust on one broker; results.json keeps it.",
+        description="Measure Headwater, and its peers, on one broker; results.json keeps it.",
     )
+    parser.add_argument("--peers", action="store_true", help="the peers, too")
+    parser.add_argument("--only", help="of the peers only those with this in their key, as `flink`")
     parser.add_argument("--bootstrap-servers", help="a broker that runs; otherwise one is started")
     parser.add_argument(
-        "--events", type=int, default=1_000_000, help="events for Headwater (1000000)"
+        "--events",
+        type=int,
+        default=EVENTS,
+        help=f"the most events for anybody ({EVENTS}); slow peers take fewer",
     )
     parser.add_argument(
-        "--few", type=int, default=30_000, help="events for stock Faust and for start-up (30000)"
+        "--results", type=Path, default=RESULTS, help="file to update (benchmarks/results.json)"
     )
     options = parser.parse_args(arguments)
-    if not 0 < options.few < options.events:
-        parser.error("--few must be less than --events, and both more than nothing")
+    if options.events < 1000:
+        parser.error("--events: at least 1000, or start-up is all there is to see")
+    return options
 
-    say = Console(stderr=True)
-    WORK.mkdir(parents=True, exist_ok=True)
-    try:
-        with _broker(options.bootstrap_servers) as bootstrap:
-            measured = measure(bootstrap, options.few, options.events, say)
-    except BenchmarkError as error:
-        say.print(f"[bold red]Failed:[/] {error}")
-        return 1
-    RESULTS.write_text(json.dumps(results(measured), indent=2) + "\n")
-    Console().print(table(measured))
-    say.print(f"Written to {RESULTS.relative_to(ROOT)}")
-    return 0
+
+def _kafka_version() -> str:
+    """Of the broker that is started here."""
+    pom = (ROOT / "deploy" / "kafka" / "pom.xml").read_text()
+    found = re.search(r"<kafka.version>(.+)</kafka.version>", pom)
+    return found[1] if found else "unknown"
 
 
 if __name__ == "__main__":

@@ -1,23 +1,18 @@
 """The small job on Faust as it comes: its own Kafka transport, one event at a time.
 
-Who is active per account and day, how long each user takes from the first event to the first
-report, one record out for each user who gets there. State is in plain dictionaries and gone with
-the process: Faust's tables would make it durable, and several times slower. Prints one JSON object:
-events, seconds from the first event to the last, and activations.
+State is in plain dictionaries and gone with the process: Faust's tables would make it durable, and
+several times slower. The numbers of active users are written once, at the end.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import signal
-import time
 from collections import defaultdict
 from datetime import datetime
 
 import faust
 
-SECONDS_PER_DAY = 86_400
+from benchmarks.peers import options
 
 
 class Context(faust.Record):
@@ -31,60 +26,54 @@ class Event(faust.Record, serializer="json"):
     context: Context
 
 
-def build(bootstrap: str, topic: str, output: str, count: int, datadir: str) -> faust.App:
-    """An app that does the job on `topic`, and ends the program after `count` events."""
+def build(given: options.Options) -> faust.App:
+    """An app that does the job and ends the program after the last event."""
     app = faust.App(
-        f"stock-faust-{topic}",
-        broker=f"kafka://{bootstrap}",
+        given.group,
+        broker=f"kafka://{given.bootstrap_servers}",
         consumer_auto_offset_reset="earliest",
         topic_disable_leader=True,
         topic_allow_declare=False,
         web_enabled=False,
-        datadir=datadir,
+        datadir=str(given.work),
     )
-    events = app.topic(topic, value_type=Event)
-    activations = app.topic(output, value_serializer="json")
+    events = app.topic(given.topic, value_type=Event)
+    activations = app.topic(given.activations, value_serializer="json")
+    active_users = app.topic(given.active_users, value_serializer="json")
 
-    active: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
-    first_seen: dict[str, float] = {}
-    lags: dict[str, float] = {}
+    active: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    first_seen: dict[str, datetime] = {}
+    activated: set[str] = set()
 
     @app.agent(events)
     async def measure(stream: faust.StreamT[Event]) -> None:
-        seen, started = 0, 0.0
+        processed = 0
         async for event in stream:
-            if seen == 0:
-                started = time.perf_counter()
-            user = event.userId
-            at = datetime.fromisoformat(event.timestamp).timestamp()
-            active[event.context.groupId, int(at // SECONDS_PER_DAY)].add(user)
+            user, account = event.userId, event.context.groupId
+            at = datetime.fromisoformat(event.timestamp)
+            active[account, event.timestamp[:10]].add(user)
             first = first_seen.setdefault(user, at)
-            if event.event == "Report Created" and user not in lags:
-                lags[user] = at - first
-                await activations.send(key=user, value={"user": user, "lag_seconds": lags[user]})
-            seen += 1
-            if seen == count:
-                seconds = time.perf_counter() - started
-                result = {"events": seen, "seconds": seconds, "activations": len(lags)}
-                print(json.dumps(result), flush=True)
-                signal.raise_signal(
-                    signal.SIGTERM
-                )  # which Faust's worker takes as the word to stop
+            if event.event == "Report Created" and user not in activated:
+                activated.add(user)
+                lag_ms = round((at - first).total_seconds() * 1000)
+                value = {"user": user, "account": account, "lag_ms": lag_ms}
+                await activations.send(key=account, value=value)
+            processed += 1
+            if processed == given.events:
+                await finish()
+
+    async def finish() -> None:
+        for (account, day), users in active.items():
+            value = {"account": account, "day": day, "users": len(users)}
+            await active_users.send(key=account, value=value)
+        await app.producer.flush()
+        signal.raise_signal(signal.SIGTERM)  # which Faust's worker takes as the word to stop
 
     return app
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers.stock_faust")
-    parser.add_argument("--bootstrap-servers", required=True)
-    parser.add_argument("--topic", required=True, help="topic to read, from its beginning")
-    parser.add_argument("--output", required=True, help="existing topic to write activations to")
-    parser.add_argument("--events", type=int, required=True, help="stop after so many events")
-    parser.add_argument("--datadir", required=True, help="folder for Faust's own files")
-    options = parser.parse_args(arguments)
-    app = build(
-        options.bootstrap_servers, options.topic, options.output, options.events, options.datadir
-    )
+def main() -> None:
+    app = build(options.read())
     faust.Worker(app, loglevel="ERROR", redirect_stdouts=False).execute_from_commandline()
 
 
