@@ -8,10 +8,10 @@ DEMO := var/demo
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test soak lint format bench bench-peers measure kafka lock
+.PHONY: help install demo test soak lint format bench bench-peers measure kafka lock lock-peers
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 13
 
 install: .venv/.project ## make .venv with the pinned dependencies and the headwater command
 
@@ -47,8 +47,11 @@ format: install ## mend style and formatting where a tool can
 	$(BIN)/ruff check --fix $(ALL_CODE)
 	$(BIN)/ruff format $(ALL_CODE)
 
-bench: install ## measure events per second beside stock Faust (ARGS="--help" tells more)
+bench: install ## measure Headwater: events per second (ARGS="--help" tells more)
 	$(BIN)/python -m benchmarks.run $(ARGS)
+
+bench-peers: install ## the same job on Headwater and its peers (installs them into var/peers)
+	$(BIN)/python -m benchmarks.run --peers $(ARGS)
 
 measure: install ## measure latency, memory, recovery and more (ARGS="--quick" tries it out)
 	$(BIN)/python -m benchmarks.measure $(ARGS)
@@ -56,9 +59,12 @@ measure: install ## measure latency, memory, recovery and more (ARGS="--quick" t
 kafka: install ## run a Kafka broker on 127.0.0.1:9092 until Ctrl-C (needs java and mvn)
 	@exec $(BIN)/python deploy/kafka/local_broker.py $(ARGS)
 
-LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --generate-hashes --no-emit-index-url \
+LOCK = $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url \
 	--universal --python-version 3.11 --no-header
 
 lock: install ## pin the newest dependencies that pyproject.toml allows
-	$(LOCK) --upgrade -o requirements.lock
-	$(LOCK) --upgrade --extra dev -o requirements-dev.lock
+	$(LOCK) --upgrade -o requirements.lock pyproject.toml
+	$(LOCK) --upgrade --extra dev -o requirements-dev.lock pyproject.toml
+
+lock-peers: install ## pin the newest of what the benchmark's peers need
+	$(LOCK) --upgrade -o benchmarks/peers/requirements.lock benchmarks/peers/requirements.in

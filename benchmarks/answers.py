@@ -153,16 +153,15 @@ def read_committed(bootstrap: str, topic: str) -> Iterator[bytes]:
         consumer.assign([TopicPartition(topic, each, 0) for each in partitions])
         unfinished = set(partitions)
         while unfinished:
-            records = consumer.consume(10_000, timeout=READ_TIMEOUT_S)
-            if not records:
+            # One by one: consume() of many waits until it has as many.
+            if (record := consumer.poll(READ_TIMEOUT_S)) is None:
                 raise TimeoutError(f"{topic}: no end within {READ_TIMEOUT_S:.0f} s")
-            for record in records:
-                if (error := record.error()) is None:
-                    if (value := record.value()) is not None:
-                        yield value
-                elif error.code() == KafkaError._PARTITION_EOF:
-                    unfinished.discard(record.partition())
-                else:
-                    raise KafkaException(error)
+            if (error := record.error()) is None:
+                if (value := record.value()) is not None:
+                    yield value
+            elif error.code() == KafkaError._PARTITION_EOF:
+                unfinished.discard(record.partition())
+            else:
+                raise KafkaException(error)
     finally:
         consumer.close()

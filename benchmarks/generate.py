@@ -102,6 +102,9 @@ def fill_topic(
     producer = Producer(
         {
             "bootstrap.servers": bootstrap,
+            # A retry must neither repeat an event nor put it behind a later one: each peer's answer
+            # rests on the order.
+            "enable.idempotence": True,
             "linger.ms": 50,
             "batch.size": 256 * 1024,
             "queue.buffering.max.messages": 500_000,

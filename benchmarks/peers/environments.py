@@ -101,7 +101,8 @@ class MavenProject(NamedTuple):
     def command(self) -> list[str]:
         made = MADE / self.folder
         classes = f"{made / 'classes'}:{made / 'dependency'}/*"
-        return ["java", *self.java_options, "-cp", classes, "peers.SmallJob"]
+        quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
+        return ["java", quiet, *self.java_options, "-cp", classes, "peers.SmallJob"]
 
     def version(self) -> str:
         (jar,) = (MADE / self.folder / "dependency").glob(f"{self.package}-[0-9]*.jar")

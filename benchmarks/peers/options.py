@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_type_hints
 
 
 class Options(NamedTuple):
@@ -25,11 +25,6 @@ class Options(NamedTuple):
 
 def read(arguments: list[str] | None = None) -> Options:
     parser = argparse.ArgumentParser()
-    for name in Options._fields:
-        kind = Options.__annotations__[name]
-        parser.add_argument(
-            f"--{name.replace('_', '-')}",
-            required=True,
-            type={"int": int, "Path": Path}.get(kind, str),
-        )
+    for name, kind in get_type_hints(Options).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", required=True, type=kind)
     return Options(**vars(parser.parse_args(arguments)))

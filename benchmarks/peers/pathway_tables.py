@@ -16,14 +16,14 @@ NEVER = "9999"
 """Sorts after every time."""
 TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 LAST_WRITES_S = 4.0
-"""Between the last event's count and the end of the process: a streaming run has no end of its own,
-and does not tell when Kafka has everything. The same in a short and in a long run, so it cancels out."""
+"""From the last event's count to the end of the process: a streaming run has no end of its own, and
+does not tell when Kafka has everything. The same in a short and a long run, so it cancels out."""
 
 
 def run(given: options.Options) -> None:
     import pathway as pw  # here, because it reads the number of threads while it is imported
 
-    class Event(pw.Schema):
+    class Event(pw.Schema):  # type: ignore[misc]
         event: str
         userId: str  # noqa: N815  (Segment's spelling)
         groupId: str  # noqa: N815

@@ -25,7 +25,9 @@ def test_a_file_has_one_event_a_line(tmp_path: Path):
     events = list(generate(500))
     lines = (tmp_path / "events.jsonl").read_bytes().splitlines()
     assert lines == [event.line for event in events]
-    assert filled.activations == len({each.user for each in events if each.name == ACTIVATION})
+    assert filled.answer.activations.total() == len(
+        {each.user for each in events if each.name == ACTIVATION}
+    )
     assert filled.last_ms == events[-1].time_ms
 
 
