@@ -105,6 +105,7 @@ def fill_topic(
             # A retry must neither repeat an event nor put it behind a later one: each peer's answer
             # rests on the order.
             "enable.idempotence": True,
+            "log_level": 3,  # errors; a broker that has just started is waited for without a word
             "linger.ms": 50,
             "batch.size": 256 * 1024,
             "queue.buffering.max.messages": 500_000,
