@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
-import threading
-import time
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+LAUNCHER = Path(__file__).resolve().with_name("launch.py")
 TIMEOUT_S = 900.0
 SHOWN_CHARACTERS = 1500
 
@@ -29,26 +31,31 @@ class ProgramError(RuntimeError):
 
 def run(command: Sequence[str], *, cwd: Path, log: Path, timeout_s: float = TIMEOUT_S) -> Used:
     """Run a command to its end; what it says goes to `log`."""
+    report = log.with_suffix(".used.json")
     with log.open("wb") as file:
-        started = time.perf_counter()
         process = subprocess.Popen(
-            command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT
+            [sys.executable, "-S", "-E", str(LAUNCHER), str(report), *command],
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # so that the command can be ended together with its launcher
         )
-        timer = threading.Timer(timeout_s, process.kill)
-        timer.start()
         try:
-            # Not process.wait(): this one tells what the child used.
-            _, status, usage = os.wait4(process.pid, 0)
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
+            exit_code = process.wait(timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise ProgramError(
+                f"{command[0]}: not done in {timeout_s:.0f} s{_said(log)}"
+            ) from error
         finally:
-            timer.cancel()
-        wall_s = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        late = f" after {timeout_s:.0f} s" if wall_s >= timeout_s else ""
-        said = log.read_text(errors="replace").strip()[-SHOWN_CHARACTERS:]
-        raise ProgramError(f"{command[0]}: exit code {process.returncode}{late}\n{said}")
-    return Used(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+    if exit_code != 0:
+        raise ProgramError(f"{command[0]}: exit code {exit_code}{_said(log)}")
+    return Used(**json.loads(report.read_text()))
+
+
+def _said(log: Path) -> str:
+    """A program's last words."""
+    return "\n" + log.read_text(errors="replace").strip()[-SHOWN_CHARACTERS:]

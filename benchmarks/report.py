@@ -51,7 +51,7 @@ def tables(everything: dict[str, Any]) -> str:
             _of_section(ours),
             _table(("Headwater alone", *HEADING[3:5]), _ours(ours["figures"])),
         ]
-    return "\n\n".join(parts)
+    return "\n\n".join(parts) or "No figures yet: `make bench-peers` makes them."
 
 
 def _of_section(section: dict[str, Any]) -> str:
@@ -66,7 +66,10 @@ def _of_section(section: dict[str, Any]) -> str:
 def _comparison(figures: dict[str, dict[str, Any]]) -> Iterable[tuple[str, ...]]:
     ours = figures[OURS].get("events_per_s")
     for name, each in figures.items():
-        system = f"{name} {each['version']}" if "version" in each else name
+        system = name
+        if "version" in each:
+            base, comma, threads = name.partition(",")
+            system = f"{base} {each['version']}{comma}{threads}"
         if name == OURS:
             about = ("memory, changelog topics", "exactly once")
         else:

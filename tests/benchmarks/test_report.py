@@ -59,7 +59,12 @@ def test_only_what_is_between_the_marks_is_written_anew(tmp_path: Path):
     assert plot.read_text() == report.bars(everything)
 
 
-def test_the_readme_and_the_plot_show_the_results_that_stand(tmp_path: Path):
+def test_without_results_the_report_says_how_to_get_them():
+    assert "make bench-peers" in report.tables({})
+    ElementTree.fromstring(report.bars({}))
+
+
+def test_the_readme_and_the_plot_show_the_results_that_stand():
     everything = results.read()
     assert report.tables(everything) in report.README.read_text()
     assert report.PLOT.read_text() == report.bars(everything)
