@@ -58,17 +58,25 @@ class MemoryCheckpoints:
                     state[key] = value
 
     def _write(self, checkpoint: Checkpoint) -> None:
-        internal: dict[TP, list[bytes | None]] = defaultdict(list)
-        outputs = []
-        for record in checkpoint.records:
-            topic = topic_name(self._prefix, record.role)
-            if topic not in self._broker.partitions:
-                outputs.append(record)
-            elif record.partition is None:
-                raise ValueError(f"a record for {topic} names no partition: stages must choose one")
-            else:
-                internal[TP(topic, record.partition)].append(record.value)
+        internal, outputs = by_destination(checkpoint.records, self._broker, self._prefix)
         for tp, values in internal.items():
             self._broker.append_values(tp, values, checkpoint.taken_at_ms)
         if outputs:
             self._on_records(outputs)
+
+
+def by_destination(
+    records: Iterable[Outgoing], broker: MemoryBroker, prefix: str
+) -> tuple[dict[TP, list[bytes | None]], list[Outgoing]]:
+    """What goes to partitions of `broker`, and what goes to topics that it does not have."""
+    internal: dict[TP, list[bytes | None]] = defaultdict(list)
+    outputs = []
+    for record in records:
+        topic = topic_name(prefix, record.role)
+        if topic not in broker.partitions:
+            outputs.append(record)
+        elif record.partition is None:
+            raise ValueError(f"a record for {topic} names no partition: stages must choose one")
+        else:
+            internal[TP(topic, record.partition)].append(record.value)
+    return internal, outputs

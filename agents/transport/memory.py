@@ -71,6 +71,12 @@ class MemoryBroker:
         self._has_room.set()
         self._has_unread = asyncio.Event()
 
+    def begin_at(self, positions: Mapping[TP, int]) -> None:
+        """Takes `positions` for committed by an earlier process; nothing was written here yet."""
+        self.committed.update(positions)
+        for tp, position in positions.items():
+            self._log(tp).low = self._positions[tp] = position
+
     # ---- writing
 
     async def wait_for_room(self) -> None:
