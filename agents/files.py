@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import zstandard
 
+from streams.stage import RecordBatch
+
 DEFAULT_LINES = 5_000
 DEFAULT_MAX_BYTES = 1024 * 1024
 _CHUNK_BYTES = 16 * 1024 * 1024
@@ -36,6 +38,13 @@ class Chunk(NamedTuple):
     """Places in `values` of lines that were longer than max_bytes and are cut there."""
     position: int
     """Bytes of the file (compressed, if it is) read so far; 0 for a pipe."""
+
+    def batch(self, partition: int, read_at_ms: int) -> RecordBatch:
+        count = len(self.values)
+        lines = range(self.first_line, self.first_line + count)
+        return RecordBatch(
+            self.path, partition, lines, [read_at_ms] * count, self.values, at_end=False
+        )
 
 
 class Record(NamedTuple):
@@ -61,14 +70,18 @@ def total_bytes(paths: Iterable[str | Path]) -> int:
 
 
 def read_chunks(
-    path: str | Path, lines: int = DEFAULT_LINES, max_bytes: int = DEFAULT_MAX_BYTES
+    path: str | Path,
+    lines: int = DEFAULT_LINES,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+    *,
+    skip: int = 0,
 ) -> Iterator[Chunk]:
-    """The lines of a file in order, at most so many in a chunk.
+    """The lines of a file in order, at most so many in a chunk, without the first `skip`.
 
     A line longer than max_bytes is cut there and marked. Raises UnreadableFileError, after the
     chunks with every whole line before the place where the file ends too early or is broken.
     """
-    first_line = 1
+    first_line = skip + 1
     held: list[bytes] = []
     held_bytes = 0
     broken: _BrokenError | None = None
@@ -83,7 +96,7 @@ def read_chunks(
             return chunk
 
         try:
-            for found in _lines(_blocks(file), max_bytes):
+            for found in _without(skip, _lines(_blocks(file), max_bytes)):
                 held += found
                 held_bytes += sum(map(len, found))
                 while len(held) >= lines or held_bytes >= _CHUNK_BYTES:
@@ -145,6 +158,14 @@ def _lines(blocks: Iterable[bytes], max_bytes: int) -> Iterator[list[bytes]]:
             yield found
     if rest:
         yield [rest]
+
+
+def _without(count: int, lines: Iterable[list[bytes]]) -> Iterator[list[bytes]]:
+    """`lines` but for the first `count`."""
+    for found in lines:
+        if count < len(found):
+            yield found[count:] if count else found
+        count = max(count - len(found), 0)
 
 
 class _BrokenError(Exception):

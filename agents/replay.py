@@ -5,21 +5,27 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from agents.files import read_chunks, total_bytes
-from agents.results import Figures, ResultFiles, Series
-from agents.running import REPLAY_PACE, run_embedded, wall_ms
-from agents.stages import COMPANY, TALLIES, stages_of_files
+from agents.checkpoints import CheckpointStore, Home
+from agents.checkpoints.directory import DirectoryCheckpoints, SyncOutputs
+from agents.checkpoints.journal import Journal
+from agents.checkpoints.memory import OnRecords
+from agents.file_ingest import FileIngest, InterpretedFile, read_in
+from agents.file_readers import Reading, read_in_turns
+from agents.files import total_bytes
+from agents.results import NOTHING, Figures, ResultFiles, Series, reopen
+from agents.running import REPLAY_PACE, memory_broker, run_embedded
+from agents.saved_run import Run, begin_or_continue
+from agents.stages import COMPANY, INGEST, TALLIES, stages_of_files
 from agents.worker import StageSpec
 from schemas.plan.models import Input, Plan
 from schemas.times import DAY_MS, iso
-from streams.ingest import Ingest
 from streams.stage import Outgoing, RecordBatch, StagePartition
 from streams.tallies import Tallies
 from streams.topology import Topology
@@ -52,10 +58,12 @@ class Summary:
     seconds: float
     newest_event_ms: int | None = field(compare=False)
     figures: Figures = field(compare=False, repr=False)
+    events_before: int = field(default=0, compare=False)
+    """Those that an interrupted run had read."""
 
     @property
     def events_per_s(self) -> int:
-        return round(self.events / self.seconds) if self.seconds else 0
+        return round((self.events - self.events_before) / self.seconds) if self.seconds else 0
 
     def record(self) -> dict[str, Any]:
         return {
@@ -80,32 +88,61 @@ def replay_files(
     *,
     input: Input | None = None,
     show: Sequence[Series] = (),
+    processes: int = 1,
+    state: str | Path | None = None,
+    on_continue: Callable[[int], None] | None = None,
 ) -> Summary:
     """Computes everything in `paths` under `plan` and writes it to the folder `out`.
 
     Each file counts as a partition of `input` (by default the plan's first), and they are read in
-    turns. At the end the watermark goes to `until_ms`, or to the end of the UTC day of the newest
-    event. `show` names the series that the summary's figures keep.
+    turns; with more than one of `processes`, all but this one read. At the end the watermark goes
+    to `until_ms`, or to the end of the UTC day of the newest event. `show` names the series that
+    the summary's figures keep.
 
-    Raises UnreadableFileError for a file and OutputError for the folder; results of an earlier
-    replay in it are then as they were.
+    With a folder `state` every checkpoint is durable: the same call continues where a killed one
+    was, and tells `on_continue` how many lines lie behind it. The folder is removed at the end.
+
+    Raises UnreadableFileError for a file, OutputError for `out`, StateError for `state` and
+    StopWorker for either when it is full; results of an earlier replay are then as they were.
     """
-    replay = _Replay(paths, plan, input or plan.inputs[0], until_ms, on_progress)
-    files, figures = ResultFiles(Path(out)), Figures(show)
+    replay = _Replay(paths, plan, input or plan.inputs[0], until_ms, on_progress, processes)
+    with ExitStack() as stack:
+        journal = None
+        if state is not None:
+            journal = stack.enter_context(closing(Journal(Path(state))))
+            begin_or_continue(journal, Run.of(paths, plan, replay.input, out, until_ms))
+            if journal.finishing:
+                reopen(Path(out))
+        files = ResultFiles(Path(out), journal.output_bytes() if journal else NOTHING)
+        stack.callback(files.close if journal else files.discard)
+        figures = Figures(show)
 
-    def keep(records: list[Outgoing]) -> None:
-        files.write(records)
-        figures.take(records)
+        def keep(records: list[Outgoing]) -> None:
+            files.write(records)
+            figures.take(records)
 
-    try:
         started = time.perf_counter()
         with _rare_collections():
-            asyncio.run(replay.run(keep))
+            if journal is None:
+                asyncio.run(replay.run(keep))
+            else:
+                figures.take(files.written())
+                asyncio.run(replay.run(keep, Durable(journal, files.sync, on_continue)))
         summary = replay.summary(figures, time.perf_counter() - started)
+        if journal is not None:
+            journal.finish()
         files.finish(summary.record())
-    finally:
-        files.discard()
+        if journal is not None:
+            journal.remove()
     return summary
+
+
+class Durable(NamedTuple):
+    """What makes a replay survive its process."""
+
+    journal: Journal
+    sync_outputs: SyncOutputs
+    on_continue: Callable[[int], None] | None
 
 
 class _Replay:
@@ -118,11 +155,12 @@ class _Replay:
         input: Input,
         until_ms: int | None,
         on_progress: Callable[[Progress], None] | None,
+        processes: int,
     ) -> None:
-        self._paths, self._input = paths, input
+        self._paths, self.input = paths, input
         self._bytes_total = total_bytes(paths)
         self._until_ms, self._on_progress = until_ms, on_progress
-        self._line_bytes = plan.limits.event_bytes + 1  # one more tells that a line is too long
+        self._reading = Reading(plan, input, paths, [0] * len(paths), processes - 1)
         self._topology = Topology(
             plan,
             {input.topic: len(paths)},
@@ -130,25 +168,44 @@ class _Replay:
             throttled=False,
             until=self._end_of_time,
         )
-        self._files: list[_File] = []
+        self._files: list[FileIngest] = []
+        self._events_before = 0
         self._made: dict[str, list[StagePartition]] = defaultdict(list)
 
-    async def run(self, on_records: Callable[[list[Outgoing]], None]) -> None:
-        stages = stages_of_files(self._topology, self._input.topic, len(self._paths), self._reading)
-        await run_embedded(
-            [self._remembering(stage) for stage in stages],
-            self._feed(),
-            on_records,
-            prefix=self._topology.plan.prefix,
-            pace=REPLAY_PACE,
-        )
+    async def run(self, on_records: OnRecords, durable: Durable | None = None) -> None:
+        flow = stages_of_files(self._topology, self.input.topic, len(self._paths), self._file)
+        stages = [self._remembering(stage) for stage in flow]
+        prefix = self._topology.plan.prefix
+        broker, store = memory_broker(stages), None
+        if durable is not None:
+            journal, sync, _ = durable
+            store = DirectoryCheckpoints(journal, broker, on_records, sync, prefix=prefix)
+            self._continue(store, durable.on_continue)
+        with read_in_turns(self._reading) as read:
+            await run_embedded(
+                stages,
+                self._feed(read),
+                on_records,
+                prefix=prefix,
+                pace=REPLAY_PACE,
+                broker=broker,
+                store=store,
+            )
+
+    def _continue(self, store: CheckpointStore, on_continue: Callable[[int], None] | None) -> None:
+        homes = [Home(INGEST, number) for number in range(len(self._paths))]
+        states = store.restore(homes)
+        read = [read_in(states[home]) for home in homes]
+        self._reading = replace(self._reading, skip=[each.lines for each in read])
+        self._events_before = sum(each.events for each in read)
+        if on_continue is not None and any(self._reading.skip):
+            on_continue(sum(self._reading.skip))
 
     def summary(self, figures: Figures, seconds: float) -> Summary:
-        ingests = [file.ingest for file in self._files]
         (company,) = self._made[COMPANY]
         return Summary(
-            sum(ingest.events for ingest in ingests),
-            sum(ingest.facts for ingest in ingests),
+            sum(file.read.events for file in self._files),
+            sum(file.read.facts for file in self._files),
             sum(figures.dead_letters.values()),
             figures.standing,
             figures.alerts,
@@ -157,12 +214,14 @@ class _Replay:
             seconds,
             self._newest_event_ms(),
             figures,
+            self._events_before,
         )
 
     # ---- stages
 
-    def _reading(self, number: int) -> StagePartition:
-        file = _File(self._topology.ingest(self._input, number))
+    def _file(self, number: int) -> StagePartition:
+        made = InterpretedFile if self._reading.readers else FileIngest
+        file = made(self._topology.ingest(self.input, number))
         self._files.append(file)
         return file
 
@@ -185,7 +244,7 @@ class _Replay:
     # ---- time
 
     def _newest_event_ms(self) -> int | None:
-        newest = (file.ingest.newest_event_ms for file in self._files)
+        newest = (file.read.newest_event_ms for file in self._files)
         return max((ms for ms in newest if ms is not None), default=None)
 
     def _end_of_time(self) -> int | None:
@@ -202,52 +261,18 @@ class _Replay:
 
     # ---- input
 
-    async def _feed(self) -> AsyncIterator[RecordBatch]:
-        """The files' lines, a chunk of each in turn."""
-        waiting = deque(
-            (number, read_chunks(path, max_bytes=self._line_bytes))
-            for number, path in enumerate(self._paths)
-        )
-        positions = [0] * len(waiting)
-        while waiting:
-            number, chunks = waiting.popleft()
-            chunk = await asyncio.to_thread(next, chunks, None)
-            if chunk is None:
-                continue
-            waiting.append((number, chunks))
-            count = len(chunk.values)
-            lines = range(chunk.first_line, chunk.first_line + count)
-            yield RecordBatch(
-                chunk.path, number, lines, [wall_ms()] * count, chunk.values, at_end=False
-            )
-            positions[number] = chunk.position
+    async def _feed(self, read: Iterator[tuple[RecordBatch, int]]) -> AsyncIterator[RecordBatch]:
+        positions = [0] * len(self._paths)
+        while (found := await asyncio.to_thread(next, read, None)) is not None:
+            batch, position = found
+            yield batch
+            positions[batch.partition] = position
             self._report(sum(positions))
 
     def _report(self, bytes_read: int) -> None:
         if self._on_progress is not None:
-            events = sum(file.ingest.events for file in self._files)
+            events = sum(file.read.events for file in self._files)
             self._on_progress(Progress(bytes_read, self._bytes_total, events))
-
-
-class _File:
-    """The ingest that reads a file. To the reader of a dead letter every file has partition 0."""
-
-    watermark_ms: int | None = None
-
-    def __init__(self, ingest: Ingest) -> None:
-        self.ingest = ingest
-        self.ended = False
-        self.flush = ingest.flush
-
-    def restore(self, key: bytes, value: bytes) -> None:
-        self.ingest.restore(key, value)
-
-    def restored(self) -> None:
-        self.ingest.restored()
-
-    def process(self, batch: RecordBatch) -> None:
-        self.ended = self.ended or batch.at_end
-        self.ingest.process(batch._replace(partition=0))
 
 
 @contextmanager

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
-from schemas.outputs import DEAD_LETTERS, KPIS, ROLES, SIGNALS
+from agents.checkpoints.journal import sync_folder
+from schemas.outputs import DEAD_LETTERS, KPIS, ROLES, SIGNALS, KpiKey
 from schemas.times import parse_iso
 from streams.stage import Outgoing
 
 SUMMARY_FILE = "summary.json"
 _UNFINISHED = ".unfinished"
 _BUFFER_BYTES = 1024 * 1024
+NOTHING: Mapping[str, int] = MappingProxyType({})
+_KEY_FIELDS = (*KpiKey._fields[:6], "start", "end")
 
 
 def file_name(role: str) -> str:
@@ -35,46 +39,100 @@ class ResultFiles:
     Results of an earlier run stay until these are complete.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Creates the folder. OutputError if that is impossible."""
+    def __init__(self, folder: Path, lengths: Mapping[str, int] = NOTHING) -> None:
+        """Creates the folder. OutputError if that is impossible.
+
+        `lengths`: of files that an earlier process left, what is to stay, in bytes by role.
+        """
         self.folder = folder
         self._open = ExitStack()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._files = {
-                role: self._open.enter_context(self._unfinished(role).open("wb", _BUFFER_BYTES))
-                for role in ROLES
-            }
+            self._files = {role: self._opened(role, lengths.get(role, 0)) for role in ROLES}
+            sync_folder(folder)
         except OSError as error:
-            self._open.close()
+            self.close()
             problem = f"{folder} cannot hold the results: {error.strerror}; choose another folder"
             raise OutputError(problem) from error
+
+    def _opened(self, role: str, length: int) -> BinaryIO:
+        path = self._unfinished(role)
+        if not length:
+            return self._open.enter_context(path.open("wb", _BUFFER_BYTES))
+        if not path.exists() or path.stat().st_size < length:
+            raise OutputError(
+                f"{path} is not there, or not whole: the run cannot be continued. To start over, "
+                "remove its state"
+            )
+        file = self._open.enter_context(path.open("r+b", _BUFFER_BYTES))
+        file.truncate(length)
+        file.seek(length)
+        return file
 
     def _unfinished(self, role: str) -> Path:
         return self.folder / (file_name(role) + _UNFINISHED)
 
     def write(self, records: Iterable[Outgoing]) -> None:
+        """OutputError when the disk is full, or fails."""
         files = self._files
-        for record in records:
-            if record.value is not None:
-                file = files[record.role]
-                file.write(record.value)
-                file.write(b"\n")
+        try:
+            for record in records:
+                if record.value is not None:
+                    file = files[record.role]
+                    file.write(record.value)
+                    file.write(b"\n")
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> OutputError:
+        return OutputError(f"the results in {self.folder} cannot be written: {error.strerror}")
+
+    def sync(self) -> dict[str, int]:
+        """Makes what was written durable; returns the length of each file in bytes, by role."""
+        for file in self._files.values():
+            file.flush()
+            os.fsync(file.fileno())
+        return {role: file.tell() for role, file in self._files.items()}
+
+    def written(self) -> Iterator[Outgoing]:
+        """What an earlier process has written, as records without keys."""
+        for role in ROLES:
+            with self._unfinished(role).open("rb") as lines:
+                for line in lines:
+                    yield Outgoing(role, None, None, line)
 
     def finish(self, summary: dict[str, Any]) -> None:
-        """Gives every file its name, the summary last."""
-        self._open.close()
+        """Gives every file its name, the summary last. OutputError when the disk is full."""
         unfinished = self.folder / (SUMMARY_FILE + _UNFINISHED)
-        unfinished.write_bytes(orjson.dumps(summary, option=orjson.OPT_INDENT_2) + b"\n")
-        for role in ROLES:
-            os.replace(self._unfinished(role), self.folder / file_name(role))
-        os.replace(unfinished, self.folder / SUMMARY_FILE)
+        try:
+            self._open.close()
+            unfinished.write_bytes(orjson.dumps(summary, option=orjson.OPT_INDENT_2) + b"\n")
+            for role in ROLES:
+                os.replace(self._unfinished(role), self.folder / file_name(role))
+            os.replace(unfinished, self.folder / SUMMARY_FILE)
+            sync_folder(self.folder)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def close(self) -> None:
+        """What was written stays, for a process that continues."""
+        with suppress(OSError):  # of what a full disk did not take; it was reported by then
+            self._open.close()
 
     def discard(self) -> None:
         """Removes what was written so far; without effect after `finish`."""
-        self._open.close()
+        self.close()
         for role in ROLES:
             self._unfinished(role).unlink(missing_ok=True)
+
+
+def reopen(folder: Path) -> None:
+    """Takes the names back from results that were about to be finished."""
+    for role in ROLES:
+        named = folder / file_name(role)
+        unfinished = folder / (file_name(role) + _UNFINISHED)
+        if named.exists() and not unfinished.exists():
+            os.replace(named, unfinished)
 
 
 class Point(NamedTuple):
@@ -112,7 +170,7 @@ class Figures:
             if record.value is None:
                 continue
             if record.role == KPIS:
-                self._take_value(record.key or b"", record.value)
+                self._take_value(record.key, record.value)
             elif record.role == SIGNALS:
                 self._take_signal(record.value)
             elif record.role == DEAD_LETTERS:
@@ -120,8 +178,8 @@ class Figures:
             else:
                 self.alerts += 1
 
-    def _take_value(self, key: bytes, value: bytes) -> None:
-        *place, start, end = orjson.loads(key)
+    def _take_value(self, key: bytes | None, value: bytes) -> None:
+        *place, start, end = orjson.loads(key) if key else _key_in(value)
         series = self._chosen.get(tuple(place))
         if series is None:
             return
@@ -157,6 +215,11 @@ class Figures:
         """The latest of the signals that stand, the newest first."""
         standing = (value for _, value in self._signals.values() if value is not None)
         return sorted(map(orjson.loads, standing), key=_instant, reverse=True)[:most]
+
+
+def _key_in(value: bytes) -> list[Any]:
+    record = orjson.loads(value)
+    return [record[field] for field in _KEY_FIELDS]
 
 
 def _instant(signal: dict[str, Any]) -> tuple[str, str]:

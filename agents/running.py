@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import gc
 import signal
-import time
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -19,10 +18,11 @@ from typing import Any
 from faust.types import TP
 
 from agents.app import build_app
-from agents.checkpoints import StopWorker
+from agents.checkpoints import CheckpointStore, StopWorker
 from agents.checkpoints.kafka import KafkaCheckpoints
 from agents.checkpoints.memory import MemoryCheckpoints, OnRecords
 from agents.checkpoints.stuck import StuckTransactions
+from agents.clock import wall_ms
 from agents.finish import Pipeline, finished
 from agents.monitor import Monitor
 from agents.topics import state_role, topic_name
@@ -40,11 +40,6 @@ SETTLE_POLL_S = 0.001
 STOP_POLL_S = 0.1
 
 
-def wall_ms() -> int:
-    """Wall time, UTC milliseconds."""
-    return time.time_ns() // 1_000_000
-
-
 def memory_broker(stages: Sequence[StageSpec]) -> MemoryBroker:
     """A broker with the topics that `stages` read."""
     return MemoryBroker({topic: stage.partitions for stage in stages for topic in stage.topics})
@@ -58,7 +53,7 @@ async def run_embedded(
     prefix: str = "headwater",
     pace: Pace = REPLAY_PACE,
     broker: MemoryBroker | None = None,
-    store: MemoryCheckpoints | None = None,
+    store: CheckpointStore | None = None,
     clock: Callable[[], int] = wall_ms,
 ) -> None:
     """Feeds all of `feed` to the first stage's first topic and runs until nothing moves any more.

@@ -33,9 +33,9 @@ def stages_of_files(
 ) -> list[StageSpec]:
     """All stages of a replay, in which files take the place of the partitions of `topic`.
 
-    `ingest` makes the stage partition that reads a file, from its number.
+    `ingest` makes the stage partition that reads a file, from its number; it remembers how far.
     """
-    reading = StageSpec(INGEST, [topic], files, ingest, stateful=False)
+    reading = StageSpec(INGEST, [topic], files, ingest)
     return [reading, *stages_behind_ingest(topology)]
 
 

@@ -163,7 +163,7 @@ class Worker:
         busy_s = time.perf_counter() - started
         self._busy_s += busy_s
         self.busy_s[owned.home.stage] += busy_s
-        self._records_since += len(delivery.batch.values)
+        self._records_since += len(delivery.batch.offsets)
         if self._pace.records is not None and self._records_since >= self._pace.records:
             self._due.set()
 

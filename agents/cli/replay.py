@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from agents.cli.options import Moment, plan_in, plan_option
+from agents.cores import PROCESSES_MAX, processes_for
 
 if TYPE_CHECKING:
     from agents.replay import Progress
@@ -46,8 +48,27 @@ if TYPE_CHECKING:
     metavar="TOPIC",
     help="Which input of the plan the files are written like, if it has several.",
 )
+@click.option(
+    "--processes",
+    metavar="N",
+    type=click.IntRange(1),
+    help="How many processes share the work; by default as many as there are cores, up to "
+    f"{PROCESSES_MAX}, and one where little is to be read.",
+)
+@click.option(
+    "--state",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep the state here while running: the same command continues a run that was killed.",
+)
 def replay(
-    files: tuple[Path, ...], plan_file: Path, out: Path, until_ms: int | None, topic: str | None
+    files: tuple[Path, ...],
+    plan_file: Path,
+    out: Path,
+    until_ms: int | None,
+    topic: str | None,
+    processes: int | None,
+    state: Path | None,
 ) -> None:
     """Compute every number from FILEs of events, as fast as this machine can.
 
@@ -66,23 +87,41 @@ def replay(
     Examples:
       headwater replay events.jsonl.gz --plan plan.yaml --out numbers
       headwater replay 2026-0*.jsonl --plan plan.yaml --out numbers --until 2026-04-01
+      headwater replay years.jsonl.zst --plan plan.yaml --out numbers --state unfinished
     """
     plan = plan_in(plan_file)
     input = _input_of(plan, topic)
 
+    from agents.checkpoints import StopWorker
+    from agents.checkpoints.journal import StateError
     from agents.cli.summary import series_shown, show_summary
     from agents.files import UnreadableFileError
     from agents.replay import replay_files
     from agents.results import OutputError
 
+    # What ends a run is told once, below, and not by the worker's log too.
+    logging.getLogger("agents").addHandler(logging.NullHandler())
     try:
         with _progress_bar() as on_progress:
             done = replay_files(
-                files, plan, out, until_ms, on_progress, input=input, show=series_shown(plan)
+                files,
+                plan,
+                out,
+                until_ms,
+                on_progress,
+                input=input,
+                show=series_shown(plan),
+                processes=processes_for(files, processes),
+                state=state,
+                on_continue=_say_continuing,
             )
-    except (UnreadableFileError, OutputError) as error:
+    except (UnreadableFileError, OutputError, StateError, StopWorker) as error:
         raise click.ClickException(str(error)) from None
     show_summary(done, plan, out)
+
+
+def _say_continuing(lines: int) -> None:
+    click.echo(f"Continuing an interrupted run behind its first {lines:,} lines.", err=True)
 
 
 def _input_of(plan: Plan, topic: str | None) -> Input:
