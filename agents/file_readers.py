@@ -14,6 +14,7 @@ import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -44,16 +45,18 @@ class Reading:
 
     def reader_of(self, file: int, part: int) -> int:
         """The process that interprets a part of a file."""
-        each = max(1, self.readers // len(self.paths))
+        each = self._readers_a_file
         return (file * each + part % each) % self.readers
 
     def files_of(self, reader: int) -> list[int]:
-        each = max(1, self.readers // len(self.paths))
-        return [
-            file
-            for file in range(len(self.paths))
-            if reader in {self.reader_of(file, part) for part in range(each)}
-        ]
+        """The files of which a process interprets parts, and so has to read."""
+        parts = range(self._readers_a_file)
+        files = range(len(self.paths))
+        return [file for file in files if reader in {self.reader_of(file, n) for n in parts}]
+
+    @property
+    def _readers_a_file(self) -> int:
+        return ceil(self.readers / len(self.paths))
 
     def topology(self) -> Topology:
         return Topology(

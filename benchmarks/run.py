@@ -69,7 +69,7 @@ class Inputs:
 
 
 @contextmanager
-def _broker(given: str | None) -> Iterator[str]:
+def broker(given: str | None) -> Iterator[str]:
     if given:
         yield given
         return
@@ -165,7 +165,7 @@ def main(arguments: list[str] | None = None) -> int:
     WORK.mkdir(parents=True, exist_ok=True)
     versions = {"kafka": _kafka_version()} if not options.bootstrap_servers else {}
     lines: list[Line] = []
-    with _broker(options.bootstrap_servers) as bootstrap:
+    with broker(options.bootstrap_servers) as bootstrap:
         inputs = Inputs(bootstrap, say)
         ours = measure_ours(bootstrap, inputs, options.events, say)
         figures = {key: line.figures for key, line in ours.items()}

@@ -1,19 +1,11 @@
 """What measurements take from the benchmark of throughput: its broker, its command, its folders."""
 
-from benchmarks.run import (
-    HERE,
-    RESULTS,
-    ROOT,
-    TIMEOUT_S,
-    WORK,
-    BenchmarkError,
-    Timed,
-    _broker,
-    _headwater,
-    without_startup,
-)
+from benchmarks.measured import BenchmarkError, Timed, without_startup
+from benchmarks.ours import HERE, ROOT, WORK, headwater
+from benchmarks.processes import TIMEOUT_S
+from benchmarks.results import RESULTS
+from benchmarks.run import broker
 
-broker, headwater = _broker, _headwater
 __all__ = (
     "HERE",
     "RESULTS",

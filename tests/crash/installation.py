@@ -4,6 +4,7 @@ A worker that ends without having been asked is started again, as a supervisor w
 """
 
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from tests.kafka_runs import committed_records, create_input
 INPUT_PARTITIONS = 4
 STOPPED = (0, -signal.SIGTERM)
 """What a worker that is told to stop ends with; the latter before it has got to work."""
+FINISH_S = 180.0
+POLL_S = 0.1
 FOR_A_PERSON = (0, 2)
 """Time or a restart heals every other end that comes unasked."""
 
@@ -52,21 +55,29 @@ class Installation:
 
     def supervise(self) -> list[Worker]:
         """Starts those anew that have ended by themselves, and returns them as they ended."""
-        ended = [each for each in self.running.values() if each.code is not None]
+        return self._restart([each for each in self.running.values() if each.code is not None])
+
+    def _restart(self, ended: list[Worker], *options: str) -> list[Worker]:
+        self._ended_unasked += ended
         for worker in ended:
-            self._ended_unasked.append(worker)
-            self.start(worker.slot)
+            self.start(worker.slot, *options)
         return ended
 
     def finish(self, until: str) -> list[str]:
         """Lets all slots read to the end and stand at a moment; complaints about how it went."""
-        wrong = [each for each in self._ended_unasked if each.code in FOR_A_PERSON]
         for worker in self.running.values():
             worker.send(signal.SIGTERM)
-        wrong += [each for each in self.running.values() if each.wait() not in STOPPED]
-        finishing = [self.start(slot, "--until", until) for slot in sorted(self._slots)]
-        wrong += [each for each in finishing if each.wait() != 0]
-        self.running = {}
+        wrong = [each for each in self.running.values() if each.wait() not in STOPPED]
+        for slot in sorted(self._slots):
+            self.start(slot, "--until", until)
+        give_up_at = time.monotonic() + FINISH_S
+        while unfinished := [each for each in self.running.values() if each.code != 0]:
+            if time.monotonic() > give_up_at:
+                wrong += unfinished
+                break
+            self._restart([each for each in unfinished if each.code is not None], "--until", until)
+            time.sleep(POLL_S)
+        wrong += [each for each in self._ended_unasked if each.code in FOR_A_PERSON]
         return [str(each) for each in wrong]
 
     def outputs(self) -> dict[str, list[bytes]]:

@@ -25,6 +25,7 @@ class Load:
                 "enable.idempotence": True,
                 "delivery.timeout.ms": DELIVERY_MS,
                 "linger.ms": 5,
+                "log_level": 0,  # it complains of every attempt to connect
             }
         )
         self._undelivered: list[ck.KafkaError] = []
