@@ -103,7 +103,7 @@ class AccountProgram:
                     for part, condition in enumerate(span_conditions(row)):
                         function.add(condition, period)
                         slots.append((row.id, "", period, part))
-            elif isinstance(row, MembershipRow):
+            elif isinstance(row, MembershipRow) and row.reach:
                 since_ms = row.since_ms("company", variants_of(row)[0])
                 self.memberships.append((row, self._order(row.members.first, since_ms)))
         for (measure, segments), (function, _) in groups.items():
