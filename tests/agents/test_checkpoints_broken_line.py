@@ -80,7 +80,10 @@ OUTCOMES = {
 def test_every_error_of_the_group_has_its_consequence_and_commits_nothing(
     line: HeldLine, direct: KafkaSettings, membership: Membership
 ):
-    """Guards: MEMBERSHIP_OVER, FENCED, the abort and the new producer after a fatal error."""
+    """Guards: MEMBERSHIP_OVER, FENCED, the abort, and the new producer after a fatal error.
+
+    Where the worker goes on, so does its store: the next transaction is begun with it.
+    """
     met = {}
     store = new_store(through(line, direct), membership)
     for name in OUTCOMES:
@@ -94,20 +97,6 @@ def test_every_error_of_the_group_has_its_consequence_and_commits_nothing(
             store = new_store(through(line, direct), membership)
     assert met == OUTCOMES
     assert committed_records(direct.bootstrap, f"{direct.group}.kpis") == []
-    line.on_answer = {}
-    commit(store, direct)
-    check_committed_once(direct)
-
-
-def test_a_fatal_error_leaves_a_producer_that_commits_the_same_content(
-    line: HeldLine, direct: KafkaSettings, membership: Membership
-):
-    """Guard: the new producer with the same id in `_give_up`."""
-    store = new_store(through(line, direct), membership)
-    code = with_error(ck.KafkaError.INVALID_PRODUCER_ID_MAPPING)
-    line.on_answer = {Api.TXN_OFFSET_COMMIT: lambda a: a[:-5] + code + a[-3:]}
-    with pytest.raises(RetryCheckpoint):
-        commit(store, direct)
     line.on_answer = {}
     commit(store, direct)
     check_committed_once(direct)

@@ -234,7 +234,7 @@ def test_offsets_and_state_of_a_commit_under_way_are_awaited(settings: KafkaSett
     tp = TP(f"{settings.group}.activity", HOME.partition)
     store = new_store(settings)
     other = open_transaction(settings, "somebody else", offsets=True)
-    threading.Timer(1.5, other.commit_transaction).start()
+    threading.Timer(0.7, other.commit_transaction).start()
     assert store.starts([tp]) == {tp: Start(0, "theirs")}
     assert store.restore([HOME]) == {HOME: {b"one": b"1"}}
 
@@ -252,14 +252,14 @@ def test_a_restore_waits_for_a_transaction_of_a_single_record_to_be_committed(
 ):
     store = new_store(settings)
     other = open_transaction(settings, "somebody else")
-    threading.Timer(1.5, other.commit_transaction).start()
+    threading.Timer(0.7, other.commit_transaction).start()
     assert store.restore([HOME]) == {HOME: {b"one": b"1"}}
 
 
 def test_a_restore_passes_over_what_was_aborted(settings: KafkaSettings):
     store = new_store(settings)
     other = open_transaction(settings, "somebody else")
-    threading.Timer(1.5, other.abort_transaction).start()
+    threading.Timer(0.7, other.abort_transaction).start()
     assert store.restore([HOME]) == {HOME: {}}
 
 
