@@ -3,10 +3,12 @@
 import time
 
 import confluent_kafka as ck
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient
+from faust.types import TP
 
 from agents.checkpoints import StopWorker
 from agents.transport.kafka import READING, KafkaSettings
+from agents.transport.offsets import LATEST, list_offsets
 
 REQUEST_S = 15.0
 READ_S = 60.0
@@ -27,9 +29,7 @@ def read_compacted(settings: KafkaSettings, topic: str) -> dict[bytes, bytes]:
 
 def _read(settings: KafkaSettings, tp: ck.TopicPartition) -> dict[bytes, bytes]:
     admin = AdminClient(settings.client())
-    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-    (answer,) = admin.list_offsets({tp: latest}, request_timeout=REQUEST_S).values()
-    end: int = answer.result().offset
+    end = list_offsets(admin, [TP(tp.topic, tp.partition)], LATEST)[TP(tp.topic, tp.partition)]
     client = ck.Consumer({**READING, **settings.client(), "group.id": settings.group})
     table: dict[bytes, bytes] = {}
     give_up_at = time.monotonic() + READ_S

@@ -12,10 +12,11 @@ import time
 from collections.abc import Iterable, Mapping
 
 import confluent_kafka as ck
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient
 from faust.types import TP
 
 from agents.transport.kafka import KafkaSettings
+from agents.transport.offsets import LATEST, list_offsets
 from agents.worker import StageSpec, Worker
 
 log = logging.getLogger(__name__)
@@ -68,10 +69,7 @@ class Pipeline:
 
     def ends(self) -> dict[TP, int]:
         """Records of open transactions count, for they may yet come."""
-        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        asked = {ck.TopicPartition(*tp): latest for tp in self._tps}
-        answers = self._admin.list_offsets(asked, request_timeout=REQUEST_S)
-        return {TP(at.topic, at.partition): f.result().offset for at, f in answers.items()}
+        return list_offsets(self._admin, self._tps, LATEST)
 
 
 async def finished(pipeline: Pipeline, worker: Worker, until_ms: int | None) -> None:

@@ -6,7 +6,6 @@ group is refused. A transaction is open only while it is written.
 """
 
 import asyncio
-import contextlib
 import faulthandler
 import logging
 import os
@@ -30,10 +29,10 @@ from agents.checkpoints import (
 from agents.checkpoints.stuck import StuckTransactions
 from agents.topics import RECORD_BYTES_MAX, state_role, topic_name
 from agents.transport.kafka import READING, KafkaSettings, Membership
+from agents.transport.offsets import EARLIEST, LATEST, list_offsets
 
 log = logging.getLogger(__name__)
 
-EARLIEST, LATEST = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 REQUEST_S = 15.0
 PATIENCE_S = 1.0
@@ -103,8 +102,8 @@ class KafkaCheckpoints:
             self._admit()
         wanted = list(tps)
         committed = self._committed(wanted)
-        lows = self._list_offsets(wanted, EARLIEST)
-        highs = self._list_offsets(wanted, LATEST)
+        lows = list_offsets(self._admin, wanted, EARLIEST)
+        highs = list_offsets(self._admin, wanted, LATEST)
         return {
             tp: self._start(committed[tp], tp, lows[tp], highs[tp]) for tp in wanted
         } | self._first_starts([tp for tp in wanted if committed[tp] is None], highs)
@@ -115,7 +114,7 @@ class KafkaCheckpoints:
         if self._from_ms is None or not inputs:
             return {}
         moment = OffsetSpec.for_timestamp(self._from_ms)
-        found = self._list_offsets(inputs, moment)
+        found = list_offsets(self._admin, inputs, moment)
         # No record is that young yet: those that come are.
         return {tp: Start(highs[tp] if at < 0 else at, None) for tp, at in found.items()}
 
@@ -170,34 +169,14 @@ class KafkaCheckpoints:
             for each in answers
         }
 
-    def _list_offsets(self, tps: list[TP], which: OffsetSpec) -> dict[TP, int]:
-        """Offsets of all records, those of open transactions included.
-
-        Asks again for a while whatever the error: the client takes what a moved leader says
-        (FENCED_LEADER_EPOCH) for final, and needs to be told to look for leaders anew.
-        """
-        asked = {ck.TopicPartition(tp.topic, tp.partition): which for tp in tps}
-        deadline = time.monotonic() + OFFSETS_S
-        while True:
-            answers: dict[Any, Any] = self._admin.list_offsets(asked, request_timeout=REQUEST_S)
-            try:
-                return {TP(at.topic, at.partition): f.result().offset for at, f in answers.items()}
-            except ck.KafkaException as error:
-                if time.monotonic() > deadline:
-                    raise StopWorker(f"offsets cannot be read: {error}") from error
-                log.warning("offsets cannot be read yet: %s", error)
-            with contextlib.suppress(ck.KafkaException):
-                self._admin.list_topics(timeout=REQUEST_S)
-            time.sleep(RESTORE_POLL_S)
-
     def restore(self, homes: Iterable[Home]) -> dict[Home, dict[bytes, bytes]]:
         by_tp = {TP(topic_name(self._prefix, state_role(h.stage)), h.partition): h for h in homes}
         if not by_tp:
             return {}
         states: dict[TP, dict[bytes, bytes]] = {tp: {} for tp in by_tp}
-        lows = self._list_offsets(list(by_tp), EARLIEST)
+        lows = list_offsets(self._admin, list(by_tp), EARLIEST)
         # The ends count open transactions in: these may yet be committed, and so are awaited.
-        ends = self._list_offsets(list(by_tp), LATEST)
+        ends = list_offsets(self._admin, list(by_tp), LATEST)
         started = time.monotonic()
         unread = {tp: low for tp, low in lows.items() if low < ends[tp]}
         if unread:
