@@ -1,8 +1,8 @@
 """Runs `headwater` with small checkpoints, in processes that kill themselves at chosen points.
 
 Reads a JSON list of attempts from standard input. `crash: ["before", "commit", 2]` has a process
-die with SIGKILL just before its second commit, `crash: []` not at all; `said` gets its standard
-error. Prints how each ended. The processes are forked, as imports are most of what they cost.
+die with SIGKILL just before its second commit, `crash: []` not at all; `said` gets what it
+prints. Tells how each ended. The processes are forked, as imports are most of what they cost.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ def attempt(crashing: list[Any], arguments: list[str], said: Path) -> int:
     if process := os.fork():
         return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     with said.open("wb") as file:
+        os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     if crashing:
         crash(*crashing)
@@ -65,5 +66,8 @@ def attempt(crashing: list[Any], arguments: list[str], said: Path) -> int:
 
 
 if __name__ == "__main__":
-    for attempted in json.load(sys.stdin):
-        print(attempt(attempted["crash"], attempted["arguments"], Path(attempted["said"])))
+    ends = [
+        attempt(each["crash"], each["arguments"], Path(each["said"]))
+        for each in json.load(sys.stdin)
+    ]
+    json.dump(ends, sys.stdout)

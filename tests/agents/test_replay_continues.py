@@ -117,14 +117,14 @@ def test_killed_again_and_again_it_comes_to_the_same(folder: Path, tmp_path: Pat
     """Readers of their own and without; the state is the same."""
     out, state = tmp_path / "out", tmp_path / "state"
     random = Random(11)
-    points = random.sample(["write", "sync", "commit"] * 2, 6)
+    points = random.sample(["write", "sync", "commit"], 3)
     crashes = [[random.choice(["before", "after"]), point, 2] for point in points]
     crashes += [["after", "replace", random.randint(1, 4)], ["before", "remove", 1], []]
     attempts = [
         {
             "crash": crash,
             "arguments": arguments(
-                folder, out, "--state", state, "--processes", str(1 + (number in (1, 4)))
+                folder, out, "--state", state, "--processes", str(1 + (number in (1, 3)))
             ),
             "said": str(tmp_path / f"said{number}"),
         }
@@ -136,7 +136,7 @@ def test_killed_again_and_again_it_comes_to_the_same(folder: Path, tmp_path: Pat
         capture_output=True,
     )
     said = [(tmp_path / f"said{number}").read_text() for number in range(len(crashes))]
-    assert ran.stdout.split()[-len(crashes) :] == [*[b"-9"] * (len(crashes) - 1), b"0"], said
+    assert orjson.loads(ran.stdout) == [*[-9] * (len(crashes) - 1), 0], said
     assert ["Continuing" in each for each in said] == [False, *[True] * (len(crashes) - 1)]
     assert_same(out, folder)
     assert not state.exists()
