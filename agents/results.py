@@ -46,6 +46,7 @@ class ResultFiles:
         """
         self.folder = folder
         self._open = ExitStack()
+        self._synced: dict[str, int] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._files = {role: self._opened(role, lengths.get(role, 0)) for role in ROLES}
@@ -89,10 +90,12 @@ class ResultFiles:
 
     def sync(self) -> dict[str, int]:
         """Makes what was written durable; returns the length of each file in bytes, by role."""
-        for file in self._files.values():
+        for role, file in self._files.items():
             file.flush()
-            os.fsync(file.fileno())
-        return {role: file.tell() for role, file in self._files.items()}
+            if file.tell() != self._synced.get(role):
+                os.fsync(file.fileno())
+                self._synced[role] = file.tell()
+        return dict(self._synced)
 
     def written(self) -> Iterator[Outgoing]:
         """What an earlier process has written, as records without keys."""
