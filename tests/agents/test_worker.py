@@ -276,6 +276,25 @@ def test_lost_partitions_are_dropped_without_a_checkpoint_and_restored():
     run(scenario)
 
 
+def test_lost_partitions_are_restored_even_if_only_time_had_moved_them():
+    """Position and mark are as they were, but a flush that was not committed is gone."""
+
+    async def scenario(worker: Worker, store: Store) -> None:
+        await assign(worker)
+        worker.process(delivery(0, 7))
+        assert await worker.checkpoint()
+        logic = worker._owned[Home("sums", 0)].logic
+        assert isinstance(logic, Sum)
+        logic._changed = True
+        store.outcomes = [WaitForAssignment("removed")]
+        assert not await worker.checkpoint()
+        await worker.lost()
+        await assign(worker, epoch=2)
+        assert store.restores == [[Home("sums", 0)], [Home("sums", 0)]]
+
+    run(scenario)
+
+
 def test_a_stage_partition_is_not_started_without_all_of_its_inputs():
     async def scenario(worker: Worker, store: Store) -> None:
         with pytest.raises(StopWorker, match=r"stage sums was assigned without states/0"):
