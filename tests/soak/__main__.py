@@ -1,4 +1,4 @@
-"""python -m tests.soak: the crash test, and random lives of stages, for as long as one likes."""
+"""python -m tests.soak: the crash test, random lives of stages and bad input, for as long as one likes."""
 
 import argparse
 import secrets
@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.crash.chaos import LONG
 from tests.crash.run import Size, crash_test
 from tests.kafka_broker import own_broker
-from tests.soak.interleavings import complaints_within
+from tests.soak import bad_input, interleavings
 
 SECONDS = 600.0
 SHOWN = 20
@@ -42,7 +42,8 @@ def control(seed: int, seconds: float) -> list[str]:
 PARTS: Mapping[str, Callable[[int, float], list[str]]] = {
     "crash": crash,
     "control": control,
-    "interleavings": complaints_within,
+    "interleavings": interleavings.complaints_within,
+    "bad-input": bad_input.complaints_within,
 }
 """What can be run: seed and seconds to complaints."""
 

@@ -94,6 +94,9 @@ PIECES: Final = (
     *(b'"', b"{", b"]", b"}", b",", b":", b"9" * 30, b"-", b"1e999", b"NaN", b"\\", b"\n"),
 )
 
+FLOOD = 50_000
+"""Records of one flood, for all plans together."""
+
 
 def records(seed: int, time_unit: str) -> Iterator[bytes]:
     """Endless; the same for the same seed."""
@@ -331,6 +334,20 @@ def flood(
     for each in floods.values():
         each.end()
     return {name: each.outcome for name, each in floods.items()}
+
+
+def complaints_within(first_seed: int, seconds: float) -> list[str]:
+    """Floods of other seeds until the time is over."""
+    over, seed, records = time.monotonic() + seconds, first_seed, 0
+    complaints = []
+    while time.monotonic() < over:
+        try:
+            records += sum(outcome.records for outcome in flood(FLOOD, seed).values())
+        except Exception as error:
+            complaints.append(f"seed {seed}: {error!r}")
+        seed += 1000
+    print(f"{records:,} records", flush=True)
+    return complaints
 
 
 def main() -> None:
