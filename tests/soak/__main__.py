@@ -1,4 +1,4 @@
-"""python -m tests.soak: the crash test, random lives of stages and bad input, for as long as one likes."""
+"""python -m tests.soak: crashes, random lives of stages and bad input, for as long as one likes."""
 
 import argparse
 import secrets
