@@ -161,7 +161,7 @@ class FileReaders:
         except (EOFError, OSError):
             process = self._processes[reader]
             process.join()
-            raise RuntimeError(
+            raise UnreadableFileError(
                 f"a process that reads files ended by itself (exit code {process.exitcode}; -9 "
                 "often means that memory is short); --processes 1 does without"
             ) from None

@@ -14,6 +14,7 @@ from faust.types import TP
 from agents.checkpoints import Checkpoint, Home, Start, StopWorker
 from agents.checkpoints.journal import Batch, Journal
 from agents.checkpoints.memory import OnRecords, by_destination
+from agents.results import OutputError
 from agents.transport.memory import MemoryBroker
 
 SyncOutputs = Callable[[], dict[str, int]]
@@ -65,7 +66,7 @@ class DirectoryCheckpoints:
             self._on_records(outputs)
             journal.write(checkpoint.states, batches, checkpoint.positions)
             await asyncio.to_thread(lambda: journal.commit(self._sync_outputs()))
-        except (OSError, sqlite3.Error) as error:
+        except (OutputError, OSError, sqlite3.Error) as error:
             problem = error.strerror if isinstance(error, OSError) else str(error)
             raise StopWorker(
                 f"the checkpoint in {journal.folder} cannot be written: {problem}. What was "

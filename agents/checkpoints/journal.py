@@ -111,7 +111,7 @@ class Journal:
         return None if row is None else row[0]
 
     def begin(self, settings: str) -> None:
-        self._db.execute("INSERT INTO run VALUES (?, 0)", (settings,))
+        self._note("INSERT INTO run VALUES (?, 0)", settings)
 
     @property
     def finishing(self) -> bool:
@@ -121,7 +121,13 @@ class Journal:
 
     def finish(self) -> None:
         """Says that everything is committed."""
-        self._db.execute("UPDATE run SET finishing = 1")
+        self._note("UPDATE run SET finishing = 1")
+
+    def _note(self, statement: str, *values: str) -> None:
+        try:
+            self._db.execute(statement, values)
+        except sqlite3.Error as error:
+            raise StateError(f"the state in {self.folder} cannot be written: {error}") from error
 
     def close(self) -> None:
         self._db.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import shutil
 import sqlite3
 from contextlib import closing
@@ -217,3 +218,17 @@ def test_the_state_of_another_release_is_refused(tmp_path: Path) -> None:
         db.execute("PRAGMA user_version = 99")
     with pytest.raises(StateError, match="another release"):
         Journal(tmp_path)
+
+
+def test_results_that_a_full_disk_does_not_take_can_be_continued(tmp_path: Path) -> None:
+    first = Opened(tmp_path)
+    first.commit((b"one", b"1"), events=1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+    try:
+        with pytest.raises(StopWorker, match=r"results.*same command to continue"):
+            first.commit((b"one", b"2"), outputs=(b"x" * 3_000_000,), events=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    first.close()
+    assert Opened(tmp_path).store.restore(HOMES)[HOMES[1]] == {b"one": b"1"}

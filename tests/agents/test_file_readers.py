@@ -107,7 +107,7 @@ def test_a_reader_that_is_killed_is_told(tmp_path: Path, monkeypatch: pytest.Mon
     reading = Reading(PLAN, PLAN.inputs[0], [file], [0], 1)
     with (
         read_in_turns(reading) as read,
-        pytest.raises(RuntimeError, match=r"ended by itself \(exit code -9"),
+        pytest.raises(UnreadableFileError, match=r"ended by itself \(exit code -9"),
     ):
         next(read)
 
