@@ -124,7 +124,7 @@ async def run_worker(
     monitor = Monitor(source)
     async with monitor.watching(http):
         check_topics(settings, _expected_topics(stages, prefix))
-        leave_unless_all_is_read(settings, _inputs(stages))
+        await asyncio.to_thread(leave_unless_all_is_read, settings, _inputs(stages))
         store = await asyncio.to_thread(
             lambda: KafkaCheckpoints(
                 settings,

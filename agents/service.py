@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from agents.accept import accept
 from agents.checkpoints import StopWorker
@@ -78,7 +77,6 @@ def work(
         running = accept(running, plan, written.partitions, counts, of_worker)
         written = Written(running, written.partitions)
     read = {topic: counts[topic] for topic in inputs}
-    of_worker = replace(of_worker, reads=f".{sum(read.values())}")
     topology = Topology(
         plan,
         read,

@@ -1,6 +1,7 @@
 """The consumer group as the broker sees it: whose slot is taken, and what nobody reads."""
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -16,6 +17,8 @@ from agents.transport.kafka import KafkaSettings
 log = logging.getLogger(__name__)
 
 BOOTSTRAP_TIMEOUT_MS = 5_000
+COORDINATOR_S = 60.0
+ASK_AGAIN_S = 0.5
 
 
 @contextmanager
@@ -36,23 +39,37 @@ def present_slots(admin: KafkaAdminClient, group: str) -> set[str]:
 
 
 def leave_unless_all_is_read(settings: KafkaSettings, expected: Mapping[str, int]) -> None:
-    """Gives up this slot's place in the group if it has members, and a partition that nobody reads.
+    """Gives up this slot's place in the group if it has one, and a partition that nobody reads.
 
     Whoever comes back to its place gets what it had, without a rebalance: after a topic grew the
     new partitions would be nobody's for good. `expected` is the partition count of each topic.
+    Blocks, on a cluster that has just started until it knows groups.
     """
-    try:
-        with admin_client(settings) as admin:
-            members = _members(admin, settings.group)
-            unread = _unread(members, expected)
-            mine = [each for each in members if each["group_instance_id"] == settings.slot]
-            if not (unread and mine):
-                return
-            log.warning("nobody reads %s: joining the group anew", ", ".join(unread))
-            places = [MemberToRemove(group_instance_id=each["group_instance_id"]) for each in mine]
-            admin.remove_group_members(settings.group, places)
-    except KafkaError as error:
-        raise StopWorker(f"the group {settings.group} cannot be looked at: {error}") from error
+    deadline = time.monotonic() + COORDINATOR_S
+    while True:
+        try:
+            with admin_client(settings) as admin:
+                _leave_unless_all_is_read(admin, settings, expected)
+        except KafkaError as error:
+            if not error.retriable or time.monotonic() > deadline:
+                raise StopWorker(
+                    f"the group {settings.group} cannot be looked at: {error}"
+                ) from error
+            time.sleep(ASK_AGAIN_S)
+        else:
+            return
+
+
+def _leave_unless_all_is_read(
+    admin: KafkaAdminClient, settings: KafkaSettings, expected: Mapping[str, int]
+) -> None:
+    members = _members(admin, settings.group)
+    unread = _unread(members, expected)
+    mine = [each for each in members if each["group_instance_id"] == settings.slot]
+    if unread and mine:
+        log.warning("nobody reads %s: joining the group anew", ", ".join(unread))
+        place = MemberToRemove(group_instance_id=settings.slot)
+        admin.remove_group_members(settings.group, [place])
 
 
 def _members(admin: KafkaAdminClient, group: str) -> list[dict[str, Any]]:

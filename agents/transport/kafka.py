@@ -78,9 +78,6 @@ class KafkaSettings:
     session_timeout_ms: int = 6_000
     max_poll_interval_ms: int = 60_000
     transaction_timeout_ms: int = 10_000
-    reads: str = ""
-    """Names what the worker found to read. A static member that comes back gets the assignment it
-    had; as another member it gets one that knows of what is new."""
     options: Mapping[str, str | int | bool] = field(default_factory=dict)
     security: Mapping[str, Any] = field(default_factory=dict)
 
@@ -99,8 +96,7 @@ class KafkaSettings:
 
     def consumer(self) -> dict[str, Any]:
         """The group member. Its start positions are always given, never chosen by the client."""
-        instance = f"{self.slot}{self.reads}"
-        static = {"group.instance.id": instance} if self.static else {}
+        static = {"group.instance.id": self.slot} if self.static else {}
         return {
             # an input topic may grow: all members are assigned anew then, and stop to start again
             "topic.metadata.refresh.interval.ms": METADATA_MS,

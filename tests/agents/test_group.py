@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+import time
 
 import confluent_kafka as ck
-from kafka import KafkaAdminClient
 
 from agents.transport.group import admin_client, leave_unless_all_is_read, present_slots
 from agents.transport.kafka import KafkaSettings
@@ -34,10 +33,15 @@ def assigned(settings: KafkaSettings, topic: str) -> tuple[list[int], int]:
     return sorted(found), generation
 
 
-def grow(settings: KafkaSettings, counts: Mapping[str, int]) -> None:
-    admin = KafkaAdminClient(bootstrap_servers=settings.bootstrap)
-    admin.create_partitions(dict(counts))
-    admin.close()
+def grow(settings: KafkaSettings, topic: str, count: int) -> None:
+    """Returns when the broker tells of all partitions."""
+    with admin_client(settings) as admin:
+        admin.create_partitions({topic: count})
+        for _ in range(POLLS):
+            (found,) = admin.describe_topics([topic])
+            if len(found["partitions"]) == count:
+                return
+            time.sleep(0.05)
 
 
 def test_a_worker_that_comes_back_finds_its_place_unless_a_topic_grew_meanwhile(
@@ -53,7 +57,7 @@ def test_a_worker_that_comes_back_finds_its_place_unless_a_topic_grew_meanwhile(
     leave_unless_all_is_read(settings, {topic: 4})
     assert assigned(settings, topic) == ([0, 1, 2, 3], first)
 
-    grow(settings, {topic: 6})
+    grow(settings, topic, 6)
     leave_unless_all_is_read(settings, {topic: 6})
     partitions, generation = assigned(settings, topic)
     assert partitions == [0, 1, 2, 3, 4, 5]
