@@ -40,9 +40,11 @@ def update(
         "figures": figures,
     }
     shown = dict(sorted({**everything, **headlines}.items()))
-    path.write_text(
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text(
         json.dumps({**shown, SECTIONS: dict(sorted(sections.items()))}, indent=2) + "\n"
     )
+    unfinished.replace(path)
 
 
 def read(path: Path = RESULTS) -> dict[str, Any]:

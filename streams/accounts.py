@@ -37,9 +37,9 @@ from streams.contributions import Cell, Deltas, Moves, tally_key
 from streams.delta_batches import delta_records
 from streams.duplicates import SeenIds
 from streams.fact_batches import Code, FactBatches
-from streams.measures import ALL, Fact, Measure, reads
+from streams.measures import ALL, Fact, reads
 from streams.operators import count
-from streams.program import Values
+from streams.program import Step, Values
 from streams.signals import Revisions, Standing
 from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.state_keys import (
@@ -62,20 +62,11 @@ MARKS_MAX = 512
 CODES_MAX = 100_000
 
 
-class _Step(NamedTuple):
-    """A fact of an event, and what it does to a membership."""
-
-    kind: str
-    name: str | None
-    measures: tuple[tuple[int, Measure], ...]
-    """(slot, measure) of those that read it."""
-
-
 class _Coded(NamedTuple):
     """What events of one code do to a membership."""
 
     code: Code
-    steps: tuple[_Step, ...]
+    steps: tuple[Step, ...]
     counts: tuple[tuple[CountRow, int], ...]
     """Rows that count facts, and how many of these they take."""
     mark: int
@@ -220,11 +211,7 @@ class Accounts:
         if coded is None:
             if len(self._coded) >= CODES_MAX:
                 self._coded.clear()  # marks keep their meaning: beyond the first there are none
-            measures = self._measures
-            steps = tuple(
-                _Step(k, n, tuple((slot, measures.all[slot]) for slot in measures.routes(k, n)))
-                for k, n in key[0]
-            )
+            steps = tuple(self._measures.step(*fact) for fact in key[0])
             taken = [(row, sum(reads(row.of, k, n) for k, n in key[0])) for row in self._counting]
             counts = tuple((row, n) for row, n in taken if n)
             if len(self._marks) < MARKS_MAX:

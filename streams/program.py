@@ -80,6 +80,15 @@ class Dropped:
         return None
 
 
+class Step(NamedTuple):
+    """A fact of an event, and what it may change in a subject."""
+
+    kind: str
+    name: str | None
+    measures: tuple[tuple[int, Measure], ...]
+    """(slot, measure) of those that read it."""
+
+
 class Measures:
     """The measures of one kind of subject; equal ones are shared.
 
@@ -157,6 +166,9 @@ class Measures:
             for slot, measure in enumerate(self.all)
             if any(reads(selector, kind, name) for selector in measure.selectors)
         )
+
+    def step(self, kind: str, name: str | None) -> Step:
+        return Step(kind, name, tuple((slot, self.all[slot]) for slot in self.routes(kind, name)))
 
     def merged(self, subjects: Sequence[Sequence[Any]]) -> list[Any]:
         """The values of several raw ids as those of one person."""

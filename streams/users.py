@@ -9,7 +9,7 @@ number by the difference of what a person said before and says now.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from schemas.batches import (
     VERSION,
@@ -35,9 +35,9 @@ from streams.compiled_plan import CompiledPlan
 from streams.contributions import Deltas, Moves
 from streams.delta_batches import delta_records
 from streams.identity import chain_through, root_of
-from streams.measures import Fact, Measure, Reaching
+from streams.measures import Fact, Reaching
 from streams.person_state import Copy, Leaf, LeafState, Person
-from streams.program import Values
+from streams.program import Step, Values
 from streams.signals import Revisions, Standing
 from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.state_keys import (
@@ -60,15 +60,6 @@ BATCH_ENTRIES = 500
 """A message between partitions holds so many at most, to fit into a Kafka record."""
 
 Entry = TypeVar("Entry")
-
-
-class _Step(NamedTuple):
-    """A fact of an event, and the measures that read it."""
-
-    kind: str
-    name: str | None
-    measures: tuple[tuple[int, Measure], ...]
-    """(slot, measure)"""
 
 
 class _Peers:
@@ -103,7 +94,7 @@ class Users:
         self._segments = TraitSegments(plan.segments, self._measures.all, self._calendar)
         self._excluding = [compile_where([condition]) for condition in plan.exclude_users]
         self._traits_matter = bool(plan.exclude_users) or any(d.trait for d in plan.segments)
-        self._steps: dict[tuple[str, str | None], _Step] = {}
+        self._steps: dict[tuple[str, str | None], Step] = {}
         self._sources = Sources(sources)
         self._announcements = Announcements(
             self._plan_hash, f"users:{partition}", throttled=throttled
@@ -177,15 +168,12 @@ class Users:
                         self._touch(leaf)
                         values[slot] = value
 
-    def _step(self, kind: str, name: str | None) -> _Step:
+    def _step(self, kind: str, name: str | None) -> Step:
         step = self._steps.get((kind, name))
         if step is None:
             if len(self._steps) >= NAMES_MAX:
                 self._steps.clear()
-            measures = self._measures
-            slots = measures.routes(kind, name)
-            step = _Step(kind, name, tuple((slot, measures.all[slot]) for slot in slots))
-            self._steps[kind, name] = step
+            step = self._steps[kind, name] = self._measures.step(kind, name)
         return step
 
     def _take_account(self, leaf: Leaf, account: str) -> None:
