@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
 
 ROOT = Path(__file__).resolve().parents[1]
 TIMEOUT_S = 120
@@ -43,9 +45,8 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 
 def create_input(bootstrap: str, topic: str, partitions: int) -> None:
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
-    admin.create_topics({topic: {"num_partitions": partitions}}, wait_for_metadata=True)
-    admin.close()
+    with admin_of(bootstrap) as admin:
+        admin.create_topics({topic: {"num_partitions": partitions}}, wait_for_metadata=True)
 
 
 def send(bootstrap: str, topic: str, lines: Sequence[bytes], partitions: int) -> None:
@@ -55,6 +56,25 @@ def send(bootstrap: str, topic: str, lines: Sequence[bytes], partitions: int) ->
         producer.send(topic, line, partition=number % partitions)
     producer.flush()
     producer.close()
+
+
+def committed_offsets(bootstrap: str, group: str, topic: str) -> int:
+    """Records of a topic that a group is done with, as its committed offsets say."""
+    with admin_of(bootstrap) as admin:
+        try:
+            offsets = admin.list_group_offsets({group: None})[group]
+        except KafkaError:  # there is no such group yet
+            return 0
+    return sum(offset.offset for tp, offset in offsets.items() if tp.topic == topic)
+
+
+@contextmanager
+def admin_of(bootstrap: str) -> Iterator[KafkaAdminClient]:
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        yield admin
+    finally:
+        admin.close()
 
 
 def committed_records(bootstrap: str, topic: str) -> list[bytes]:

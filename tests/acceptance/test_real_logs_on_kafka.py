@@ -8,15 +8,13 @@ import gzip
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import Popen
 
 import orjson
 import pytest
 import yaml
-from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from agents.topics import topic_name
@@ -24,7 +22,15 @@ from schemas.outputs import ALERTS, DEAD_LETTERS, KPIS, SIGNALS
 from schemas.times import DAY_MS, iso, parse_iso
 from tests.acceptance.shared_data import needs_shared_data
 from tests.acceptance.test_real_logs import LOGS, PLANS, SEED, compare, log_of
-from tests.kafka_runs import Headwater, committed_records, create_input, ended, send
+from tests.kafka_runs import (
+    Headwater,
+    admin_of,
+    committed_offsets,
+    committed_records,
+    create_input,
+    ended,
+    send,
+)
 from tests.records import Result, result_of
 
 PARTITIONS = 4
@@ -58,12 +64,13 @@ def test_two_workers_give_the_published_numbers(
     try:
         first, second = (headwater.start("run", "--slot", slot) for slot in "ab")
         wait(lambda: owners(kafka, prefix) == 2, first)
-        wait(lambda: progress(kafka, prefix) > 0, first)
+        wait(lambda: committed_offsets(kafka, prefix, f"{prefix}-in") > 0, first)
         stop([second])
         send(kafka, f"{prefix}-in", lines[2 * quarter : 3 * quarter], PARTITIONS)
         second = headwater.start("run", "--slot", "b")
         send(kafka, f"{prefix}-in", lines[3 * quarter :], PARTITIONS)
-        wait(lambda: progress(kafka, prefix) == len(lines), second)
+        wait(lambda: committed_offsets(kafka, prefix, f"{prefix}-in") == len(lines), second)
+        wait(lambda: owners(kafka, prefix) == 2, second)  # so that it is there to be told to end
         stop([first, second])
         finish = [headwater.start("run", "--slot", slot, "--until", until) for slot in "ab"]
         for worker in finish:
@@ -123,22 +130,6 @@ def owners(bootstrap: str, group: str) -> int:
     with admin_of(bootstrap) as admin:
         members = admin.describe_groups([group])[group]["members"]
     return sum(f"{group}-in" in str(member.get("member_assignment")) for member in members)
-
-
-def progress(bootstrap: str, group: str) -> int:
-    """Records of the input that are done with, as the group's committed offsets say."""
-    with admin_of(bootstrap) as admin:
-        offsets = admin.list_group_offsets({group: None})[group]
-    return sum(offset.offset for tp, offset in offsets.items() if tp.topic == f"{group}-in")
-
-
-@contextmanager
-def admin_of(bootstrap: str) -> Iterator[KafkaAdminClient]:
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
-    try:
-        yield admin
-    finally:
-        admin.close()
 
 
 def write_as_a_replay_does(bootstrap: str, prefix: str, folder: Path) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from agents.topics import create, topic_name
 from schemas.outputs import DEAD_LETTERS, KPIS, SIGNALS
+from streams.tallies import VALUES_ROLE
 from tests.crash.company import write_plan
 from tests.crash.worker import Worker
-from tests.kafka_runs import committed_records, create_input
+from tests.kafka_runs import committed_offsets, committed_records, create_input
 
 INPUT_PARTITIONS = 4
 STOPPED = (0, -signal.SIGTERM)
@@ -52,6 +53,21 @@ class Installation:
         self.running[slot] = worker
         self._slots.add(slot)
         return worker
+
+    def run_until_every_stage_has_offsets(self, slot: str) -> None:
+        """Lets a worker run up to there: one that finds state without offsets would not start.
+
+        (Where transactions are switched off, it could find it.)
+        """
+        worker = self.start(slot)
+        last = topic_name(self.prefix, VALUES_ROLE)
+        give_up_at = time.monotonic() + FINISH_S
+        while not committed_offsets(self.bootstrap, self.prefix, last):
+            assert worker.code is None, worker
+            assert time.monotonic() < give_up_at, worker
+            time.sleep(POLL_S)
+        assert worker.end(signal.SIGTERM) == 0, worker
+        del self.running[slot]
 
     def supervise(self) -> list[Worker]:
         """Starts those anew that have ended by themselves, and returns them as they ended."""

@@ -7,6 +7,7 @@ exchanged for another one.
 import multiprocessing
 import os
 import signal
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -72,26 +73,39 @@ def work(arguments: Sequence[str], log: Path, twist: dict[str, Any]) -> None:
     main(arguments)
 
 
+def state_of(stage: str) -> str:
+    """What a checkpoint holds of the state of a stage, for `Twist.holding`."""
+    return f"state of {stage}"
+
+
 class Twist:
     """Takes part in checkpoints, and may do them harm.
 
-    `die`: the process kills itself after this step of the first checkpoint that holds records or
-    state of `holding`, a role or a stage. Without `transactions`, records are written before the
-    transaction, which then has nothing but the offsets. That is what is left of exactly once where
-    transactions are forgotten: at least once.
+    `die`: the process kills itself after this step of the first checkpoint that holds `at_least`
+    so many records of `holding`, a role or the state of a stage. Without `transactions`, records
+    are written before the transaction, which then has nothing but the offsets. That is what is left
+    of exactly once where transactions are forgotten: at least once.
     """
 
-    def __init__(self, die: str | None = None, holding: str = "", transactions: bool = True):
+    def __init__(
+        self,
+        die: str | None = None,
+        holding: str = "",
+        at_least: int = 1,
+        transactions: bool = True,
+    ):
         assert die is None or die in STEPS
         self.transactions = transactions
         self._die = die
         self._holding = holding
+        self._at_least = at_least
         self._armed = False
 
     def look_at(self, checkpoint: Checkpoint) -> None:
-        held = {state.home.stage for state in checkpoint.states}
-        held |= {record.role for record in checkpoint.records}
-        self._armed = self._holding in held
+        held = Counter(record.role for record in checkpoint.records)
+        for state in checkpoint.states:
+            held[state_of(state.home.stage)] += len(state.entities)
+        self._armed = held[self._holding] >= self._at_least
 
     def done(self, step: str) -> None:
         if self._armed and step == self._die:
