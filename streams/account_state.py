@@ -19,6 +19,7 @@ class Member:
         "counted",
         "excluded",
         "leaf",
+        "packed",
         "place",
         "root",
         "values",
@@ -28,6 +29,8 @@ class Member:
     def __init__(self, account: str, leaf: str, values: list[Any]) -> None:
         self.account, self.leaf = self.place = account, leaf
         self.values = values
+        self.packed: bytes | None = None
+        """All of it as it was saved last; None: it never was."""
         self.root = leaf
         """The person the leaf belongs to, as far as users has told."""
         self.version = 0
@@ -47,12 +50,17 @@ class Member:
 
 
 class Account:
-    """One account and what follows from its members."""
+    """One account and what follows from its members.
 
-    __slots__ = ("book", "key", "members", "merged", "revisions", "totals")
+    The members of one that nobody used lately are cold: packed, as they were saved, by leaf.
+    """
+
+    __slots__ = ("book", "cold", "key", "members", "merged", "revisions", "totals")
 
     def __init__(self, key: str, totals: AccountTotals, book: Book | None) -> None:
         self.key, self.totals, self.book = key, totals, book
+        self.cold: dict[str, bytes] = {}
+        """Either this or `members` is empty."""
         self.members: dict[str, Member] = {}
         self.merged: dict[str, set[str]] = {}
         """root -> other leaves that belong to it"""

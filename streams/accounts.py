@@ -55,11 +55,14 @@ from streams.state_keys import (
 from streams.state_keys import (
     SIGNALS as SIGNALS_RECORD,
 )
+from streams.warmth import WARM, Warm
 from streams.watermark import Announcements, Sources
 
 USER_FACTS_ROLE = "user-facts"
 MARKS_MAX = 512
 CODES_MAX = 100_000
+LARGE_ACCOUNT = 256
+"""Accounts with more members stay warm: to unpack one would take too long."""
 
 
 class _Coded(NamedTuple):
@@ -87,10 +90,12 @@ class Accounts:
         bounded: bool = True,
         throttled: bool = True,
         until: Callable[[], int | None] = lambda: None,
+        warm: int = WARM,
     ) -> None:
         """`sources`: of the ingest stage. `bounded` False: message ids of any age are kept.
 
-        `until`: where time stands in the end; there nothing waits for a later flush.
+        `until`: where time stands in the end; there nothing waits for a later flush. `warm`:
+        memberships in accounts used lately that are kept unpacked.
         """
         plan, rows = compiled.plan, compiled.catalogue.rows
         self._calendar = compiled.calendar
@@ -112,6 +117,8 @@ class Accounts:
         self._provisional_every_ms = MINUTE_MS if throttled else 0
         self._until = until
         self._accounts: dict[str, Account] = {}
+        self._warm = Warm(warm)
+        self._empty_totals = AccountTotals(self._program)
         self._before: dict[tuple[str, str], Values] = {}
         """(account, root) -> measures of a person at the last flush, if they may have changed."""
         self._unsaved: dict[tuple[str, str], Member] = {}
@@ -132,7 +139,7 @@ class Accounts:
     @property
     def memberships(self) -> int:
         """Memberships held."""
-        return sum(len(account.members) for account in self._accounts.values())
+        return sum(len(each.members) + len(each.cold) for each in self._accounts.values())
 
     @property
     def accounts(self) -> int:
@@ -260,6 +267,7 @@ class Accounts:
             return
         if (member.root, member.excluded) == (state.root, state.excluded):
             member.version = state.version
+            self._unsaved[member.place] = member
             return
         account = self._accounts[state.account]
         self._touch(member)
@@ -288,12 +296,46 @@ class Accounts:
             account = self._accounts[key] = Account(key, AccountTotals(self._program), book)
         return account
 
+    def _thaw(self, account: Account) -> None:
+        """Unpacks the members of an account, and adds them up."""
+        cold, account.cold = account.cold, {}
+        account.totals = AccountTotals(self._program)
+        for leaf, packed in cold.items():
+            self._load_member(account, leaf, packed)
+        if account.key:
+            for root in {member.root for member in account.members.values()}:
+                values = self._values(account.leaves(root))
+                self._program.replace(account.totals, root, self._nobody, values)
+
+    def _load_member(self, account: Account, leaf: str, packed: bytes) -> None:
+        root, version, excluded, values, counted = read_value(packed)
+        member = Member(account.key, leaf, self._measures.unpacked(values))
+        member.version, member.excluded, member.packed = version, excluded, packed
+        member.counted = {(tally_key(*cell[:3]), *cell[3:6]): cell[6] for cell in counted}
+        account.members[leaf] = member
+        account.join(member, root)
+
+    def _cool(self) -> None:
+        """Packs the members of accounts that were not used lately. Nothing may be unsaved."""
+        for key in self._warm.cooled():
+            account = self._accounts[key]
+            if key and len(account.members) <= LARGE_ACCOUNT:
+                # A member without a record holds nothing.
+                members = account.members.items()
+                account.cold = {leaf: m.packed for leaf, m in members if m.packed is not None}
+                account.members, account.merged = {}, {}
+                account.totals = self._empty_totals
+
     def _member(self, account_key: str, leaf: str) -> Member:
         account = self._account(account_key)
+        if account.cold:
+            self._thaw(account)
+        self._warm.use(account_key, len(account.members))
         member = account.members.get(leaf)
         if member is None:
             values: list[Any] = [None] * len(self._measures.all)
             member = account.members[leaf] = Member(account_key, leaf, values)
+            self._warm.grow()
         return member
 
     def _touch(self, member: Member, slot: int | None = None) -> None:
@@ -331,7 +373,8 @@ class Accounts:
         for key, persons in touched.items():
             self._settle(self._accounts[key], persons, entities, records)
         for place, member in self._unsaved.items():
-            entities.append((state_key(MEMBER, *place), self._packed(member)))
+            member.packed = self._packed(member)
+            entities.append((state_key(MEMBER, *place), member.packed))
         self._unsaved.clear()
         self._publish(touched.keys(), now_ms, entities, records)
         self._seen.expire(self.watermark_ms)
@@ -341,6 +384,7 @@ class Accounts:
         heard = self._sources.take_unsaved()
         if heard is not None:
             entities.append((state_key(PARTITION), state_value(heard)))
+        self._cool()
         return Flushed(entities, records)
 
     def _settle(
@@ -453,14 +497,11 @@ class Accounts:
 
     def restore(self, key: bytes, value: bytes) -> None:
         what, place = read_key(key)
-        content = read_value(value)
         if what == MEMBER:
-            member = self._member(*place)
-            root, member.version, member.excluded, values, counted = content
-            member.values = self._measures.unpacked(values)
-            member.counted = {(tally_key(*cell[:3]), *cell[3:6]): cell[6] for cell in counted}
-            self._accounts[member.account].join(member, root)
-        elif what == SIGNALS_RECORD:
+            self._account(place[0]).cold[place[1]] = value
+            return
+        content = read_value(value)
+        if what == SIGNALS_RECORD:
             self._account(place[0]).revisions = Revisions(content)
         elif what == BOOK:
             book = self._account(place[0]).book
@@ -473,10 +514,8 @@ class Accounts:
 
     def restored(self) -> None:
         for account in self._accounts.values():
-            if account.key:
-                for root in {m.root for m in account.members.values()}:
-                    values = self._values(account.leaves(root))
-                    self._program.replace(account.totals, root, self._nobody, values)
+            if not account.key or len(account.cold) > LARGE_ACCOUNT:
+                self._thaw(account)
             if account.book is not None:
                 account.book.resume(self.watermark_ms, self._sources.first_fact_ms)
 

@@ -17,6 +17,7 @@ from streams.stage import Outgoing, RecordBatch, StagePartition
 from streams.tallies import VALUES_ROLE
 from streams.topology import Partitions, Topology
 from streams.users import PEERS_ROLE, USER_STATE_ROLE
+from streams.warmth import WARM
 
 READS = {
     "accounts": (FACTS_ROLE, USER_STATE_ROLE),
@@ -32,12 +33,19 @@ class Engine:
     """A plan at work. `feed`, `advance`, `settle`; then read `outputs`."""
 
     def __init__(
-        self, plan: Plan, *, input_partitions: int = 1, partitions: int = 4, bounded: bool = False
+        self,
+        plan: Plan,
+        *,
+        input_partitions: int = 1,
+        partitions: int = 4,
+        bounded: bool = False,
+        warm: int = WARM,
     ) -> None:
-        """`bounded`: the plan's horizons hold, as they do on Kafka."""
+        """`bounded`: the plan's horizons hold, as they do on Kafka. `warm`: see Topology."""
         self._until_ms: int | None = None
         self._partitions = Partitions(partitions, partitions, partitions)
         self._bounded, self._input_partitions = bounded, input_partitions
+        self._warm = warm
         self._follow(plan, NEW)
         self._states: dict[tuple[str, int], dict[bytes, bytes]] = defaultdict(dict)
         self._waiting: list[Outgoing] = []
@@ -56,6 +64,7 @@ class Engine:
             bounded=self._bounded,
             until=lambda: self._until_ms,
             history=history,
+            warm=self._warm,
         )
 
     def _made(self) -> dict[tuple[str, int], StagePartition]:

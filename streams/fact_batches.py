@@ -12,7 +12,7 @@ from streams.stage import Outgoing
 
 BATCH_BYTES = 1024 * 1024
 """A batch that is larger is written as two, to fit into a Kafka record."""
-ROUTES_MAX = 1 << 16
+ROUTES_MAX = 20_000
 """Keys whose partition is remembered at a time."""
 
 

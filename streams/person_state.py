@@ -9,10 +9,12 @@ from streams.traits import TraitDays
 class LeafState:
     """What a raw id did, wherever it is looked at: at home, or as a copy where its root lives."""
 
-    __slots__ = ("accounts", "traits", "values")
+    __slots__ = ("accounts", "packed", "traits", "values")
 
     def __init__(self, values: list[Any]) -> None:
         self.values = values
+        self.packed: bytes | None = None
+        """All of it as it was saved last; None: it never was."""
         self.accounts: set[str] = set()
         self.traits: TraitDays = {}
 
@@ -32,6 +34,11 @@ class Leaf(LeafState):
         self.children: set[str] = set()
         self.version = 0
         """Grows with every change of root."""
+
+    @property
+    def is_alone(self) -> bool:
+        """True if it points to no other one, no other one to it, and neither was ever so."""
+        return self.pointer is None and not self.children and not self.version
 
 
 class Copy(LeafState):

@@ -13,6 +13,7 @@ from streams.history import NEW, History
 from streams.ingest import Ingest
 from streams.tallies import Tallies
 from streams.users import Users
+from streams.warmth import WARM
 
 
 class Partitions(NamedTuple):
@@ -36,14 +37,17 @@ class Topology:
         throttled: bool = True,
         until: Callable[[], int | None] = lambda: None,
         history: History = NEW,
+        warm: int = WARM,
     ) -> None:
         """`input_partitions`: partitions of every input topic. `bounded`, `until`: see Ingest.
 
-        `throttled` False: nothing is held back to spare readers (a replay).
+        `throttled` False: nothing is held back to spare readers (a replay). `warm`: memberships,
+        and raw ids, that a stage partition keeps unpacked.
         """
         self.plan, self.partitions = plan, partitions
         self._compiled = CompiledPlan(plan, history)
         self._bounded, self._throttled, self._until = bounded, throttled, until
+        self._warm = warm
         self._inputs = [
             f"{topic}:{partition}"
             for topic, count in input_partitions.items()
@@ -85,6 +89,7 @@ class Topology:
             bounded=self._bounded,
             throttled=self._throttled,
             until=self._until,
+            warm=self._warm,
         )
 
     def users(self, partition: int) -> Users:
@@ -96,6 +101,7 @@ class Topology:
             account_partitions=self.partitions.accounts,
             tally_partitions=self.partitions.tallies,
             throttled=self._throttled,
+            warm=self._warm,
         )
 
     def tallies(self, partition: int) -> Tallies:

@@ -51,6 +51,7 @@ from streams.state_keys import (
     state_value,
 )
 from streams.traits import TraitDays, TraitSegments, latest, merged, tell
+from streams.warmth import WARM, Warm
 from streams.watermark import Announcements, Sources
 
 PEERS_ROLE = "user-facts"
@@ -84,8 +85,9 @@ class Users:
         account_partitions: int,
         tally_partitions: int,
         throttled: bool = True,
+        warm: int = WARM,
     ) -> None:
-        """`sources`: of the accounts stage."""
+        """`sources`: of the accounts stage. `warm`: leaves used lately that are kept unpacked."""
         plan, self._plan_hash, self._calendar = compiled.plan, compiled.hash, compiled.calendar
         self._user_partitions = user_partitions
         self._account_partitions, self._tally_partitions = account_partitions, tally_partitions
@@ -100,6 +102,9 @@ class Users:
             self._plan_hash, f"users:{partition}", throttled=throttled
         )
         self._leaves: dict[str, Leaf] = {}
+        self._cold: dict[str, bytes] = {}
+        """The packed states of other leaves, each a person of its own, that nobody used lately."""
+        self._warm = Warm(warm)
         self._persons: dict[str, Person] = {}
         self._before: dict[str, Values] = {}
         """Measures of each person at the last flush, if they may have changed."""
@@ -120,12 +125,12 @@ class Users:
     @property
     def leaves(self) -> int:
         """Raw ids held."""
-        return len(self._leaves)
+        return len(self._leaves) + len(self._cold)
 
     @property
     def persons(self) -> int:
         """Raw ids held that stand for a person, their own or several together."""
-        return sum(leaf.root == leaf.key for leaf in self._leaves.values())
+        return len(self._cold) + sum(leaf.root == leaf.key for leaf in self._leaves.values())
 
     # ---- facts in
 
@@ -287,10 +292,31 @@ class Users:
     # ---- state
 
     def _leaf(self, key: str) -> Leaf:
-        leaf = self._leaves.get(key)
+        leaf = self._known(key)
         if leaf is None:
             leaf = self._leaves[key] = Leaf(key, self._program.empty())
+            self._warm.use(key)
         return leaf
+
+    def _known(self, key: str) -> Leaf | None:
+        leaf = self._leaves.get(key)
+        if leaf is None:
+            packed = self._cold.pop(key, None)
+            if packed is None:
+                return None
+            leaf = self._leaves[key] = Leaf(key, self._program.empty())
+            self._load_state(leaf, packed)
+        self._warm.use(key)
+        return leaf
+
+    def _cool(self) -> None:
+        """Packs the leaves that were not used lately. Nothing may be unsaved."""
+        for key in self._warm.cooled():
+            leaf = self._leaves.get(key)
+            if leaf is not None and leaf.is_alone:
+                del self._leaves[key]
+                if leaf.packed is not None:  # else it holds nothing, and was never saved
+                    self._cold[key] = leaf.packed
 
     def _person(self, root: str) -> Person:
         person = self._persons.get(root)
@@ -314,7 +340,7 @@ class Users:
     def _leaves_of(self, root: str) -> dict[str, LeafState]:
         """The leaves of a person that are known here."""
         found: dict[str, LeafState] = {}
-        own = self._leaves.get(root)
+        own = self._known(root)
         if own is not None and own.root == root:
             found[root] = own
         person = self._persons.get(root)
@@ -334,7 +360,7 @@ class Users:
 
     def _alone(self, root: str) -> Leaf | None:
         """The leaf of a person that has no other, as nearly all have."""
-        own, person = self._leaves.get(root), self._persons.get(root)
+        own, person = self._known(root), self._persons.get(root)
         if own is None or own.root != root or (person is not None and person.copies):
             return None
         return own
@@ -414,6 +440,7 @@ class Users:
         heard = self._sources.take_unsaved()
         if heard is not None:
             entities.append((state_key(PARTITION), state_value(heard)))
+        self._cool()
         return Flushed(entities, records)
 
     def _peer_batches(self, peers: _Peers) -> Iterator[PeerBatch]:
@@ -432,7 +459,7 @@ class Users:
         records: list[Outgoing],
         entities: list[tuple[bytes, bytes | None]],
     ) -> None:
-        values, own = self._values(root), self._leaves.get(root)
+        values, own = self._values(root), self._known(root)
         handed_over = own is not None and self._counts_alone(own)
         counted = self._values_of([own]) if own is not None and handed_over else values
         self._differ(before, counted)
@@ -441,10 +468,12 @@ class Users:
         was, now = self._activated(root, before), self._activated(root, values)
         if was == now:
             return
-        person = self._person(root)
+        person = self._persons.get(root) or Person()
         for signal in person.revisions.changes(was, now):
             records.append(Outgoing(SIGNALS, None, *signal_record(signal)))
-        self._save_person(root, person, entities)
+        if person.revisions.revised:
+            self._persons[root] = person
+            self._save_person(root, person, entities)
 
     def _differ(self, old: Values, new: Values) -> None:
         """Sends on what a person contributes now, minus what it did before."""
@@ -487,7 +516,8 @@ class Users:
     def _save(self, entities: list[tuple[bytes, bytes | None]]) -> None:
         for key, leaf in self._unsaved.items():
             place = (leaf.pointer, leaf.parent_chain, sorted(leaf.children), leaf.version)
-            value = state_value((self._packed_state(leaf), *place))
+            leaf.packed = self._packed_state(leaf)
+            value = state_value((leaf.packed, *place))
             entities.append((state_key(LEAF, key), value))
         self._unsaved.clear()
         for place_of_copy, copy in self._copies_unsaved.items():
@@ -508,13 +538,10 @@ class Users:
         what, place = read_key(key)
         content = read_value(value)
         if what == LEAF:
-            leaf = self._leaf(place[0])
-            state, pointer, leaf.parent_chain, children, leaf.version = content
-            self._load_state(leaf, state)
-            leaf.pointer = tuple(pointer) if pointer is not None else None
-            leaf.children = set(children)
-            leaf.chain = chain_through(leaf.key, leaf.parent_chain)
-            leaf.root = root_of(leaf.chain)
+            state, pointer, parent_chain, children, version = content
+            self._cold[place[0]] = state
+            if version or children or pointer is not None:
+                self._load_place(self._leaf(place[0]), pointer, parent_chain, children, version)
         elif what == COPY:
             copy = Copy(self._program.empty(), content[1])
             self._load_state(copy, content[0])
@@ -527,11 +554,25 @@ class Users:
         elif what == PARTITION:
             self._sources.load(*content)
 
+    def _load_place(
+        self,
+        leaf: Leaf,
+        pointer: Sequence[Any] | None,
+        parent_chain: list[str],
+        children: Iterable[str],
+        version: int,
+    ) -> None:
+        leaf.pointer = (pointer[0], pointer[1], pointer[2]) if pointer is not None else None
+        leaf.parent_chain, leaf.children, leaf.version = parent_chain, set(children), version
+        leaf.chain = chain_through(leaf.key, leaf.parent_chain)
+        leaf.root = root_of(leaf.chain)
+
     def _load_state(self, into: LeafState, packed: bytes) -> None:
         values, accounts, traits = read_value(packed)
         into.values = self._measures.unpacked(values)
         into.accounts = set(accounts)
         into.traits = _unpacked(traits)
+        into.packed = packed
 
     def restored(self) -> None:
         """Nothing more to rebuild."""

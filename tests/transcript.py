@@ -39,6 +39,7 @@ import yaml
 from schemas.plan.check import load_plan
 from schemas.times import iso, parse_iso
 from streams.engine import Engine
+from streams.warmth import WARM
 from tests.oracle import Key
 from tests.records import Record, last_of_each_key, latest_signals, same_number
 
@@ -119,7 +120,8 @@ class Player:
         self._plan = PLAN | transcript.get("plan", {})
         self._zone = ZoneInfo(self._plan.get("timezone", "UTC"))
         self._watched = [str(entry) for entry in transcript["watch"]]
-        self._engine = Engine(load_plan(yaml.safe_dump(self._plan)), partitions=partitions)
+        loaded = load_plan(yaml.safe_dump(self._plan))
+        self._engine = Engine(loaded, partitions=partitions, warm=1 if restarts else WARM)
         self._restarts = restarts
         self._now_ms = NOW_MS
         self._given: list[bytes] = []

@@ -102,7 +102,11 @@ class World:
         self.until_ms: int | None = None
         self.outputs: dict[str, list[bytes]] = {role: [] for role in ROLES}
         topology = Topology(
-            plan, {plan.inputs[0].topic: inputs}, partitions=counts, until=lambda: self.until_ms
+            plan,
+            {plan.inputs[0].topic: inputs},
+            partitions=counts,
+            until=lambda: self.until_ms,
+            warm=1,
         )
         made: dict[str, tuple[int, Callable[[int], StagePartition]]] = {
             "accounts": (counts.accounts, topology.accounts),
