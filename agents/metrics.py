@@ -1,18 +1,22 @@
 """Every metric of a worker: names, units and help stand here and nowhere else.
 
 Nothing is counted per event. Stage partitions keep plain numbers anyway; they are read (`read`)
-when somebody asks, and when a partition is given up. Checkpoints are observed one by one.
+when somebody asks, and when a partition is given up. Checkpoints are observed one by one, with the
+signals and alerts in them.
 """
 
+import logging
 from collections import Counter as Tally
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from heapq import nsmallest
 from importlib.metadata import version
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import confluent_kafka as ck
+import orjson
 from faust.types import TP
 from prometheus_client import (
     CollectorRegistry,
@@ -32,17 +36,30 @@ from agents.checkpoints import Checkpoint, Home, RetryCheckpoint, WaitForAssignm
 from agents.observer import Observer
 from agents.stages import INGEST
 from agents.worker import Worker
+from schemas.outputs import ALERTS, SIGNALS
 from schemas.times import SECOND_MS
 from streams.accounts import Accounts
 from streams.company import Company
 from streams.ingest import Ingest
+from streams.measures import ALL
+from streams.publication import Timeline
 from streams.stage import StagePartition
 from streams.tallies import Tallies
 from streams.users import Users
 
+log = logging.getLogger(__name__)
+
 PREFIX = "headwater_"
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 RESTORE_SECONDS = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+_HOUR_S, _DAY_S = 3600.0, 86400.0
+ACTIVATION_SECONDS = (
+    *(60.0, 300.0, 900.0, _HOUR_S, 4 * _HOUR_S),
+    *(_DAY_S, 2 * _DAY_S, 3 * _DAY_S, 7 * _DAY_S, 14 * _DAY_S, 30 * _DAY_S, 90 * _DAY_S),
+)
+KPI_SERIES_MAX = 5000
+"""So many series of KPIs a worker shows at most: segments may have any number of values, and a
+scrape has to stay small. The whole company comes first, then segments by name."""
 
 
 class Read(NamedTuple):
@@ -104,6 +121,25 @@ DURABLE_AGE = Read(
     "Time since all work was durable; it would be done again after a crash now.",
 )
 READY = Read(GaugeMetricFamily, "ready", "1 if /readyz says so, else 0.")
+# ---- the numbers themselves
+_SERIES = ("kpi", "variant", "segment", "period")
+KPI_VALUE = Read(
+    GaugeMetricFamily,
+    "kpi_value",
+    "Value of the newest period of a KPI of the company; the period may still go on.",
+    _SERIES,
+)
+KPI_CLOSED_VALUE = Read(
+    GaugeMetricFamily,
+    "kpi_closed_value",
+    "Value of the newest period of a KPI of the company that is over.",
+    _SERIES,
+)
+KPI_SERIES_LEFT_OUT = Read(
+    GaugeMetricFamily,
+    "kpi_series_left_out",
+    f"Series of KPIs that are not shown because there are more than {KPI_SERIES_MAX}.",
+)
 QUEUE_FILL = Read(
     GaugeMetricFamily, "queue_fill_ratio", "How full a bounded queue is, 0 to 1.", ("queue",)
 )
@@ -111,7 +147,7 @@ QUEUE_FILL = Read(
 READS = (
     *(EVENTS, FACTS, DEAD_LETTERS, DUPLICATES, IDS_FORGOTTEN, PROCESSING),
     *(PARTITIONS, ENTITIES, IDS_REMEMBERED, LAG, EVENT_LAG, WATERMARK_AGE, DURABLE_AGE, READY),
-    QUEUE_FILL,
+    *(QUEUE_FILL, KPI_VALUE, KPI_CLOSED_VALUE, KPI_SERIES_LEFT_OUT),
 )
 
 Values = dict[tuple[str, ...], float]
@@ -134,8 +170,16 @@ class Sight(NamedTuple):
 class Metrics(Observer):
     """The metrics of one worker in one registry."""
 
-    def __init__(self, registry: CollectorRegistry, **worker: str) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        *,
+        kpi_series_max: int = KPI_SERIES_MAX,
+        **worker: str,
+    ) -> None:
         """`worker`: what tells this worker from its like."""
+        self._kpi_series_max = kpi_series_max
+        self._told_of_series = False
         # A process starts all of them at once.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry
@@ -175,6 +219,12 @@ class Metrics(Observer):
             ["stage"],
             registry=registry,
         )
+        self.checkpoint_state_bytes = Counter(
+            f"{PREFIX}checkpoint_state_bytes",
+            "Keys and values of the state records in committed checkpoints.",
+            ["stage"],
+            registry=registry,
+        )
         self.checkpoint_records = Counter(
             f"{PREFIX}checkpoint_records",
             "Records for other stages and for readers in committed checkpoints.",
@@ -191,6 +241,24 @@ class Metrics(Observer):
             f"{PREFIX}rebalances",
             "Sets of partitions that were assigned, revoked in good order, or lost.",
             ["kind"],
+            registry=registry,
+        )
+        self.signals = Counter(
+            f"{PREFIX}signals",
+            "Signals given for the first time; corrections of theirs do not count.",
+            ["signal"],
+            registry=registry,
+        )
+        self.alerts = Counter(
+            f"{PREFIX}alerts",
+            "Alert records, by what they say of the alert: firing, resolved, amended.",
+            ["rule", "state", "severity"],
+            registry=registry,
+        )
+        self.activation_seconds = Histogram(
+            f"{PREFIX}activation_lag_seconds",
+            "From the first action to the activation of those who were activated.",
+            buckets=ACTIVATION_SECONDS,
             registry=registry,
         )
 
@@ -214,8 +282,27 @@ class Metrics(Observer):
         self.checkpoint_seconds.observe(duration_s)
         for home, entities in checkpoint.states:
             self.checkpoint_entities.labels(home.stage).inc(len(entities))
+            size = sum(len(key) + len(value or b"") for key, value in entities)
+            self.checkpoint_state_bytes.labels(home.stage).inc(size)
         for role, number in Tally(map(itemgetter(0), checkpoint.records)).items():
             self.checkpoint_records.labels(role).inc(number)
+        for role, _, _, value in checkpoint.records:
+            if role == SIGNALS and value is not None:
+                self._signal(orjson.loads(value))
+            elif role == ALERTS and value is not None:
+                self._alert(orjson.loads(value))
+
+    def _signal(self, said: dict[str, Any]) -> None:
+        if said["revision"] > 1 or said["retracted"]:
+            return
+        self.signals.labels(said["signal"]).inc()
+        lag_s = said["evidence"].get("lag_seconds")
+        if lag_s is not None:
+            self.activation_seconds.observe(lag_s)
+
+    def _alert(self, said: dict[str, Any]) -> None:
+        state = said["type"].rpartition(".")[2]
+        self.alerts.labels(said["data"]["rule"], state, said["data"]["severity"]).inc()
 
     def not_committed(self, error: Exception) -> None:
         self.checkpoint_failures.labels(_action(error), _reason(error)).inc()
@@ -240,10 +327,39 @@ class Metrics(Observer):
                 found[LAG][tp.topic, str(tp.partition)] = max(end - at, 0)
         if worker.durable_s is not None:
             found[DURABLE_AGE][()] = max(sight.now_s - worker.durable_s, 0)
+        self._look_at_kpis(found, partitions.values())
         found[READY][()] = sight.ready
         found[QUEUE_FILL] = {(queue,): fill for queue, fill in sight.queues.items()}
         self._done[PROCESSING] = {(stage,): busy for stage, busy in worker.busy_s.items()}
         self._read = found | {read: dict(values) for read, values in self._done.items()}
+
+    def _look_at_kpis(
+        self, found: Mapping[Read, Values], partitions: Iterable[StagePartition]
+    ) -> None:
+        kept = (p.timelines for p in partitions if isinstance(p, Tallies | Company))
+        timelines = [timeline for each in kept for timeline in each]
+        left_out = max(len(timelines) - self._kpi_series_max, 0)
+        if left_out:
+            timelines = nsmallest(self._kpi_series_max, timelines, key=_by_importance)
+            self._tell_of_series(left_out)
+        for timeline in timelines:
+            for read, value in (
+                (KPI_VALUE, timeline.newest),
+                (KPI_CLOSED_VALUE, timeline.newest_closed),
+            ):
+                if value is not None:
+                    found[read][timeline.series] = value
+        found[KPI_SERIES_LEFT_OUT][()] = left_out
+
+    def _tell_of_series(self, left_out: int) -> None:
+        if not self._told_of_series:
+            self._told_of_series = True
+            log.warning(
+                "/metrics shows %d series of KPIs and leaves out %d; the topic of KPIs has all: "
+                "a segment of the plan has very many values",
+                self._kpi_series_max,
+                left_out,
+            )
 
     def _count(self, home: Home, partition: StagePartition) -> None:
         """Adds what a stage partition has done since it was last looked at."""
@@ -266,6 +382,12 @@ class Metrics(Observer):
         """Content type and text of all metrics, for an Accept header."""
         encode, content_type = choose_encoder(accepted)
         return content_type, encode(self.registry)
+
+
+def _by_importance(timeline: Timeline) -> tuple[bool, tuple[str, ...]]:
+    """The whole company before segments."""
+    series = timeline.series
+    return series[2] != ALL, series
 
 
 def _counts(home: Home, partition: StagePartition) -> Counts:

@@ -10,12 +10,9 @@ from contextlib import asynccontextmanager, nullcontext
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
-from agents.app import fullest_agent
-from agents.checkpoints.kafka import KafkaCheckpoints
+from agents.clock import wall_ms
 from agents.health import Pulse, Watchdog, late
 from agents.metrics import Metrics, Sight
-from agents.transport.batches import DataPlaneApp
-from agents.transport.kafka import BATCHES_READ_AHEAD, KafkaSource
 from agents.web import Address, Page, found, serving
 from agents.worker import Worker
 
@@ -31,37 +28,45 @@ ANSWER_S = 2.0
 class Monitor:
     """Knows of a worker, once there is one, and says how it is."""
 
-    def __init__(self, source: KafkaSource) -> None:
-        self.metrics = Metrics(
-            CollectorRegistry(), slot=source.settings.slot, group=source.settings.group
-        )
-        self._reading = source.reading
+    def __init__(self, *pulses: Pulse, slot: str, group: str) -> None:
+        """`pulses`: of what may stall besides the event loop."""
+        self.metrics = Metrics(CollectorRegistry(), slot=slot, group=group)
         self._loop = asyncio.get_running_loop()
         self._turns = Pulse("the event loop")
-        self._pulses = (self._turns, source.reading.pulse)
+        self._pulses = (self._turns, *pulses)
         self._worker: Worker | None = None
+        self._ends: Callable[[], Mapping[TP, int]] = dict
         self._queues: Mapping[str, Callable[[], float]] = {}
         self._scraping = threading.Lock()
 
     @asynccontextmanager
     async def watching(self, http: Address | None) -> AsyncIterator[None]:
         """While it is open, pages are served and what stalls ends the process."""
+        async with self.telling(http):
+            with Watchdog(self._pulses):
+                yield
+
+    @asynccontextmanager
+    async def telling(self, http: Address | None) -> AsyncIterator[None]:
+        """While it is open, pages are served."""
         beats = asyncio.ensure_future(self._beat())
-        web = serving(http, self.pages()) if http else nullcontext()
         try:
-            with web, Watchdog(self._pulses):
+            with serving(http, self.pages()) if http else nullcontext():
                 yield
         finally:
             beats.cancel()
 
-    def watch(self, worker: Worker, app: DataPlaneApp, store: KafkaCheckpoints) -> None:
-        """Begins to tell of a worker that has been made."""
-        self._worker = worker
-        self._queues = {
-            "read_ahead": lambda: self._reading.waiting / BATCHES_READ_AHEAD,
-            "agents": lambda: fullest_agent(app),
-            "producer": lambda: store.waiting_ratio,
-        }
+    def watch(
+        self,
+        worker: Worker,
+        ends: Callable[[], Mapping[TP, int]],
+        **queues: Callable[[], float],
+    ) -> None:
+        """Begins to tell of a worker that has been made.
+
+        `ends` gives where topics end, as far as is known; `queues` give how full each is, 0 to 1.
+        """
+        self._worker, self._ends, self._queues = worker, ends, queues
 
     async def _beat(self) -> None:
         """Shows that the event loop turns."""
@@ -113,6 +118,5 @@ class Monitor:
         if self._worker is not None:
             ready = self.unready() is None
             queues = {name: fill() for name, fill in self._queues.items()}
-            ends: Mapping[TP, int] = self._reading.ends
-            now_ms = time.time_ns() // 1_000_000
-            self.metrics.read(self._worker, Sight(now_ms, time.monotonic(), ready, ends, queues))
+            sight = Sight(wall_ms(), time.monotonic(), ready, self._ends(), queues)
+            self.metrics.read(self._worker, sight)

@@ -23,6 +23,7 @@ from agents.results import NOTHING, Figures, ResultFiles, Series, reopen
 from agents.running import REPLAY_PACE, memory_broker, run_embedded
 from agents.saved_run import Run, begin_or_continue
 from agents.stages import COMPANY, INGEST, TALLIES, stages_of_files
+from agents.web import Address
 from agents.worker import StageSpec
 from schemas.plan.models import Input, Plan
 from schemas.times import DAY_MS, iso
@@ -91,6 +92,7 @@ def replay_files(
     processes: int = 1,
     state: str | Path | None = None,
     on_continue: Callable[[int], None] | None = None,
+    http: Address | None = None,
 ) -> Summary:
     """Computes everything in `paths` under `plan` and writes it to the folder `out`.
 
@@ -101,11 +103,12 @@ def replay_files(
 
     With a folder `state` every checkpoint is durable: the same call continues where a killed one
     was, and tells `on_continue` how many lines lie behind it. The folder is removed at the end.
+    `http`: where to serve metrics meanwhile.
 
     Raises UnreadableFileError for a file, OutputError for `out`, StateError for `state` and
     StopWorker for either when it is full; results of an earlier replay are then as they were.
     """
-    replay = _Replay(paths, plan, input or plan.inputs[0], until_ms, on_progress, processes)
+    replay = _Replay(paths, plan, input or plan.inputs[0], until_ms, on_progress, processes, http)
     with ExitStack() as stack:
         journal = None
         if state is not None:
@@ -156,10 +159,11 @@ class _Replay:
         until_ms: int | None,
         on_progress: Callable[[Progress], None] | None,
         processes: int,
+        http: Address | None,
     ) -> None:
         self._paths, self.input = paths, input
         self._bytes_total = total_bytes(paths)
-        self._until_ms, self._on_progress = until_ms, on_progress
+        self._until_ms, self._on_progress, self._http = until_ms, on_progress, http
         self._reading = Reading(plan, input, paths, [0] * len(paths), processes - 1)
         self._topology = Topology(
             plan,
@@ -190,6 +194,7 @@ class _Replay:
                 pace=REPLAY_PACE,
                 broker=broker,
                 store=store,
+                http=self._http,
             )
 
     def _continue(self, store: CheckpointStore, on_continue: Callable[[int], None] | None) -> None:

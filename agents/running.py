@@ -17,7 +17,7 @@ from typing import Any
 
 from faust.types import TP
 
-from agents.app import build_app
+from agents.app import build_app, fullest_agent
 from agents.checkpoints import CheckpointStore, StopWorker
 from agents.checkpoints.kafka import KafkaCheckpoints
 from agents.checkpoints.memory import MemoryCheckpoints, OnRecords
@@ -28,7 +28,13 @@ from agents.monitor import Monitor
 from agents.topics import state_role, topic_name
 from agents.transport.batches import DataPlaneApp
 from agents.transport.group import leave_unless_all_is_read
-from agents.transport.kafka import KafkaSettings, KafkaSource, Membership, check_topics
+from agents.transport.kafka import (
+    BATCHES_READ_AHEAD,
+    KafkaSettings,
+    KafkaSource,
+    Membership,
+    check_topics,
+)
 from agents.transport.memory import MemoryBroker
 from agents.web import Address
 from agents.worker import Pace, StageSpec, Worker
@@ -55,20 +61,24 @@ async def run_embedded(
     broker: MemoryBroker | None = None,
     store: CheckpointStore | None = None,
     clock: Callable[[], int] = wall_ms,
+    http: Address | None = None,
 ) -> None:
     """Feeds all of `feed` to the first stage's first topic and runs until nothing moves any more.
 
     A batch of the feed goes to the partition it names. After the last one every partition of the
     topic gets an empty batch with `at_end`; then checkpoints are taken until no stage has records
     for another. `on_records` gets the records for topics that no stage reads, as they are
-    committed. Pass `broker` and `store` to start where an earlier run stopped. Raises what made
-    the worker stop.
+    committed. Pass `broker` and `store` to start where an earlier run stopped. `http`: where to
+    serve metrics and health meanwhile. Raises what made the worker stop.
     """
     broker = broker or memory_broker(stages)
     store = store or MemoryCheckpoints(broker, on_records, prefix=prefix, keep_state=False)
-    worker = Worker(stages, store, clock=clock, pace=pace)
+    monitor = Monitor(slot="embedded", group=prefix)
+    observer = monitor.metrics if http else None
+    worker = Worker(stages, store, clock=clock, pace=pace, observer=observer)
     app = build_app(stages, worker, broker="memory://", source=broker)
-    async with _running(app, worker):
+    monitor.watch(worker, broker.ends, agents=lambda: fullest_agent(app))
+    async with monitor.telling(http), _running(app, worker):
         await _unless_failed(_feed_and_drain(stages[0], feed, broker, worker), worker)
 
 
@@ -121,7 +131,8 @@ async def run_worker(
     """
     membership = Membership()
     source = KafkaSource(settings, membership, StuckTransactions(settings).look_aside)
-    monitor = Monitor(source)
+    reading = source.reading
+    monitor = Monitor(reading.pulse, slot=settings.slot, group=settings.group)
     async with monitor.watching(http):
         check_topics(settings, _expected_topics(stages, prefix))
         await asyncio.to_thread(leave_unless_all_is_read, settings, _inputs(stages))
@@ -137,7 +148,13 @@ async def run_worker(
         )
         worker = Worker(stages, store, clock=wall_ms, pace=pace, observer=monitor.metrics)
         app = build_app(stages, worker, broker="rdkafka://", source=source)
-        monitor.watch(worker, app, store)
+        monitor.watch(
+            worker,
+            lambda: reading.ends,
+            read_ahead=lambda: reading.waiting / BATCHES_READ_AHEAD,
+            agents=lambda: fullest_agent(app),
+            producer=lambda: store.waiting_ratio,
+        )
         spare_the_collector()
         async with _running(app, worker):
             ends = [_until_stopped(stop_when)]

@@ -128,7 +128,7 @@ def read_settings(
         problems.append(
             f"slot {slot!r}: use up to 100 letters, digits, dots, dashes and underscores"
         )
-    address = _address(http or environment.get(HTTP_VARIABLE) or "", problems)
+    address = read_address(http or environment.get(HTTP_VARIABLE) or "", problems)
     options = _of_variables(environment) | _of_options(kafka, problems)
     problems += _about_options(options)
     if problems:
@@ -138,7 +138,8 @@ def read_settings(
     )
 
 
-def _address(http: str, problems: list[str]) -> Address | None:
+def read_address(http: str, problems: list[str]) -> Address | None:
+    """Where to listen, from HOST:PORT; None for nothing, or for a mistake, told in `problems`."""
     if not http:
         return None
     address = _ADDRESS.fullmatch(http)

@@ -113,6 +113,13 @@ class Book:
         """How many tallies there are."""
         return len(self._tallies)
 
+    @property
+    def timelines(self) -> Iterator[Timeline]:
+        """All series, each in every kind of period."""
+        for _, timelines in self._tallies.values():
+            for _, timeline in timelines:
+                yield timeline
+
     def tally(self, key: TallyKey) -> Tally:
         return self._series(key)[0]
 

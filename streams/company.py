@@ -1,6 +1,6 @@
 """company: the last step, where KPIs meet. Formulas over the values that tallies have published."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -179,6 +179,13 @@ class Company:
     def formulas(self) -> int:
         """Formulas held: one for each KPI and segment."""
         return len(self._formulas)
+
+    @property
+    def timelines(self) -> Iterator[Timeline]:
+        """All series of formulas, each in every kind of period."""
+        for _, timelines in self._formulas.values():
+            for _, timeline in timelines:
+                yield timeline
 
     @property
     def watermark_ms(self) -> int | None:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import orjson
 import xxhash
 
-from schemas.outputs import KpiKey, Published
+from schemas.outputs import KpiKey, Number, Published
 from schemas.times import DAY_MS, HOUR_MS, iso
 from streams.calendar import Calendar
 from streams.tally import CHUNK, Hull, Value
@@ -155,6 +155,27 @@ class Timeline:
             # what was published and is empty now still has to be said to be empty
             first = self._first if first is None else min(first, self._first)
         return None if first is None else max(first, self._floor)
+
+    @property
+    def series(self) -> tuple[str, str, str, str]:
+        """KPI, variant (empty if it has none), segment, and kind of period."""
+        kpi, variant, _, _, segment = self._key
+        return kpi, variant or "", segment, self._period
+
+    @property
+    def newest(self) -> Number | None:
+        """The value of the newest period that is published, as it stands now; None: none is."""
+        return self._value_now(self._opened)
+
+    @property
+    def newest_closed(self) -> Number | None:
+        """The same of the newest period that is over."""
+        return self._value_now(self._closed)
+
+    def _value_now(self, index: int) -> Number | None:
+        if index not in self._known:
+            return None
+        return self._source.value(self._period, index, self._watermark_ms).number
 
     @property
     def due_ms(self) -> int:

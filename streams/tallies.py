@@ -4,7 +4,7 @@ Every KPI in every segment has its tally in one partition. Values that formulas 
 company stage, where KPIs and segments meet.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from schemas.batches import ValueBatch, check_version, decode_deltas, encode, unfinished
 from schemas.outputs import KPIS, kpi_record, kpi_record_key
@@ -16,6 +16,7 @@ from streams.contributions import SpanKey, TallyKey
 from streams.delta_batches import tally_partition
 from streams.measures import ALL
 from streams.operators import lag
+from streams.publication import Timeline
 from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.state_keys import BOOK, PARTITION, read_key, read_value, state_key, state_value
 from streams.tally import Value
@@ -72,6 +73,11 @@ class Tallies:
     def tallies(self) -> int:
         """Tallies held: one for each KPI, variant and segment."""
         return self._book.tallies
+
+    @property
+    def timelines(self) -> Iterator[Timeline]:
+        """All series that are kept here, each in every kind of period."""
+        return self._book.timelines
 
     def overall_lags(self) -> dict[str, Value]:
         """Of each lag KPI kept here, the value over all cohorts together."""

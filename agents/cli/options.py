@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from agents.settings import Settings
+    from agents.web import Address
     from schemas.plan.check import PlanInvalid
     from schemas.plan.models import Plan
 
@@ -39,6 +40,23 @@ class Moment(click.ParamType):
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         return round(moment.timestamp() * 1000)
+
+
+class Listening(click.ParamType):
+    """HOST:PORT to listen on."""
+
+    name = "address"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> "Address":
+        from agents.settings import read_address
+
+        problems: list[str] = []
+        address = read_address(value, problems)
+        if address is None:
+            self.fail("\n".join(problems), param, ctx)
+        return address
 
 
 plan_option = click.option(

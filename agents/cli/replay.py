@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agents.cli.options import Moment, plan_in, plan_option
+from agents.cli.options import Listening, Moment, plan_in, plan_option
 from agents.cores import PROCESSES_MAX, processes_for
 
 if TYPE_CHECKING:
     from agents.replay import Progress
+    from agents.web import Address
     from schemas.plan.models import Input, Plan
 
 
@@ -61,6 +62,12 @@ if TYPE_CHECKING:
     type=click.Path(file_okay=False, path_type=Path),
     help="Keep the state here while running: the same command continues a run that was killed.",
 )
+@click.option(
+    "--http",
+    metavar="HOST:PORT",
+    type=Listening(),
+    help="Serve /metrics, /healthz and /readyz there while it runs. By default nowhere.",
+)
 def replay(
     files: tuple[Path, ...],
     plan_file: Path,
@@ -69,6 +76,7 @@ def replay(
     topic: str | None,
     processes: int | None,
     state: Path | None,
+    http: Address | None,
 ) -> None:
     """Compute every number from FILEs of events, as fast as this machine can.
 
@@ -114,6 +122,7 @@ def replay(
                 processes=processes_for(files, processes),
                 state=state,
                 on_continue=_say_continuing,
+                http=http,
             )
     except (UnreadableFileError, OutputError, StateError, StopWorker) as error:
         raise click.ClickException(str(error)) from None

@@ -7,11 +7,12 @@ from typing import Any
 
 import confluent_kafka as ck
 import orjson
+import pytest
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from agents.checkpoints import RetryCheckpoint, WaitForAssignment
+from agents.checkpoints import Checkpoint, RetryCheckpoint, WaitForAssignment
 from agents.checkpoints.memory import MemoryCheckpoints
 from agents.metrics import Metrics, Sight
 from agents.observer import Observer
@@ -21,7 +22,8 @@ from agents.transport.batches import Delivery
 from agents.worker import Pace, Worker
 from schemas.plan.check import load_plan
 from schemas.times import iso
-from streams.stage import RecordBatch
+from streams.catalogue import catalogue_ids
+from streams.stage import Outgoing, RecordBatch
 from streams.topology import Partitions, Topology
 
 NOW_MS = 1_750_000_000_000
@@ -45,14 +47,16 @@ def event(number: int, user: str, name: str = "Opened", ago_s: int = 0) -> bytes
 class Observed:
     """A worker of a real plan, embedded, with its metrics."""
 
-    def __init__(self, observer: Observer | None = None) -> None:
+    def __init__(
+        self, observer: Observer | None = None, plan: str = PLAN, kpi_series_max: int = 5000
+    ) -> None:
         one = Partitions(accounts=1, users=1, tallies=1)
         counts = {EVENTS.topic: 1}
-        topology = Topology(load_plan(PLAN, known_kpis=[]), counts, partitions=one)
+        topology = Topology(load_plan(plan, known_kpis=catalogue_ids()), counts, partitions=one)
         stages = stages_of_topics(topology, counts)
         self.tps = {TP(topic, 0) for stage in stages for topic in stage.topics}
         self.broker = memory_broker(stages)
-        self.metrics = Metrics(CollectorRegistry(), slot="w1")
+        self.metrics = Metrics(CollectorRegistry(), kpi_series_max=kpi_series_max, slot="w1")
         store = MemoryCheckpoints(self.broker, lambda records: None, prefix="headwater")
         self.worker = Worker(
             stages,
@@ -231,3 +235,114 @@ def test_a_scraper_may_ask_for_openmetrics():
     content_type, page = Metrics(CollectorRegistry()).page("application/openmetrics-text")
     assert content_type.startswith("application/openmetrics-text")
     assert page.endswith(b"# EOF\n")
+
+
+DAY_S = 86_400
+SEGMENTED = PLAN + "segments: {plan: {property: plan}}\nkpis: {levels: {account: [wau]}}\n"
+
+
+def planned(number: int, user: str, plan: str, name: str = "Opened", ago_s: int = 0) -> bytes:
+    call = orjson.loads(event(number, user, name, ago_s))
+    return orjson.dumps(call | {"properties": {"plan": plan}})
+
+
+async def two_days(observed: Observed) -> None:
+    """Yesterday two users, one of them activated after an hour; today one."""
+    await observed.assign()
+    calls = [
+        planned(1, "u1", "free", ago_s=DAY_S + 3600),
+        planned(2, "u2", "paid", ago_s=DAY_S + 3600),
+        planned(3, "u1", "free", "Activated", ago_s=DAY_S),
+        planned(4, "u1", "free"),
+    ]
+    observed.process(EVENTS, calls)
+    for _ in range(5):
+        await observed.checkpoint()
+
+
+def test_the_company_s_numbers_are_shown_with_those_of_the_last_day_that_is_over():
+    async def scenario() -> dict[str, float]:
+        observed = Observed(plan=SEGMENTED)
+        await two_days(observed)
+        return observed.scrape()
+
+    found = asyncio.run(scenario())
+
+    def shown(gauge: str, kpi: str, segment: str, period: str, variant: str = "") -> float | None:
+        labels = f"kpi={kpi},period={period},segment={segment},variant={variant}"
+        return found.get(f"headwater_kpi_{gauge}{{{labels}}}")
+
+    assert shown("value", "dau", "all", "day") == 1
+    assert shown("closed_value", "dau", "all", "day") == 2
+    assert shown("closed_value", "dau", "plan=paid", "day") == 1
+    assert shown("value", "dau", "plan=paid", "day") is None  # nothing was published of today
+    assert shown("value", "wau", "all", "trailing_7d") == 2
+    assert shown("value", "account_user_milestones", "all", "day", "users=3") == 0
+    assert found["headwater_kpi_series_left_out"] == 0
+    assert found["headwater_signals_total{signal=activated}"] == 1
+    assert found["headwater_activation_lag_seconds_sum"] == 3600
+    assert found["headwater_activation_lag_seconds_bucket{le=3600.0}"] == 1
+    assert found["headwater_activation_lag_seconds_bucket{le=900.0}"] == 0
+
+
+def test_the_company_s_numbers_go_with_their_partitions_and_are_there_after_a_restore():
+    async def scenario() -> tuple[dict[str, float], dict[str, float], dict[str, float]]:
+        observed = Observed(plan=SEGMENTED)
+        await two_days(observed)
+        before = observed.scrape()
+        await observed.worker.lost()
+        gone = observed.scrape()
+        await observed.assign()
+        return before, gone, observed.scrape()
+
+    before, gone, back = asyncio.run(scenario())
+    shown = {name: value for name, value in before.items() if name.startswith("headwater_kpi_")}
+    assert len(shown) > 100
+    assert [name for name in gone if name.startswith(("headwater_kpi_v", "headwater_kpi_c"))] == []
+    assert {name: value for name, value in back.items() if name in shown} == shown
+
+
+def test_segments_without_bound_are_left_out_and_told_once(caplog: pytest.LogCaptureFixture):
+    def series(found: dict[str, float]) -> set[str]:
+        return {name for name in found if name.startswith("headwater_kpi_value{")}
+
+    async def scenario(bound: int) -> dict[str, float]:
+        observed = Observed(plan=SEGMENTED, kpi_series_max=bound)
+        await observed.assign()
+        calls = [planned(n, f"u{n}", f"p{n:03}", ago_s=DAY_S) for n in range(30)]
+        observed.process(EVENTS, calls)
+        for _ in range(5):
+            await observed.checkpoint()
+        observed.scrape()
+        return observed.scrape()
+
+    every = asyncio.run(scenario(100_000))
+    assert caplog.messages == []
+    some = asyncio.run(scenario(1000))
+    assert series(some) < series(every)
+    assert {name for name in series(every) if "segment=all" in name} <= series(some)
+    assert some["headwater_kpi_series_left_out"] > 0
+    assert len([line for line in caplog.messages if "leaves out" in line]) == 1
+
+
+def test_an_alert_counts_by_what_it_says():
+    metrics = Metrics(CollectorRegistry())
+    said = {"type": "headwater.alert.firing", "data": {"rule": "quiet", "severity": "page"}}
+    alert = Outgoing("alerts", None, b"a1", orjson.dumps(said))
+    metrics.committed(Checkpoint([], [alert, alert], {}, NOW_MS), 0.1)
+    name = "headwater_alerts_total{rule=quiet,severity=page,state=firing}"
+    assert scraped(metrics)[name] == 2
+
+
+def test_a_corrected_signal_is_not_counted_again():
+    def signal(revision: int, retracted: bool = False) -> Outgoing:
+        said = {"signal": "activated", "revision": revision, "retracted": retracted}
+        evidence = {"evidence": {"lag_seconds": 60.0}}
+        return Outgoing("signals", None, b"a1", orjson.dumps(said | evidence))
+
+    metrics = Metrics(CollectorRegistry())
+    given = [signal(1), signal(2), signal(3, retracted=True), signal(4)]
+    metrics.committed(Checkpoint([], given, {}, NOW_MS), 0.1)
+    found = scraped(metrics)
+    assert found["headwater_signals_total{signal=activated}"] == 1
+    assert found["headwater_activation_lag_seconds_count"] == 1

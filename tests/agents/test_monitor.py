@@ -13,7 +13,6 @@ import pytest
 
 from agents.checkpoints import StopWorker
 from agents.monitor import Monitor
-from agents.transport.kafka import KafkaSettings, KafkaSource, Membership
 from agents.web import Address, found, serving
 from agents.worker import Pace, StageSpec, Worker
 from deploy.kafka.local_broker import free_ports
@@ -35,7 +34,7 @@ def watched(scenario: Callable[[Worker, Monitor], Coroutine[Any, Any, None]]) ->
     async def main() -> None:
         stage = StageSpec("sums", ["events", "states"], 1, Sum)
         worker = Worker([stage], Store(), clock=lambda: NOW_MS, pace=Pace())
-        monitor = Monitor(KafkaSource(KafkaSettings("nowhere:1", "g", "w"), Membership()))
+        monitor = Monitor(slot="w", group="g")
         monitor._worker = worker
         await scenario(worker, monitor)
         await asyncio.sleep(0)
@@ -74,7 +73,7 @@ def test_a_worker_whose_checkpoints_are_late_or_fail_is_not_ready():
 def test_before_there_is_a_worker_it_lives_and_is_not_ready():
     async def scenario() -> list[tuple[int, str]]:
         (port,) = free_ports(1)
-        monitor = Monitor(KafkaSource(KafkaSettings("nowhere:1", "g", "w"), Membership()))
+        monitor = Monitor(slot="w", group="g")
         async with monitor.watching(Address("127.0.0.1", port)):
             paths = ("/healthz", "/readyz", "/metrics")
             return [await asyncio.to_thread(ask, port, path) for path in paths]
@@ -91,7 +90,7 @@ def test_pages_are_answered_while_the_event_loop_stands_still(monkeypatch: pytes
 
     async def scenario() -> tuple[int, str]:
         (port,) = free_ports(1)
-        monitor = Monitor(KafkaSource(KafkaSettings("nowhere:1", "g", "w"), Membership()))
+        monitor = Monitor(slot="w", group="g")
         async with monitor.watching(Address("127.0.0.1", port)):
             return ask(port, "/metrics")  # on the event loop, which so waits for the answer
 
