@@ -40,6 +40,8 @@ from streams.fact_batches import Code, FactBatches
 from streams.measures import ALL, Fact, reads
 from streams.operators import count
 from streams.program import Step, Values
+from streams.publication import Horizon
+from streams.schedule import Schedule
 from streams.signals import Revisions, Standing
 from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.state_keys import (
@@ -127,9 +129,8 @@ class Accounts:
         self._moves = Moves(self._program.groups, self._calendar)
         self._moves_in_account = Moves(self._person.groups, self._calendar)
         self._to_users = FactBatches(USER_FACTS_ROLE, user_partitions)
-        self._published_hour: int | None = None
-        self._waiting: set[str] = set()
-        """Accounts with facts counted since the last flush, or with values held back by it."""
+        self._horizon = Horizon(self._horizon_days, self._calendar)
+        self._schedule = Schedule(self._provisional_every_ms)
         self.duplicates = 0
 
     @property
@@ -258,7 +259,7 @@ class Accounts:
             book = self._account(account_key).book
             if book is not None:
                 book.add_cell(cell, n)
-                self._waiting.add(account_key)
+                self._schedule.touch(account_key)
 
     def _take_user_state(self, state: UserState) -> None:
         """Whose leaf it is, and if that person counts."""
@@ -446,17 +447,17 @@ class Accounts:
         entities: list[tuple[bytes, bytes | None]],
         records: list[Outgoing],
     ) -> None:
-        """Values per account, of those that changed and, with every hour of event time, of all."""
+        """Values per account, where there may be something to say."""
         if not self._book_rows:
             return
         watermark_ms = self.watermark_ms
-        hour = None if watermark_ms is None else watermark_ms // HOUR_MS
-        waiting = self._waiting.union(touched)
-        keys = waiting if hour == self._published_hour else self._accounts.keys()
-        self._published_hour = hour
-        self._waiting = set()
+        for key in touched:
+            self._schedule.touch(key)
+        if self._horizon.newly_passed(watermark_ms) is not None:
+            for key in self._accounts:
+                self._schedule.touch(key)
         at_once = watermark_ms is not None and watermark_ms == self._until()
-        for key in sorted(keys):
+        for key in sorted(self._schedule.take(watermark_ms, now_ms, at_once=at_once)):
             book = self._accounts[key].book
             if book is None:
                 continue
@@ -467,8 +468,7 @@ class Accounts:
             ):
                 record = kpi_record(change.key, change.published, now_ms)
                 records.append(Outgoing(KPIS, None, *record))
-            if book.holds_back:
-                self._waiting.add(key)
+            self._schedule.looked_at(key, book, now_ms)
             for place, content in book.take_unsaved():
                 value = None if content is None else state_value(content)
                 entities.append((state_key(BOOK, key, *place), value))
@@ -518,6 +518,7 @@ class Accounts:
                 self._thaw(account)
             if account.book is not None:
                 account.book.resume(self.watermark_ms, self._sources.first_fact_ms)
+                self._schedule.touch(account.key)
 
 
 def apply(deltas: Deltas, book: Book) -> None:

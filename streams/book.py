@@ -186,6 +186,11 @@ class Book:
                     self._touched.add(key)
 
     @property
+    def due_ms(self) -> int:
+        """The watermark at which something is due even if nothing changes."""
+        return self._due_ms
+
+    @property
     def holds_back(self) -> bool:
         """True if values wait for a later call of `publish`."""
         return bool(self._touched)
