@@ -7,6 +7,7 @@ import click
 
 COMMANDS = {
     "replay": "Compute every number from files of events.",
+    "export": "Write the numbers of a replay for Prometheus.",
     "run": "Work on Kafka: events in, numbers and signals out.",
     "topics": "Create the topics that `run` needs, or check them.",
     "plan": "Check a plan, or propose one from a sample of events.",
