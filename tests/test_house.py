@@ -134,53 +134,16 @@ def test_the_lock_files_hold_what_the_project_declares(extra: str | None):
     assert names - locked == set()
 
 
-def compose() -> dict:
-    return yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-
-
-def kafka_version() -> str:
-    pom = (ROOT / "deploy" / "kafka" / "pom.xml").read_text()
-    return re.search(r"<kafka.version>(.+)</kafka.version>", pom).group(1)
-
-
-def test_compose_runs_the_kafka_that_is_tested_with():
-    images = {
-        service["image"]
-        for service in compose()["services"].values()
-        if "kafka" in service["image"].split(":")[0]
-    }
-    assert images == {f"apache/kafka:{kafka_version()}"}
-
-
-def test_compose_waits_only_for_services_it_has():
-    services = compose()["services"]
-    awaited = {name for each in services.values() for name in each.get("depends_on", {})}
-    assert awaited <= set(services)
-
-
-def test_compose_makes_the_input_topic_of_the_plan_it_runs():
-    (mounted,) = {
-        volume
-        for service in compose()["services"].values()
-        for volume in service.get("volumes", [])
-        if volume.endswith(":/etc/headwater/plan.yaml:ro")
-    }
-    plan = re.match(r"\$\{PLAN:-(.+?)\}", mounted).group(1)
-    inputs = yaml.safe_load((ROOT / plan).read_text())["inputs"]
-
-    created = [
-        argument.removeprefix("--topic=")
-        for argument in compose()["services"]["input"]["command"]
-        if argument.startswith("--topic=")
-    ]
-    assert created == [each["topic"] for each in inputs]
-
-
 def headwater_commands() -> Iterator[list[str]]:
     """The arguments of `headwater` wherever the house calls it: the first words and its options."""
-    for service in compose()["services"].values():
-        if service["image"].startswith("headwater:"):
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    for service in compose["services"].values():
+        if service["image"].startswith("headwater:") and "entrypoint" not in service:
             yield service["command"]
+    for path in sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml")):
+        for found in yaml.safe_load_all(path.read_text()):
+            if found["kind"] in ("StatefulSet", "Job"):
+                yield found["spec"]["template"]["spec"]["containers"][0]["args"]
     for line in (ROOT / "Makefile").read_text().splitlines():
         if line.startswith("\t$(BIN)/headwater "):
             yield shlex.split(line)[1:]
