@@ -1,4 +1,7 @@
-"""python -m tests.soak: crashes, random lives of stages and bad input, for as long as one likes."""
+"""python -m tests.soak: crashes, random lives of stages and bad input, for as long as one likes.
+
+And docs/existing-kafka.md, once, which takes too long for every run of the tests.
+"""
 
 import argparse
 import secrets
@@ -11,7 +14,7 @@ from pathlib import Path
 from tests.crash.chaos import LONG
 from tests.crash.run import Size, crash_test
 from tests.kafka_broker import own_broker
-from tests.soak import bad_input, interleavings
+from tests.soak import bad_input, existing_kafka, interleavings
 
 SECONDS = 600.0
 SHOWN = 20
@@ -44,6 +47,7 @@ PARTS: Mapping[str, Callable[[int, float], list[str]]] = {
     "control": control,
     "interleavings": interleavings.complaints_within,
     "bad-input": bad_input.complaints_within,
+    "existing-kafka": existing_kafka.complaints,
 }
 """What can be run: seed and seconds to complaints."""
 
