@@ -16,11 +16,11 @@ import orjson
 import pytest
 import yaml
 
-from agents.running import LIVE_PACE, run_embedded
+from agents.running import run_embedded
 from agents.sample import START_MS, sample_lines
 from agents.stages import COMPANY, stages_of_topics
 from agents.web import Address
-from agents.worker import StageSpec
+from agents.worker import Pace, StageSpec
 from deploy.grafana.build import FOLDER, dashboards
 from deploy.grafana.queries import ROWS
 from deploy.kafka.local_broker import free_ports
@@ -110,7 +110,7 @@ class Company:
             stages,
             self._feed(topic),
             lambda records: None,
-            pace=LIVE_PACE,
+            pace=Pace(busy_s=0.1),
             clock=lambda: START_MS + DAYS * DAY_MS,
             http=self.address,
         )
