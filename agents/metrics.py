@@ -320,6 +320,9 @@ class Metrics(Observer):
                 _add(found[ENTITIES], (home.stage, entity), number)
             if isinstance(partition, Accounts):
                 _add(found[IDS_REMEMBERED], (), partition.ids_remembered)
+            if isinstance(partition, Accounts | Users):
+                for signal in partition.signals:
+                    self.signals.labels(signal)  # shown as 0, for the first one to be an increase
             _look_at_time(found, home, partition, sight.now_ms)
         for tp, end in sight.ends.items():
             at = worker.position(tp)

@@ -78,6 +78,11 @@ class Entered(NamedTuple):
     after: Sequence[Entry]
 
 
+def entry_signal(row: MembershipRow) -> str:
+    """What is said when an account enters a membership row."""
+    return f"{row.id}.enter"
+
+
 class AccountProgram:
     """The rows of subject account that a plan runs."""
 

@@ -28,7 +28,7 @@ from schemas.outputs import (
 )
 from schemas.rows import CountRow
 from schemas.times import HOUR_MS, MINUTE_MS, iso
-from streams.account_program import AccountTotals, Entered, Entry
+from streams.account_program import AccountTotals, Entered, Entry, entry_signal
 from streams.account_state import Account, Member
 from streams.book import Book
 from streams.calendar import HOUR
@@ -141,6 +141,11 @@ class Accounts:
     def memberships(self) -> int:
         """Memberships held."""
         return sum(len(each.members) + len(each.cold) for each in self._accounts.values())
+
+    @property
+    def signals(self) -> Iterable[str]:
+        """The signals that may be given here."""
+        return {entry_signal(row) for row, _ in self._program.memberships}
 
     @property
     def accounts(self) -> int:
@@ -437,7 +442,7 @@ class Accounts:
             "event": event_id,
             "since": iso(members[0][0]),
         }
-        signal, variant = f"{entered.row.id}.enter", f"users={entered.n}"
+        signal, variant = entry_signal(entered.row), f"users={entered.n}"
         return Standing(signal, variant, shown, shown, user, time_ms, evidence)
 
     def _publish(

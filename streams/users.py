@@ -54,6 +54,8 @@ from streams.traits import TraitDays, TraitSegments, latest, merged, tell
 from streams.warmth import WARM, Warm
 from streams.watermark import Announcements, Sources
 
+ACTIVATED = "activated"
+"""The signal of a person's first activation."""
 PEERS_ROLE = "user-facts"
 USER_STATE_ROLE = "user-state"
 NAMES_MAX = 100_000
@@ -121,6 +123,11 @@ class Users:
     @property
     def watermark_ms(self) -> int | None:
         return self._sources.watermark_ms
+
+    @property
+    def signals(self) -> Iterable[str]:
+        """The signals that may be given here."""
+        return (ACTIVATED,)
 
     @property
     def leaves(self) -> int:
@@ -407,7 +414,7 @@ class Users:
             "event": event_id,
         }
         user = shown_user(root)
-        return Standing("activated", None, user, shown_account(account), user, time_ms, evidence)
+        return Standing(ACTIVATED, None, user, shown_account(account), user, time_ms, evidence)
 
     # ---- changes out
 

@@ -346,3 +346,18 @@ def test_a_corrected_signal_is_not_counted_again():
     found = scraped(metrics)
     assert found["headwater_signals_total{signal=activated}"] == 1
     assert found["headwater_activation_lag_seconds_count"] == 1
+
+
+def test_signals_that_may_come_are_shown_before_the_first_one_does():
+    async def scenario() -> dict[str, float]:
+        observed = Observed(plan=SEGMENTED)
+        await observed.assign()
+        return observed.scrape()
+
+    found = asyncio.run(scenario())
+    shown = {name: value for name, value in found.items() if name.startswith("headwater_signals_")}
+    assert shown == {
+        "headwater_signals_total{signal=activated}": 0,
+        "headwater_signals_total{signal=account_user_milestones.enter}": 0,
+        "headwater_signals_total{signal=account_activated_user_milestones.enter}": 0,
+    }
