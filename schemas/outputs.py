@@ -116,6 +116,33 @@ def signal_record(signal: Signal) -> tuple[bytes, bytes]:
     return (subject or "").encode(), _encode(record)
 
 
+class Alert(NamedTuple):
+    """Somebody should look, or need not any more."""
+
+    id: str
+    kind: str
+    """firing, resolved or amended."""
+    data: dict[str, Any]
+
+
+def alert_record(alert: Alert, prefix: str, now_ms: int) -> tuple[bytes, bytes]:
+    """Record key (JSON of rule and subject) and value: a CloudEvent 1.0 in JSON."""
+    data = alert.data
+    record = {
+        "specversion": "1.0",
+        "id": f"{alert.id}-{data['revision']}",
+        "source": f"headwater/{prefix}",
+        "type": f"headwater.alert.{alert.kind}",
+        "subject": data["subject"],
+        "time": iso(now_ms),
+        "datacontenttype": "application/json",
+        "data": {"id": alert.id, **data},
+    }
+    if record["subject"] is None:
+        del record["subject"]  # CloudEvents knows no null
+    return _encode([data["rule"], data["subject"]]), _encode(record)
+
+
 def dead_letter_record(
     original: bytes, code: str, reason: str, topic: str, partition: int, offset: int
 ) -> bytes:

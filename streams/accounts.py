@@ -6,6 +6,7 @@ that users holds, and an event that changes none of them there changes nothing f
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from schemas.batches import (
@@ -17,11 +18,13 @@ from schemas.batches import (
     check_version,
     decode_facts,
 )
-from schemas.keys import ACCOUNT, shown_account
+from schemas.keys import ACCOUNT, shown_account, shown_user
 from schemas.outputs import (
+    ALERTS,
     EVIDENCE_IDS_MAX,
     KPIS,
     SIGNALS,
+    alert_record,
     kpi_record,
     kpi_record_key,
     signal_record,
@@ -30,10 +33,11 @@ from schemas.rows import CountRow
 from schemas.times import HOUR_MS, MINUTE_MS, iso
 from streams.account_program import AccountTotals, Entered, Entry, entry_signal
 from streams.account_state import Account, Member
+from streams.alerting.rules import Series
 from streams.book import Book
 from streams.calendar import HOUR
 from streams.compiled_plan import CompiledPlan
-from streams.contributions import Cell, Deltas, Moves, tally_key
+from streams.contributions import Cell, Deltas, Moves, TallyKey, tally_key
 from streams.delta_batches import delta_records
 from streams.duplicates import SeenIds
 from streams.fact_batches import Code, FactBatches
@@ -44,6 +48,9 @@ from streams.publication import Horizon
 from streams.schedule import Schedule
 from streams.signals import Revisions, Standing
 from streams.stage import Flushed, Outgoing, RecordBatch
+from streams.state_keys import (
+    ALERTS as ALERTS_RECORD,
+)
 from streams.state_keys import (
     BOOK,
     MEMBER,
@@ -65,6 +72,19 @@ MARKS_MAX = 512
 CODES_MAX = 100_000
 LARGE_ACCOUNT = 256
 """Accounts with more members stay warm: to unpack one would take too long."""
+
+
+class AccountValues:
+    """The values of one account, for its alert rules."""
+
+    def __init__(self, book: Book, watermark_ms: int) -> None:
+        self._book, self._watermark_ms = book, watermark_ms
+
+    def first_index(self, series: Series, period: str) -> int | None:
+        return self._book.first_index(TallyKey(*series), period)
+
+    def exact(self, series: Series, period: str, index: int) -> Fraction | None:
+        return self._book.exact(TallyKey(*series), period, index, self._watermark_ms)
 
 
 class _Coded(NamedTuple):
@@ -131,6 +151,8 @@ class Accounts:
         self._to_users = FactBatches(USER_FACTS_ROLE, user_partitions)
         self._horizon = Horizon(self._horizon_days, self._calendar)
         self._schedule = Schedule(self._provisional_every_ms)
+        self._prefix, self._throttled = plan.prefix, throttled
+        self._board = compiled.board("account", shown_account)
         self.duplicates = 0
 
     @property
@@ -383,6 +405,7 @@ class Accounts:
             entities.append((state_key(MEMBER, *place), member.packed))
         self._unsaved.clear()
         self._publish(touched.keys(), now_ms, entities, records)
+        self._alert(now_ms, entities, records)
         self._seen.expire(self.watermark_ms)
         for chunk, ids in self._seen.take_unsaved():
             entities.append((state_key(SEEN, *chunk), None if ids is None else state_value(ids)))
@@ -424,6 +447,7 @@ class Accounts:
         ]
         for signal in changes:
             records.append(Outgoing(SIGNALS, None, *signal_record(signal)))
+            self._board.hear_signal(account.key, signal)
         if changes:
             place = state_key(SIGNALS_RECORD, account.key)
             entities.append((place, state_value(account.revisions.revised)))
@@ -473,10 +497,38 @@ class Accounts:
             ):
                 record = kpi_record(change.key, change.published, now_ms)
                 records.append(Outgoing(KPIS, None, *record))
+                self._board.hear_value(key, change.tally.kpi, change.at, change.period)
             self._schedule.looked_at(key, book, now_ms)
             for place, content in book.take_unsaved():
                 value = None if content is None else state_value(content)
                 entities.append((state_key(BOOK, key, *place), value))
+
+    def _alert(
+        self, now_ms: int, entities: list[tuple[bytes, bytes | None]], records: list[Outgoing]
+    ) -> None:
+        board, watermark_ms = self._board, self.watermark_ms
+        if not board.is_used:
+            return
+        if board.watches_values and board.closes(watermark_ms):
+            for key, account in self._accounts.items():
+                if account.book is not None:
+                    board.touch(key)
+        late = self._throttled and board.is_late(watermark_ms, now_ms)
+        wait = late and watermark_ms != self._until()
+        for key, alerts in board.take(self._values_of_account, self._users_of, wait=wait):
+            entities.append((state_key(ALERTS_RECORD, key), state_value(board.content(key))))
+            for alert in alerts:
+                records.append(Outgoing(ALERTS, None, *alert_record(alert, self._prefix, now_ms)))
+
+    def _values_of_account(self, key: str) -> "AccountValues | None":
+        book, watermark_ms = self._accounts[key].book, self.watermark_ms
+        return None if book is None or watermark_ms is None else AccountValues(book, watermark_ms)
+
+    def _users_of(self, key: str) -> dict[str, Any]:
+        """The users of an account, as evidence."""
+        account = self._accounts[key]
+        users = sorted(shown_user(leaf) for leaf in (account.members or account.cold) if leaf)
+        return {"users": users[:EVIDENCE_IDS_MAX], "count": len(users)}
 
     def _announce(self, now_ms: int, records: list[Outgoing]) -> None:
         """Facts for users and deltas for tallies, headed by how far this partition has come."""
@@ -508,6 +560,9 @@ class Accounts:
         content = read_value(value)
         if what == SIGNALS_RECORD:
             self._account(place[0]).revisions = Revisions(content)
+        elif what == ALERTS_RECORD:
+            self._account(place[0])
+            self._board.load(place[0], content)
         elif what == BOOK:
             book = self._account(place[0]).book
             if book is not None:

@@ -1,6 +1,7 @@
 """All tallies of one level in one place, with the values published from them."""
 
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from schemas.outputs import KpiKey, Published
@@ -122,6 +123,16 @@ class Book:
 
     def tally(self, key: TallyKey) -> Tally:
         return self._series(key)[0]
+
+    def first_index(self, key: TallyKey, period: str) -> int | None:
+        """The first index that has a value; None: there is none yet."""
+        series = self._tallies.get(key)
+        return None if series is None else series[0].first_index(period)
+
+    def exact(self, key: TallyKey, period: str, index: int, watermark_ms: int) -> Fraction | None:
+        """A value as it is now."""
+        exact = self._series(key)[0].value(period, index, watermark_ms).exact
+        return None if exact is None else Fraction(exact)
 
     def _to_change(self, key: TallyKey) -> Tally:
         self._touched.add(key)

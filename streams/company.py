@@ -1,12 +1,13 @@
 """company: the last step, where KPIs meet. Formulas over the values that tallies have published."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
 from schemas.batches import check_version, decode_values
-from schemas.outputs import KPIS, kpi_record, kpi_record_key
+from schemas.outputs import ALERTS, KPIS, alert_record, kpi_record, kpi_record_key
 from schemas.rows import CountRow, DistinctRow, FormulaRow, Input, MembershipRow, Row, kpi_in
+from streams.alerting.rules import Series
 from streams.book import LONGEST_PERIOD_DAYS
 from streams.calendar import DAY, PERIODS, WINDOW_DAYS, Calendar
 from streams.catalogue import input_kpis
@@ -15,6 +16,7 @@ from streams.measures import ALL
 from streams.operators.formula import compiled
 from streams.publication import Horizon, Timeline
 from streams.stage import Flushed, Outgoing, RecordBatch
+from streams.state_keys import ALERTS as ALERTS_RECORD
 from streams.state_keys import (
     BOOK,
     PARTITION,
@@ -152,13 +154,47 @@ def number(exact: Fraction | None) -> Number | None:
     return exact.numerator if exact.denominator == 1 else exact.numerator / exact.denominator
 
 
+class CompanyValues:
+    """The company's values, for its alert rules."""
+
+    def __init__(
+        self,
+        formulas: Mapping[tuple[str, str], tuple[Formula, object]],
+        inputs: Inputs,
+        watermark_ms: int,
+    ) -> None:
+        self._formulas, self._inputs, self._watermark_ms = formulas, inputs, watermark_ms
+
+    def first_index(self, series: Series, period: str) -> int | None:
+        found = self._formulas.get((series.kpi, series.segment))
+        if found is not None:
+            return found[0].first_index(period)
+        return self._inputs.first_index((*series, period))
+
+    def exact(self, series: Series, period: str, index: int) -> Fraction | None:
+        found = self._formulas.get((series.kpi, series.segment))
+        if found is None:
+            return self._inputs.get((*series, period), index)
+        exact = found[0].value(period, index, self._watermark_ms).exact
+        return None if exact is None else Fraction(exact)
+
+
 class Company:
     """The only partition of the company stage; reads `company`."""
 
     def __init__(
-        self, compiled: CompiledPlan, *, sources: Iterable[str], bounded: bool = True
+        self,
+        compiled: CompiledPlan,
+        *,
+        sources: Iterable[str],
+        bounded: bool = True,
+        throttled: bool = True,
+        until: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """`sources`: of tallies. `bounded` False: nothing is too old (a replay)."""
+        """`sources`: of tallies. `bounded` False: nothing is too old (a replay).
+
+        `throttled` False: alerts are never late. `until`: where time stands in the end.
+        """
         horizon_days = compiled.plan.horizons.tally_days if bounded else None
         self._horizon = Horizon(horizon_days, compiled.calendar)
         rows = compiled.catalogue.rows
@@ -172,6 +208,8 @@ class Company:
         self._inputs = Inputs(rows)
         self._sources = Sources(sources)
         self._formulas: dict[tuple[str, str], tuple[Formula, list[tuple[str, Timeline]]]] = {}
+        self._prefix, self._throttled, self._until = compiled.plan.prefix, throttled, until
+        self._board = compiled.board("company")
         for id in self._rows:
             self._formula(id, ALL)
 
@@ -221,6 +259,7 @@ class Company:
 
     def _take(self, place: Place, index: int, exact: Fraction | None) -> None:
         self._inputs.put(place, index, exact)
+        self._board.hear_value("", place[0], index, place[3])
         for kpi in self._readers.get(place[0], ()):
             self._formula(kpi, place[2])[0].hear(place, index)
 
@@ -230,6 +269,7 @@ class Company:
         self._forget(records)
         while self._publish(now_ms, records):
             pass  # a formula may read another one
+        self._alert(now_ms, entities, records)
         for (kpi, segment), (_, timelines) in self._formulas.items():
             for period, timeline in timelines:
                 for chunk, content in timeline.take_unsaved():
@@ -242,6 +282,22 @@ class Company:
         if heard is not None:
             entities.append((state_key(PARTITION), state_value(heard)))
         return Flushed(entities, records)
+
+    def _alert(
+        self, now_ms: int, entities: list[tuple[bytes, bytes | None]], records: list[Outgoing]
+    ) -> None:
+        board, watermark_ms = self._board, self._sources.watermark_ms
+        if watermark_ms is None or not board.watches_values:
+            return
+        if board.closes(watermark_ms):
+            board.touch("")
+        late = self._throttled and board.is_late(watermark_ms, now_ms)
+        values = CompanyValues(self._formulas, self._inputs, watermark_ms)
+        wait = late and watermark_ms != self._until()
+        for key, alerts in board.take(lambda _: values, wait=wait):
+            entities.append((state_key(ALERTS_RECORD, key), state_value(board.content(key))))
+            for alert in alerts:
+                records.append(Outgoing(ALERTS, None, *alert_record(alert, self._prefix, now_ms)))
 
     def _forget(self, records: list[Outgoing]) -> None:
         """Removes the values that the horizon has passed, and what they were made of."""
@@ -270,6 +326,7 @@ class Company:
                     watermark_ms, first_fact_ms, provisional=True
                 ):
                     records.append(Outgoing(KPIS, None, *kpi_record(key, published, now_ms)))
+                    self._board.hear_value("", kpi, index, period)
                     if kpi in self._readers:
                         exact = None if value.exact is None else Fraction(value.exact)
                         self._take((kpi, "", segment, period), index, exact)
@@ -287,6 +344,8 @@ class Company:
             for period, timeline in self._formula(place[0], place[1])[1]:
                 if period == place[2]:
                     timeline.load(content)
+        elif what == ALERTS_RECORD:
+            self._board.load(place[0], content)
         elif what == PARTITION:
             self._sources.load(*content)
 

@@ -1,14 +1,17 @@
 """A plan compiled once, for all partitions of all stages."""
 
+from collections.abc import Callable
 from functools import cached_property
 
 from schemas.plan.fingerprint import plan_hash
 from schemas.plan.models import Plan
 from schemas.rows import begun
 from streams.account_program import AccountProgram
+from streams.alerting.board import Board
+from streams.alerting.rules import Rules
 from streams.calendar import Calendar
 from streams.catalogue import Catalogue, catalogue_of
-from streams.history import ACTIVATED, NEW, History
+from streams.history import ACTIVATED, NEW, History, alert_unit
 from streams.program import Measures, PersonProgram, person_rows
 
 
@@ -24,6 +27,17 @@ class CompiledPlan:
         rows = {id: begun(row, history.since_ms) for id, row in catalogue.rows.items()}
         self.catalogue: Catalogue = catalogue._replace(rows=rows)
         self.signal_since_ms = history.since_ms.get(ACTIVATED)
+
+    @cached_property
+    def alert_rules(self) -> Rules:
+        return Rules(self.plan, self.catalogue.rows, self.calendar)
+
+    def board(self, level: str, show: Callable[[str], str | None] = lambda _: None) -> Board:
+        """For the alerts of one stage partition; see Board."""
+        since_ms = self.history.since_ms
+        rules = {rule.id: alert_unit(rule.id) for rule in self.plan.alerts.rules}
+        since = {id: since_ms[unit] for id, unit in rules.items() if unit in since_ms}
+        return Board(self.alert_rules, level, self.calendar, since, show)
 
     @cached_property
     def person(self) -> PersonProgram:

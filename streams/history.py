@@ -24,6 +24,7 @@ from schemas.rows import (
     unit,
     variants_of,
 )
+from streams.alerting.identity import identity
 from streams.calendar import HOUR
 from streams.catalogue import Catalogue, catalogue_of, input_kpis
 
@@ -32,6 +33,11 @@ FOUNDATIONS = ("timezone", "week_start", "exclude_users")
 """Settings on which all state rests."""
 _WORDS = frozenset({"name", "group", "unit", "better", "definition", "example", "asked_in"})
 """What a row says about itself, and not what it computes."""
+
+
+def alert_unit(rule: str) -> str:
+    """The unit of an alert rule."""
+    return f"alert/{rule}"
 
 
 class History(NamedTuple):
@@ -72,6 +78,10 @@ def _definitions(plan: Plan) -> Iterator[tuple[str, str]]:
             yield unit("company", id, variant), meaning
             if id in catalogue.per_account:
                 yield unit("account", id, variant), meaning
+    for rule in plan.alerts.rules:
+        kpis = sorted({each.kpi for each in rule.watches} & catalogue.rows.keys())
+        read = [_meaning(plan, catalogue.rows[kpi], catalogue) for kpi in kpis]
+        yield alert_unit(rule.id), fingerprint([identity(rule), *read])
 
 
 def _meaning(plan: Plan, row: Row, catalogue: Catalogue) -> list[Any]:

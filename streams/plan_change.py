@@ -20,7 +20,7 @@ from streams.compiled_plan import CompiledPlan
 from streams.history import FOUNDATIONS, History, definitions
 from streams.state_keys import BOOK, MEMBER, VALUES, read_key, read_value, state_value
 
-_NUMBERS = ("company/", "account/", "signal/")
+_NUMBERS = ("company/", "account/", "signal/", "alert/")
 _FOUNDATION_WORDS = {
     "timezone": "another time zone moves every day",
     "week_start": "another start of the week moves every week",

@@ -9,6 +9,7 @@ from streams.contributions import TallyKey
 from streams.delta_batches import tally_partition
 from streams.duplicates import chunk_number, generation_of
 from streams.state_keys import (
+    ALERTS,
     BOOK,
     COPY,
     LEAF,
@@ -62,7 +63,7 @@ def _home(stage: str, what: str, place: list[Any], count: int) -> int:
     if what == MEMBER:
         account, leaf = place
         return partition_of(account or leaf, count)
-    assert what in (SIGNALS, BOOK, LEAF, COPY, PERSON), what
+    assert what in (SIGNALS, ALERTS, BOOK, LEAF, COPY, PERSON), what
     return partition_of(place[0], count)
 
 

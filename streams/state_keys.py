@@ -11,7 +11,7 @@ import msgspec
 STATE_VERSION = 1
 
 MEMBER, LEAF, COPY, PERSON = "member", "leaf", "copy", "person"
-SIGNALS, BOOK, SEEN, VALUES = "signals", "book", "seen", "values"
+SIGNALS, BOOK, SEEN, VALUES, ALERTS = "signals", "book", "seen", "values", "alerts"
 PARTITION = "partition"
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -57,7 +57,7 @@ class Tallies:
             horizon_days=compiled.plan.horizons.tally_days if bounded else None,
         )
         self._lags = [key for key in zeros if company[key.kpi].operator == "lag"]
-        self._read_by_formulas = frozenset(
+        self._read_by_company = compiled.alert_rules.watched("company").union(
             kpi for row in rows.values() if isinstance(row, FormulaRow) for kpi in input_kpis(row)
         )
         self._sources = Sources(sources)
@@ -111,7 +111,7 @@ class Tallies:
         for change in self._book.publish(sources.watermark_ms, sources.first_fact_ms, now_ms):
             record = kpi_record(change.key, change.published, now_ms)
             records.append(Outgoing(KPIS, None, *record))
-            if change.tally.kpi in self._read_by_formulas:
+            if change.tally.kpi in self._read_by_company:
                 passed_on.append(change)
         for place, content in self._book.take_unsaved():
             packed = None if content is None else state_value(content)

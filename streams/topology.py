@@ -101,6 +101,7 @@ class Topology:
             account_partitions=self.partitions.accounts,
             tally_partitions=self.partitions.tallies,
             throttled=self._throttled,
+            until=self._until,
             warm=self._warm,
         )
 
@@ -122,6 +123,8 @@ class Topology:
             self._compiled,
             sources=_sources("tallies", self.partitions.tallies),
             bounded=self._bounded,
+            throttled=self._throttled,
+            until=self._until,
         )
 
 

@@ -8,7 +8,7 @@ partition of its root. Each message replaces an earlier one, so a change of poin
 number by the difference of what a person said before and says now.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from schemas.batches import (
@@ -28,7 +28,7 @@ from schemas.batches import (
     encode,
 )
 from schemas.keys import partition_of, shown_account, shown_user
-from schemas.outputs import SIGNALS, signal_record
+from schemas.outputs import ALERTS, SIGNALS, alert_record, signal_record
 from schemas.plan.conditions import compile_where
 from schemas.times import SECOND_MS, iso
 from streams.compiled_plan import CompiledPlan
@@ -40,6 +40,7 @@ from streams.person_state import Copy, Leaf, LeafState, Person
 from streams.program import Step, Values
 from streams.signals import Revisions, Standing
 from streams.stage import Flushed, Outgoing, RecordBatch
+from streams.state_keys import ALERTS as ALERTS_RECORD
 from streams.state_keys import (
     COPY,
     LEAF,
@@ -87,9 +88,13 @@ class Users:
         account_partitions: int,
         tally_partitions: int,
         throttled: bool = True,
+        until: Callable[[], int | None] = lambda: None,
         warm: int = WARM,
     ) -> None:
-        """`sources`: of the accounts stage. `warm`: leaves used lately that are kept unpacked."""
+        """`sources`: of the accounts stage. `warm`: leaves used lately that are kept unpacked.
+
+        `throttled` False: alerts are never late. `until`: where time stands in the end.
+        """
         plan, self._plan_hash, self._calendar = compiled.plan, compiled.hash, compiled.calendar
         self._user_partitions = user_partitions
         self._account_partitions, self._tally_partitions = account_partitions, tally_partitions
@@ -103,6 +108,8 @@ class Users:
         self._announcements = Announcements(
             self._plan_hash, f"users:{partition}", throttled=throttled
         )
+        self._prefix, self._throttled, self._until = plan.prefix, throttled, until
+        self._board = compiled.board("user")
         self._leaves: dict[str, Leaf] = {}
         self._cold: dict[str, bytes] = {}
         """The packed states of other leaves, each a person of its own, that nobody used lately."""
@@ -440,6 +447,7 @@ class Users:
                 records.append(Outgoing(PEERS_ROLE, partition, None, encode(message)))
         self._peers = {}
         self._save(entities)
+        self._alert(now_ms, entities, records)
         self._moves.spell_out(self._deltas)
         header = self._announcements.header(self.watermark_ms, self._sources.first_fact_ms)
         to_all = self._announcements.due(header, now_ms)
@@ -449,6 +457,18 @@ class Users:
             entities.append((state_key(PARTITION), state_value(heard)))
         self._cool()
         return Flushed(entities, records)
+
+    def _alert(
+        self, now_ms: int, entities: list[tuple[bytes, bytes | None]], records: list[Outgoing]
+    ) -> None:
+        board, watermark_ms = self._board, self.watermark_ms
+        if not board.is_used:
+            return
+        wait = self._throttled and board.is_late(watermark_ms, now_ms)
+        for key, alerts in board.take(wait=wait and watermark_ms != self._until()):
+            entities.append((state_key(ALERTS_RECORD, key), state_value(board.content(key))))
+            for alert in alerts:
+                records.append(Outgoing(ALERTS, None, *alert_record(alert, self._prefix, now_ms)))
 
     def _peer_batches(self, peers: _Peers) -> Iterator[PeerBatch]:
         """The latest word on each leaf, in batches that fit into a record."""
@@ -478,6 +498,7 @@ class Users:
         person = self._persons.get(root) or Person()
         for signal in person.revisions.changes(was, now):
             records.append(Outgoing(SIGNALS, None, *signal_record(signal)))
+            self._board.hear_signal(root, signal)
         if person.revisions.revised:
             self._persons[root] = person
             self._save_person(root, person, entities)
@@ -558,6 +579,8 @@ class Users:
             told, revised = content
             person.told = {(t[0], t[1]): (t[2], t[3]) for t in told}
             person.revisions = Revisions(revised)
+        elif what == ALERTS_RECORD:
+            self._board.load(place[0], content)
         elif what == PARTITION:
             self._sources.load(*content)
 

@@ -6,6 +6,7 @@ retracted. A value that was never written counts as 0 or null.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import orjson
@@ -22,11 +23,15 @@ Record = dict[str, Any]
 
 
 class Result(NamedTuple):
-    """The standing end of a run: last record of each KPI key, signals by id, dead letters."""
+    """The standing end of a run: last record of each KPI key, signals by id, dead letters.
+
+    And the data of the alerts for which there is a reason, by id.
+    """
 
     kpis: dict[Key, Record]
     signals: dict[str, Record]
     dead_letters: list[Record]
+    alerts: Mapping[str, Record] = MappingProxyType({})
 
 
 def key_of(record: Record) -> Key:
@@ -63,7 +68,31 @@ def result_of(outputs: Mapping[str, Iterable[bytes]]) -> Result:
         last_of_each_key(outputs.get("kpis", ())),
         {id: record for id, record in signals.items() if not record["retracted"]},
         [orjson.loads(line) for line in outputs.get("dead-letters", ())],
+        {
+            id: data
+            for id, data in latest_alerts(outputs.get("alerts", ())).items()
+            if data["state"] != "disproved"
+        },
     )
+
+
+def latest_alerts(records: Iterable[bytes]) -> dict[str, Record]:
+    """The data of the highest revision of each alert."""
+    latest: dict[str, Record] = {}
+    for record in map(orjson.loads, records):
+        data = record["data"]
+        known = latest.get(data["id"])
+        if known is None or known["revision"] < data["revision"]:
+            latest[data["id"]] = data
+    return latest
+
+
+def lasting(alert: Record) -> Record:
+    """What an alert says whenever it is told: not how often it was, nor who was there by then."""
+    evidence = alert["evidence"]
+    if "values" in evidence:
+        evidence = {"values": evidence["values"]}
+    return alert | {"revision": None, "held_back": None, "evidence": evidence}
 
 
 def is_nothing(value: object) -> bool:
@@ -71,7 +100,8 @@ def is_nothing(value: object) -> bool:
 
 
 def settled(result: Result) -> set[str]:
-    """What is the same however the events came: last values, standing signals, dead letters.
+    """What is the same however the events came: last values, standing signals and alerts, dead
+    letters.
 
     A value of nothing is left out: in a segment it is published only where there was one before.
     """
@@ -82,7 +112,8 @@ def settled(result: Result) -> set[str]:
     )
     signals = (str(record | {"revision": None}) for record in result.signals.values())
     letters = (f"{letter['code']}: {letter['original']}" for letter in result.dead_letters)
-    return {*kpis, *signals, *letters}
+    alerts = (str(lasting(alert)) for alert in result.alerts.values())
+    return {*kpis, *signals, *letters, *alerts}
 
 
 def repetitions(outputs: Mapping[str, Iterable[bytes]]) -> list[str]:
@@ -95,6 +126,8 @@ def repetitions(outputs: Mapping[str, Iterable[bytes]]) -> list[str]:
         revisions[tuple(record[field] for field in KEY_FIELDS)].append(record["revision"])
     for record in map(orjson.loads, outputs.get("signals", ())):
         revisions["signal", record["id"]].append(record["revision"])
+    for record in map(orjson.loads, outputs.get("alerts", ())):
+        revisions["alert", record["data"]["id"]].append(record["data"]["revision"])
     letters = Counter(
         (letter["topic"], letter["partition"], letter["offset"], letter["code"])
         for letter in map(orjson.loads, outputs.get("dead-letters", ()))

@@ -14,11 +14,12 @@ from tests.records import Record, result_of
 
 
 class Replayed(NamedTuple):
-    """Last record of each KPI key, standing signals by id, dead letters, summary, the folder."""
+    """Last record of each KPI key, standing signals by id, dead letters, standing alerts by id."""
 
     kpis: dict[Key, Record]
     signals: dict[str, Record]
     dead_letters: list[Record]
+    alerts: dict[str, Record]
     summary: dict[str, Any]
     folder: Path
 
@@ -44,6 +45,7 @@ def read_replay(folder: Path) -> Replayed:
             for role, name in (
                 ("kpis", "kpis"),
                 ("signals", "signals"),
+                ("alerts", "alerts"),
                 ("dead-letters", "dead_letters"),
             )
         }

@@ -17,7 +17,7 @@ from schemas.times import DAY_MS, HOUR_MS, iso, parse_iso
 from streams.engine import Engine
 from tests.laws import examples
 from tests.oracle import Activation, AllTasks, DistinctDays, Happening, Oracle, Settings, Times
-from tests.records import Record, Result, disagreements, is_nothing, result_of
+from tests.records import Record, Result, disagreements, is_nothing, lasting, result_of
 
 FIRST_DAY_MS = parse_iso("2026-03-24T00:00:00Z")
 """Clocks go forward on 29 March in Berlin; a month ends two days later."""
@@ -62,6 +62,21 @@ PLAN: dict[str, Any] = {
     "duplicates": {"usage_window": "400d"},
 }
 
+ALERTS = yaml.safe_load("""
+late_after: 9999d        # of events of long ago
+at_most_per_day: 2
+rules:
+- {id: few, kpi: dau, period: day, below: 2, clear: 3}
+- {id: less, kpi: wau, period: trailing_7d, drop: 0.1, against: previous}
+- {id: twice, kpi: core_actions, period: day, below: 1, periods: 2, cooldown: 3d}
+- id: either
+  period: day
+  any: [{kpi: new_signups, above: 0}, {kpi: stickiness, below: 0.5}]
+- {id: quiet, level: account, kpi: dau, period: day, below: 1, sample: {kpi: mau, at_least: 1}}
+- {id: grows, signal: account_user_milestones.enter, variant: users=2}
+- {id: activated, signal: activated, cooldown: 2d}
+""")
+
 EVERYTHING_IS_USE = Company(
     PLAN
     | {
@@ -70,6 +85,7 @@ EVERYTHING_IS_USE = Company(
         "activation": "Done",
         "key_tasks": {"one": "Task One", "two": ["Task Two", "Done"]},
         "milestones": {"distinct_users": [1, 2, 3], "activated_users": [1, 2]},
+        "alerts": ALERTS,
         "kpis": {
             "levels": {"account": ["dau", "wau", "mau", "sessions", "core_actions"]},
             "settings": {"cohort_days": [0, 1, 7], "core_tasks": ["two"]},
@@ -413,7 +429,8 @@ def comparable(result: Result) -> dict[Any, Any]:
         id: {name: said for name, said in record.items() if name != "revision"}
         for id, record in result.signals.items()
     }
-    return values | signals
+    alerts = {id: lasting(alert) for id, alert in result.alerts.items()}
+    return values | signals | alerts
 
 
 def differences(some: Result, other: Result) -> list[str]:

@@ -5,7 +5,7 @@ A transcript is a YAML file:
 ```yaml
 transcript: A late event amends its day       # what it shows, one sentence
 plan: {kpis: {only: [dau]}}                    # laid over PLAN
-watch: [dau, signals]                          # KPI ids, kpi/period, signals, dead-letters
+watch: [dau, signals]                          # KPI ids, kpi/period, signals, alerts, dead-letters
 steps:
 - events: [2026-03-01 10:00 | Opened | u1 | a1]    # time | name | user | account
 - event: {time: ..., name: ..., user: ..., account: ..., country: se}   # others: properties
@@ -18,6 +18,7 @@ steps:
   - {kpi: dau, start: 2026-03-01, value: 1, status: final}     # period: day unless given
   - {signal: activated, user: u1, at: 2026-03-01 10:00, evidence: {lag_seconds: 0}}
   - {signal: activated, user: u1, at: 2026-03-01 10:00, retracted: true}
+  - {alert: rule, type: firing, state: firing, subject: a1, at: 2026-03-02, value: 0}
   - {dead_letter: future_time}
 ```
 
@@ -60,6 +61,11 @@ KPI_FIELDS = {
     "revision",
 }  # fmt: skip
 SIGNAL_FIELDS = {"signal", "variant", "account", "user", "at", "evidence", "retracted", "revision"}
+
+ALERT_FIELDS = {
+    "alert", "type", "state", "subject", "at", "resolved_at", "value", "change", "title",
+    "revision", "users", "held_back",
+}  # fmt: skip
 
 
 class RefusedError(AssertionError):
@@ -118,6 +124,8 @@ class Player:
 
     def __init__(self, transcript: Mapping[str, Any], partitions: int, restarts: bool) -> None:
         self._plan = PLAN | transcript.get("plan", {})
+        if "alerts" in self._plan:  # the wall clock is years ahead, and that is no lag
+            self._plan["alerts"] = {"late_after": "9999d"} | self._plan["alerts"]
         self._zone = ZoneInfo(self._plan.get("timezone", "UTC"))
         self._watched = [str(entry) for entry in transcript["watch"]]
         loaded = load_plan(yaml.safe_dump(self._plan))
@@ -128,6 +136,7 @@ class Player:
         self._read: dict[str, int] = {}
         self._values: dict[Key, Record] = {}
         self._signals: dict[str, Record] = {}
+        self._alerts: dict[str, Record] = {}
 
     def play(self, step: str, content: Any) -> None:
         """Raises RefusedError where the outcome is another than an `expect` says."""
@@ -194,6 +203,15 @@ class Player:
             self._signals[id] = record
         return changed if "signals" in self._watched else []
 
+    def _changed_alerts(self) -> list[Record]:
+        """The last record of every alert that says something new."""
+        last: dict[str, Record] = {}
+        for record in map(orjson.loads, self._new("alerts")):
+            last[record["data"]["id"]] = record
+        changed = [each for id, each in last.items() if self._alerts.get(id) != each]
+        self._alerts |= last
+        return changed if "alerts" in self._watched else []
+
     def _dead_letters(self) -> list[str]:
         codes = [orjson.loads(record)["code"] for record in self._new("dead-letters")]
         return codes if "dead-letters" in self._watched else []
@@ -203,6 +221,7 @@ class Player:
     def _check(self, expected: list[dict[str, Any]]) -> None:
         values = self._changed_values()
         signals = self._changed_signals()
+        alerts = self._changed_alerts()
         dead = self._dead_letters()
         wrong: list[str] = []
         for wanted in expected:
@@ -210,6 +229,8 @@ class Player:
                 self._check_value(wanted, values, wrong)
             elif "signal" in wanted:
                 self._check_signal(wanted, signals, wrong)
+            elif "alert" in wanted:
+                self._check_alert(wanted, alerts, wrong)
             elif wanted.keys() == {"dead_letter"}:
                 if wanted["dead_letter"] in dead:
                     dead.remove(wanted["dead_letter"])
@@ -223,9 +244,31 @@ class Player:
             for key, record in values.items()
         ]
         wrong += [f"unexpected signal {record}" for record in signals]
+        wrong += [f"unexpected alert {record}" for record in alerts]
         wrong += [f"unexpected dead letter {code}" for code in dead]
         if wrong:
             raise RefusedError("; ".join(wrong))
+
+    def _check_alert(self, wanted: dict[str, Any], alerts: list[Record], wrong: list[str]) -> None:
+        if unknown := wanted.keys() - ALERT_FIELDS:
+            wrong.append(f"an alert expectation has no {sorted(unknown)}")
+            return
+        for record in alerts:
+            data = record["data"]
+            said = data | {
+                "alert": data["rule"],
+                "type": record["type"].removeprefix("headwater.alert."),
+                "users": data["evidence"].get("users"),
+            }
+            times = {
+                field: iso(self._start_ms(wanted[field]))
+                for field in ("at", "resolved_at")
+                if wanted.get(field) is not None
+            }
+            if all(said.get(field) == value for field, value in (wanted | times).items()):
+                alerts.remove(record)
+                return
+        wrong.append(f"expected {wanted}, alerts are {alerts}")
 
     def _start_ms(self, start: object) -> int:
         if isinstance(start, date) and not isinstance(start, datetime):

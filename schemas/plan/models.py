@@ -302,6 +302,82 @@ class Limits(Frozen):
     event_bytes: int = 1024 * 1024
 
 
+Comparing = Literal["above", "below", "rise", "drop"]
+Against = Literal["previous", "same_weekday"]
+Severity = Literal["info", "warning", "critical"]
+AlertLevel = Literal["company", "account"]
+
+
+class Watch(Frozen):
+    """A series of values, and what about it is worth an alert.
+
+    `above` and `below` look at the value, `rise` and `drop` at its change: the difference as a
+    share of the value it is `against`, or as it is (`absolute`). An alert fires beyond `enter` and
+    ends once the value is back at `clear`.
+    """
+
+    kpi: str
+    variant: str = ""
+    segment: str = ALL
+    test: Comparing
+    against: Against | None = None
+    absolute: bool = False
+    enter: int | float
+    clear: int | float
+
+
+class Sample(Frozen):
+    """Too few to judge by: a rule has no opinion of a period in which the KPI is below."""
+
+    kpi: str
+    at_least: int
+
+
+class AlertRule(Frozen):
+    """When somebody should look. Either `watches` of closed periods, or a signal."""
+
+    id: str
+    level: AlertLevel = "company"
+    period: Period | None = None
+    watches: tuple[Watch, ...] = ()
+    any: bool = False
+    """True: one of the watches is enough."""
+    periods: int = 1
+    """So many closed periods in a row have to be beyond."""
+    sample: Sample | None = None
+    signal: str | None = None
+    variant: str | None = None
+    cooldown_ms: int = 0
+    """After an alert the rule gives no other one of the subject for so long, of event time."""
+    severity: Severity = "warning"
+    owner: str | None = None
+    title: str
+    text: str | None = None
+    urgent: bool = False
+    """True: delivered in quiet hours, too."""
+
+
+class QuietHours(Frozen):
+    """When alerts are not delivered, in minutes of the local day; from evening to morning, too."""
+
+    start_minute: int
+    end_minute: int
+    weekends: bool = False
+    """True: all of Saturday and Sunday is quiet."""
+
+
+class Alerts(Frozen):
+    """The rules of a plan, and what holds for all of them."""
+
+    rules: tuple[AlertRule, ...] = ()
+    quiet_hours: QuietHours | None = None
+    at_most_per_day: int | None = None
+    """New alerts of one subject on one local day; None: all of them."""
+    late_after_ms: int = 15 * MINUTE_MS
+    """Alerts are held back while the watermark lies further behind the clock."""
+    link: str | None = None
+
+
 DEFAULT_INPUT = Input(topic="product-events")
 DEFAULT_PREFIX = "headwater"
 
@@ -332,6 +408,7 @@ class Plan(Frozen):
     watermark: Watermark = Watermark()
     duplicates: Duplicates = Duplicates()
     limits: Limits = Limits()
+    alerts: Alerts = Alerts()
     prefix: str = DEFAULT_PREFIX
     """Output and internal topics are named `<prefix>.<role>`."""
 

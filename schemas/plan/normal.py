@@ -39,6 +39,7 @@ from schemas.plan.models import (
     Watermark,
 )
 from schemas.plan.written import WrittenInput, WrittenKpis, WrittenPlan
+from schemas.plan.written_alerts import normal_alerts
 from schemas.plan.written_rules import (
     WrittenActivation,
     WrittenCondition,
@@ -102,6 +103,7 @@ def normal_plan(plan: WrittenPlan) -> Plan:
         ),
         duplicates=Duplicates(usage_window_ms=plan.duplicates.usage_window),
         limits=Limits(event_bytes=plan.limits.event_bytes),
+        alerts=normal_alerts(plan.alerts),
         prefix=plan.prefix,
     )
 

@@ -29,9 +29,12 @@ from schemas.plan.models import (
     FACT_KINDS,
     SETTING_NAMES,
     TRAITS_PREFIX,
+    Against,
+    AlertLevel,
     Clock,
     InputFormat,
     Scalar,
+    Severity,
     TimeUnit,
     WeekStart,
 )
@@ -104,7 +107,7 @@ Text = Annotated[
 ]
 
 
-def _matching(pattern: str, what: str) -> Any:
+def matching(pattern: str, what: str) -> Any:
     compiled = re.compile(pattern)
 
     def check(text: str) -> str:
@@ -117,15 +120,18 @@ def _matching(pattern: str, what: str) -> Any:
     ]
 
 
-Topic = _matching(r"[A-Za-z0-9._-]{1,249}", "topic name (letters, digits, `.`, `_`, `-`)")
-Prefix = _matching(r"[A-Za-z0-9._-]{1,200}", "topic prefix (letters, digits, `.`, `_`, `-`)")
-DimensionName = _matching(r"[A-Za-z_][A-Za-z0-9_]{0,63}", "dimension name (letters, digits, `_`)")
+Topic = matching(r"[A-Za-z0-9._-]{1,249}", "topic name (letters, digits, `.`, `_`, `-`)")
+Prefix = matching(r"[A-Za-z0-9._-]{1,200}", "topic prefix (letters, digits, `.`, `_`, `-`)")
+RuleId = matching(r"[a-z0-9][a-z0-9_-]{0,63}", "rule id (small letters, digits, `_`, `-`)")
+SegmentName = matching(r"all|[A-Za-z_][A-Za-z0-9_]{0,63}=.+", "segment (`all`, `dimension=value`)")
+TimeOfDay = matching(r"([01]\d|2[0-3]):[0-5]\d", "time of day (such as 20:00)")
+DimensionName = matching(r"[A-Za-z_][A-Za-z0-9_]{0,63}", "dimension name (letters, digits, `_`)")
 
 
 # ---- choices
 
 
-def _choice(what: str, options: Collection[str]) -> Any:
+def choice(what: str, options: Collection[str]) -> Any:
     def check(text: Any) -> str:
         if isinstance(text, str) and text in options:
             return text
@@ -140,11 +146,14 @@ def _choice(what: str, options: Collection[str]) -> Any:
     ]
 
 
-FormatName = _choice("format", get_args(InputFormat))
-TimeUnitName = _choice("time unit", get_args(TimeUnit))
-ClockName = _choice("clock", get_args(Clock))
-WeekStartName = _choice("week start", get_args(WeekStart))
-PeriodName = _choice("period", get_args(Period))
+FormatName = choice("format", get_args(InputFormat))
+TimeUnitName = choice("time unit", get_args(TimeUnit))
+ClockName = choice("clock", get_args(Clock))
+WeekStartName = choice("week start", get_args(WeekStart))
+PeriodName = choice("period", get_args(Period))
+AgainstName = choice("comparison", get_args(Against))
+AlertLevelName = choice("level", get_args(AlertLevel))
+SeverityName = choice("severity", get_args(Severity))
 
 
 def _check_kind(kind: Any, info: ValidationInfo) -> str:

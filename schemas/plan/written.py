@@ -48,6 +48,7 @@ from schemas.plan.values import (
     mistake,
     shown,
 )
+from schemas.plan.written_alerts import WrittenAlerts
 from schemas.plan.written_rules import (
     ActivationForm,
     Selectors,
@@ -408,6 +409,7 @@ class WrittenPlan(Written):
         description="Names of output and internal topics begin with this and a dot.",
     )
     limits: WrittenLimits = WrittenLimits()
+    alerts: WrittenAlerts = WrittenAlerts()
 
     @field_validator("inputs")
     @classmethod

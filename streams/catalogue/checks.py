@@ -24,6 +24,7 @@ from schemas.rows import (
 )
 from streams.calendar import DAY, GRID, HOUR, PERIODS, WINDOW_DAYS
 from streams.catalogue import catalogue_of, catalogue_rows, settings_of
+from streams.catalogue.alert_checks import alert_problems
 
 EVENT_BYTES_MAX = 2 * 1024 * 1024
 """The largest event of which a dead letter, with its bytes as base64, fits into a Kafka record."""
@@ -34,7 +35,13 @@ def plan_problems(plan: Plan) -> list[Problem]:
     settings = settings_of(plan)
     rows = {row.id: resolved(row, settings) for row in (*catalogue_rows(), *plan.kpis.own)}
     planned = catalogue_of(plan).rows
-    return [*_limits(plan), *_levels(plan, rows), *_periods(plan, planned), *_inputs(plan, planned)]
+    return [
+        *_limits(plan),
+        *_levels(plan, rows),
+        *_periods(plan, planned),
+        *_inputs(plan, planned),
+        *alert_problems(plan, planned),
+    ]
 
 
 def _limits(plan: Plan) -> Iterator[Problem]:

@@ -27,6 +27,24 @@ ACCOUNTS = 40
 COUNTRIES = ("se", "fr", None)
 
 
+ALERTS = """
+late_after: 9999d        # of events of long ago
+at_most_per_day: 3
+rules:
+- {id: few, kpi: dau, period: day, below: 20, clear: 25}
+- id: less
+  kpi: core_actions
+  period: hour
+  drop: 0.4
+  against: previous
+  cooldown: 6h
+  sample: {kpi: sessions, at_least: 3}
+- {id: quiet, level: account, kpi: wau, period: trailing_7d, drop: 0.1, against: previous}
+- {id: grows, signal: account_user_milestones.enter, variant: users=3}
+- {id: activated, signal: activated, cooldown: 1h}
+"""
+
+
 def write_plan(prefix: str, folder: Path) -> Path:
     """The plan of an installation with topics of its own; its input is `<prefix>-in`."""
     plan = {
@@ -45,6 +63,7 @@ def write_plan(prefix: str, folder: Path) -> Path:
             "levels": {"account": ["wau", "sessions"]},
             "settings": {"core_tasks": ["two"], "activation_tasks": ["one", "two"]},
         },
+        "alerts": yaml.safe_load(ALERTS),
         # Events of long ago are no dead letters, and a repetition is one whenever it comes.
         "horizon": "all",
         "duplicates": {"usage_window": "400d"},

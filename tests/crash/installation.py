@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agents.topics import create, topic_name
-from schemas.outputs import DEAD_LETTERS, KPIS, SIGNALS
+from schemas.outputs import ALERTS, DEAD_LETTERS, KPIS, SIGNALS
 from streams.tallies import VALUES_ROLE
 from tests.crash.company import write_plan
 from tests.crash.worker import Worker
@@ -100,7 +100,7 @@ class Installation:
         """What a reader of committed records sees, by role."""
         return {
             role: committed_records(self.bootstrap, topic_name(self.prefix, role))
-            for role in (KPIS, SIGNALS, DEAD_LETTERS)
+            for role in (KPIS, SIGNALS, ALERTS, DEAD_LETTERS)
         }
 
     def end(self) -> None:

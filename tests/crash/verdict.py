@@ -11,8 +11,8 @@ def undisturbed(lines: Sequence[bytes], plan: Path, until: str, folder: Path) ->
     """What `headwater replay` makes of the lines."""
     folder.mkdir(parents=True, exist_ok=True)
     file = write_lines(folder / "events.jsonl", lines)
-    kpis, signals, dead_letters, *_ = replay(file, plan, folder, until)
-    return Result(kpis, signals, dead_letters)
+    done = replay(file, plan, folder, until)
+    return Result(done.kpis, done.signals, done.dead_letters, done.alerts)
 
 
 def complaints_about(outputs: Mapping[str, list[bytes]], wanted: Result) -> list[str]:

@@ -19,7 +19,7 @@ from agents.sample import sample_lines
 from agents.topics import TOPICS
 from docs import generate_kpis
 from schemas.events import DEAD_LETTER_CODES
-from schemas.outputs import DEAD_LETTERS, KPIS, SIGNALS
+from schemas.outputs import ALERTS, DEAD_LETTERS, KPIS, SIGNALS
 from schemas.plan.check import load_plan
 from schemas.times import iso, parse_iso
 from streams.catalogue import catalogue_ids
@@ -32,6 +32,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "benchmarks").
 SCHEMAS = {
     KPIS: DOCS / "schemas" / "kpi.schema.json",
     SIGNALS: DOCS / "schemas" / "signal.schema.json",
+    ALERTS: DOCS / "schemas" / "alert.schema.json",
     DEAD_LETTERS: DOCS / "schemas" / "dead_letter.schema.json",
 }
 
@@ -186,7 +187,8 @@ def sample_records(page: Path) -> Iterator[dict[str, Any]]:
 
 
 def role_of(record: Mapping[str, Any]) -> str:
-    return KPIS if "kpi" in record else SIGNALS if "signal" in record else DEAD_LETTERS
+    keys = {"kpi": KPIS, "signal": SIGNALS, "specversion": ALERTS}
+    return next((role for key, role in keys.items() if key in record), DEAD_LETTERS)
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "outputs.md"], ids=lambda p: p.stem)
@@ -259,6 +261,15 @@ exclude: {users: [{trait: internal, equals: true}]}
 segments: {country: {property: country}}
 milestones: {distinct_users: [1, 3], activated_users: [1, 3]}
 kpis: {levels: {account: [dau, wau, core_actions, action_to_activation_lag]}}
+alerts:
+  late_after: 9999d
+  link: "https://example.com/{account}"
+  rules:
+  - {id: quiet, kpi: dau, period: day, below: 2}
+  - {id: quiet-account, level: account, kpi: dau, period: day, drop: 0.1, against: previous}
+  - {id: grows, signal: account_user_milestones.enter, variant: users=3, text: "See {link}"}
+  - {id: activated, signal: activated}
+  - {id: busy, kpi: dau, period: day, above: 3}
 """
 
 
@@ -324,6 +335,7 @@ def test_those_outputs_are_of_every_shape(outputs: Mapping[str, list[bytes]]):
     assert values(outputs[KPIS], "status") == {"provisional", "final", "amended"}
     assert values(outputs[SIGNALS], "retracted") == {False, True}
     assert values(outputs[SIGNALS], "account") == {"a1", None}
+    assert len(values(outputs[ALERTS], "type")) == 3
     assert len(values(outputs[DEAD_LETTERS], "code")) == 4
 
 

@@ -1,3 +1,5 @@
+"""Accounts are looked at when something is due, and no others."""
+
 from typing import NamedTuple, cast
 
 from streams.book import Book

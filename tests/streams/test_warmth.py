@@ -1,3 +1,5 @@
+"""What was used lately stays warm, and the rest gets cold."""
+
 from streams.warmth import Warm
 
 

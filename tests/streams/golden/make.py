@@ -37,6 +37,13 @@ segments: {country: {property: country}, tier: {trait: tier}}
 milestones: {distinct_users: [1, 2], activated_users: [1]}
 horizon: all
 kpis: {levels: {account: [dau, sessions, action_to_activation_lag]}}
+alerts:
+  late_after: 9999d
+  rules:
+  - {id: quiet, kpi: dau, period: day, below: 2}
+  - {id: quiet-account, level: account, kpi: dau, period: day, drop: 0.1, against: previous}
+  - {id: grows, signal: account_user_milestones.enter, variant: users=2}
+  - {id: activated, signal: activated}
 """
 
 BEFORE = """
@@ -142,7 +149,11 @@ def outputs_of_the_rest(engine: Engine) -> dict[str, list[Any]]:
         for role in ("kpis", "signals")
     )
     values = {tuple(record[:7]): record[:7] + record[8:12] for record in kpis}
+    alerts = [orjson.loads(record) for record in engine.outputs["alerts"]]
     return {
+        "alerts": sorted(
+            [each["id"], each["type"], *map(str, each["data"].values())] for each in alerts
+        ),
         "kpis": sorted(values.values(), key=lambda record: list(map(str, record))),
         "signals": sorted({record[0]: record for record in signals}.values()),
     }

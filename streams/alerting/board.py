@@ -1,0 +1,267 @@
+"""The alerts of all subjects of a stage partition: what stands, and what was told of it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
+from typing import Any, Protocol
+
+from schemas.outputs import Alert, Signal
+from schemas.plan.models import AlertRule, Watch
+from streams.alerting.course import Course
+from streams.alerting.identity import identity
+from streams.alerting.rules import Rule, Rules, Series, signal_content
+from streams.alerting.standing import Standing, Told, capped, changes
+from streams.calendar import Calendar
+
+Evidence = Callable[[str], Mapping[str, Any]]
+"""What is known of a subject beside its values."""
+
+
+class Values(Protocol):
+    """The values of one subject, as they are now."""
+
+    def first_index(self, series: Series, period: str) -> int | None:
+        """The first that is known; None: none is."""
+        ...
+
+    def exact(self, series: Series, period: str, index: int) -> Fraction | None: ...
+
+
+class Subject:
+    """What is known of one subject; '' is the company."""
+
+    __slots__ = ("courses", "signals", "told")
+
+    def __init__(self) -> None:
+        self.courses: dict[str, Course] = {}
+        self.signals: dict[str, Standing] = {}
+        """Signals that stand and that a rule is about, by rule and id."""
+        self.told: dict[str, Told] = {}
+
+
+class Board:
+    """Keeps rules at work on values and signals."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        level: str,
+        calendar: Calendar,
+        since_ms: Mapping[str, int],
+        show: Callable[[str], str | None] = lambda _: None,
+    ) -> None:
+        """`since_ms`: rule -> from when on it counts, where that is not the first event.
+
+        `show`: what a subject is called outside; None: nothing.
+        """
+        self._rules = rules.of_level.get(level, ())
+        self._on_signals: dict[str, list[AlertRule]] = {}
+        for rule in rules.on_signals:
+            self._on_signals.setdefault(rule.signal or "", []).append(rule)
+        self._cooldown_ms = {rule.id: rule.cooldown_ms for rule in rules.on_signals}
+        self._settings, self._level, self._calendar = rules.settings, level, calendar
+        self._since_ms, self._show = since_ms, show
+        self._identity = {
+            rule.id: identity(rule)
+            for rule in (*(each.plan for each in self._rules), *rules.on_signals)
+        }
+        self._reading: dict[str, list[Rule]] = {}
+        for rule_on_values in self._rules:
+            for kpi in {series.kpi for series in rule_on_values.reads}:
+                self._reading.setdefault(kpi, []).append(rule_on_values)
+        self._closed: dict[str, int] = {}
+        self._subjects: dict[str, Subject] = {}
+        self._touched: set[str] = set()
+        self._unsaved: set[str] = set()
+        """Subjects with other signals than were saved."""
+        self.held_back = 0
+        """Subjects whose alerts wait until the pipeline has caught up."""
+
+    @property
+    def is_used(self) -> bool:
+        """True if there is a rule."""
+        return bool(self._rules or self._on_signals)
+
+    @property
+    def watches_values(self) -> bool:
+        return bool(self._rules)
+
+    def is_late(self, watermark_ms: int | None, now_ms: int) -> bool:
+        return watermark_ms is None or now_ms - watermark_ms > self._settings.late_after_ms
+
+    # ---- what is new
+
+    def hear_value(self, subject: str, kpi: str, index: int, period: str) -> None:
+        """Says that a value has changed."""
+        for rule in self._reading.get(kpi, ()):
+            if rule.period == period:
+                course = self._subject(subject).courses.get(rule.plan.id)
+                if course is not None:
+                    course.rewind(index)
+                self._touched.add(subject)
+
+    def hear_signal(self, subject: str, signal: Signal) -> None:
+        """Takes a signal, or that it is retracted."""
+        for rule in self._on_signals.get(signal.signal, ()):
+            if rule.variant is not None and rule.variant != signal.variant:
+                continue
+            signals = self._subject(subject).signals
+            key = f"{rule.id} {signal.id}"
+            if signal.retracted:
+                signals.pop(key, None)
+            else:
+                signals[key] = Standing(
+                    rule.id,
+                    self._level,
+                    signal.user if self._level == "user" else signal.account,
+                    "all",
+                    signal.account,
+                    signal.user,
+                    signal.at_ms,
+                    None,
+                    signal_content(rule, signal, self._settings.link),
+                )
+            self._touched.add(subject)
+            self._unsaved.add(subject)
+
+    def _subject(self, key: str) -> Subject:
+        subject = self._subjects.get(key)
+        if subject is None:
+            subject = self._subjects[key] = Subject()
+        return subject
+
+    def closes(self, watermark_ms: int | None) -> bool:
+        """True if the watermark has closed a period of a rule since the last call.
+
+        Then every subject with values is to be looked at.
+        """
+        if watermark_ms is None:
+            return False
+        moved = False
+        for rule in self._rules:
+            known = self._closed.get(rule.plan.id)
+            if known is None:
+                known = self._calendar.index(rule.period, watermark_ms) - 1
+                while rule.final_ms(known) > watermark_ms:
+                    known -= 1
+            closed = rule.closed(watermark_ms, known)
+            moved = moved or self._closed.get(rule.plan.id) != closed
+            self._closed[rule.plan.id] = closed
+        return moved
+
+    def touch(self, subject: str) -> None:
+        """Says that a subject is to be looked at."""
+        self._subject(subject)
+        self._touched.add(subject)
+
+    # ---- what follows
+
+    def take(
+        self,
+        values: Callable[[str], Values | None] = lambda _: None,
+        evidence: Evidence = lambda _: {},
+        *,
+        wait: bool = False,
+    ) -> Iterator[tuple[str, list[Alert]]]:
+        """(subject, records) of every subject that has something to save.
+
+        `wait`: the pipeline is late, and everything is held back.
+        """
+        if wait:
+            self.held_back = len(self._touched)
+            yield from ((key, []) for key in sorted(self._unsaved))
+            self._unsaved.clear()
+            return
+        delayed, self.held_back = bool(self.held_back), 0
+        touched, self._touched = self._touched, set()
+        for key in sorted(touched):
+            subject = self._subject(key)
+            standing = [*self._from_values(key, subject, values(key), evidence)]
+            standing += self._from_signals(subject)
+            kept = capped(standing, self._calendar.day, self._settings.at_most_per_day)
+            told = list(changes(kept, subject.told, held_back=delayed))
+            if told or key in self._unsaved:
+                yield key, told
+        self._unsaved.clear()
+
+    def _from_values(
+        self, key: str, subject: Subject, values: Values | None, evidence: Evidence
+    ) -> Iterator[Standing]:
+        if values is None:
+            return
+        for rule in self._rules:
+            closed = self._closed.get(rule.plan.id)
+            firsts = [values.first_index(each, rule.period) for each in rule.series]
+            known = [each for each in firsts if each is not None]
+            if closed is None or not known:
+                continue
+            course = subject.courses.get(rule.plan.id)
+            if course is None:
+                course = subject.courses[rule.plan.id] = Course(rule.plan, rule.end_ms)
+            course.advance(min(known), closed, _reader(rule, values), _judge(rule, values))
+            account = self._show(key)
+            for episode in course.episodes:
+                at_ms = rule.final_ms(episode.fired)
+                if at_ms < self._since_ms.get(rule.plan.id, at_ms):
+                    continue
+                ended = episode.resolved
+                content = rule.content(episode, account, self._settings.link)
+                yield Standing(
+                    rule.plan.id,
+                    self._level,
+                    account,
+                    rule.plan.watches[0].segment,
+                    account,
+                    None,
+                    at_ms,
+                    None if ended is None else rule.final_ms(ended),
+                    content,
+                    evidence(key),
+                )
+
+    def _from_signals(self, subject: Subject) -> Iterator[Standing]:
+        last_ms: dict[str, int] = {}
+        for each in sorted(subject.signals.values(), key=lambda each: (each.at_ms, each.rule)):
+            if each.at_ms < self._since_ms.get(each.rule, each.at_ms):
+                continue
+            last = last_ms.get(each.rule)
+            if last is None or each.at_ms - last >= self._cooldown_ms[each.rule]:
+                last_ms[each.rule] = each.at_ms
+                yield each
+
+    # ---- checkpoints
+
+    def content(self, key: str) -> Any:
+        """What to save of a subject."""
+        subject = self._subject(key)
+        told = [(id, *each, self._identity[each.last["rule"]]) for id, each in subject.told.items()]
+        return told, [(key, *each) for key, each in subject.signals.items()]
+
+    def load(self, key: str, content: Any) -> None:
+        """Takes back what `content` gave, of the rules that are as they were."""
+        subject = self._subject(key)
+        told, signals = content
+        for id, state, revision, mark, last, rule in told:
+            if self._identity.get(last["rule"]) == rule:
+                subject.told[id] = Told(state, revision, mark, last)
+        for place, *fields in signals:
+            each = Standing(*fields)
+            if each.rule in self._cooldown_ms:
+                subject.signals[place] = each
+        self._touched.add(key)
+
+
+def _reader(rule: Rule, values: Values) -> Callable[[Watch, int], Fraction | None]:
+    series = dict(zip(rule.plan.watches, rule.series, strict=True))
+    return lambda watch, index: values.exact(series[watch], rule.period, index)
+
+
+def _judge(rule: Rule, values: Values) -> Callable[[int], bool]:
+    sample, wanted = rule.sample, rule.plan.sample
+    if sample is None or wanted is None:
+        return lambda index: True
+
+    def enough(index: int) -> bool:
+        found = values.exact(sample, rule.period, index)
+        return found is not None and found >= wanted.at_least
+
+    return enough

@@ -1,0 +1,178 @@
+"""The alert rules of a plan, ready to run: which values they read, and what an alert says."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from schemas.outputs import Signal
+from schemas.plan.models import AlertRule, Plan, Watch
+from schemas.rows import FormulaRow, Row
+from schemas.times import iso
+from streams.alerting.course import Episode, Seen
+from streams.book import tally_of
+from streams.calendar import Calendar
+
+PERCENT = 100
+
+
+class Series(NamedTuple):
+    """Values that a rule reads."""
+
+    kpi: str
+    variant: str
+    segment: str
+
+
+class Rule:
+    """A rule on values."""
+
+    def __init__(self, rule: AlertRule, rows: Mapping[str, Row], calendar: Calendar) -> None:
+        assert rule.period is not None
+        self.plan, self.period, self._calendar = rule, rule.period, calendar
+        self.series = tuple(Series(w.kpi, w.variant, w.segment) for w in rule.watches)
+        self.sample = None if rule.sample is None else Series(rule.sample.kpi, "", "all")
+        self._tallies = [
+            tally_of(row, each.variant, calendar)
+            for each in (*self.series, *([self.sample] if self.sample else []))
+            if not isinstance(row := rows[each.kpi], FormulaRow)
+        ]
+
+    @property
+    def reads(self) -> tuple[Series, ...]:
+        return self.series if self.sample is None else (*self.series, self.sample)
+
+    def final_ms(self, index: int) -> int:
+        """When all that it reads of a period is final."""
+        ends = (tally.final_ms(self.period, index) for tally in self._tallies)
+        return max(self.end_ms(index), *ends)
+
+    def end_ms(self, index: int) -> int:
+        return self._calendar.bounds_ms(self.period, index)[1]
+
+    def closed(self, watermark_ms: int, after: int) -> int:
+        """The last index that is final; `after`: one that is known to be, or the one before all."""
+        closed = after
+        while self.final_ms(closed + 1) <= watermark_ms:
+            closed += 1
+        return closed
+
+    def content(self, episode: Episode, account: str | None, link: str | None) -> dict[str, Any]:
+        """What a reader is shown of an episode."""
+        rule = self.plan
+        watch, seen = rule.watches[0], episode.seen[0]
+        start_ms, _ = self._calendar.bounds_ms(self.period, episode.fired)
+        fields = {
+            "account": account,
+            "before": shown(seen.before),
+            "change": shown_change(watch, seen.change),
+            "kpi": watch.kpi,
+            "period": self.period,
+            "segment": watch.segment,
+            "start": iso(start_ms),
+            "threshold": shown_bound(watch),
+            "value": shown(seen.value),
+        }
+        evidence = [self._evidence(w, s, episode.fired) for w, s in self._seen(episode.seen)]
+        if episode.resolved is not None and episode.seen_last is not None:
+            ended = self._seen(episode.seen_last)
+            evidence += [self._evidence(w, s, episode.resolved) for w, s in ended]
+        return {
+            **_words(rule, fields, link),
+            "kpi": watch.kpi,
+            "period": self.period,
+            "value": number(seen.value),
+            "change": number(seen.change),
+            "threshold": watch.enter,
+            "evidence": {"values": evidence},
+        }
+
+    def _seen(self, seen: tuple[Seen, ...]) -> list[tuple[Watch, Seen]]:
+        return list(zip(self.plan.watches, seen, strict=True))
+
+    def _evidence(self, watch: Watch, seen: Seen, index: int) -> dict[str, Any]:
+        start_ms, end_ms = self._calendar.bounds_ms(self.period, index)
+        return {
+            "kpi": watch.kpi,
+            "variant": watch.variant or None,
+            "segment": watch.segment,
+            "period": self.period,
+            "start": iso(start_ms),
+            "end": iso(end_ms),
+            "value": number(seen.value),
+            "before": number(seen.before),
+        }
+
+
+class Rules:
+    """All rules of a plan."""
+
+    def __init__(self, plan: Plan, rows: Mapping[str, Row], calendar: Calendar) -> None:
+        self.settings = plan.alerts
+        on_values = [each for each in plan.alerts.rules if each.watches]
+        self.of_level = {
+            level: tuple(Rule(each, rows, calendar) for each in on_values if each.level == level)
+            for level in ("company", "account")
+        }
+        self.on_signals = tuple(each for each in plan.alerts.rules if each.signal is not None)
+
+    def watched(self, level: str) -> frozenset[str]:
+        """The KPIs that rules of a level read."""
+        return frozenset(each.kpi for rule in self.of_level[level] for each in rule.reads)
+
+
+def signal_content(rule: AlertRule, signal: Signal, link: str | None) -> dict[str, Any]:
+    """What a reader is shown of a signal that is worth an alert."""
+    fields = {"account": signal.account, "user": signal.user, "signal": signal.signal}
+    return {
+        **_words(rule, fields, link),
+        "signal": signal.signal,
+        "variant": signal.variant,
+        "evidence": {"signal": signal.id, **signal.evidence},
+    }
+
+
+def _words(rule: AlertRule, fields: dict[str, Any], link: str | None) -> dict[str, Any]:
+    known = _Fields(fields | {"rule": rule.id})
+    where = None if link is None else link.format_map(known)
+    known["link"] = where
+    return {
+        "severity": rule.severity,
+        "owner": rule.owner,
+        "urgent": rule.urgent,
+        "title": rule.title.format_map(known),
+        "text": None if rule.text is None else rule.text.format_map(known),
+        "link": where,
+    }
+
+
+class _Fields(dict[str, Any]):
+    """A field that an alert does not have reads as a dash."""
+
+    def __missing__(self, key: str) -> str:
+        return "-"
+
+
+def number(exact: Fraction | None) -> int | float | None:
+    if exact is None:
+        return None
+    return exact.numerator if exact.denominator == 1 else exact.numerator / exact.denominator
+
+
+def shown(exact: Fraction | None) -> str:
+    """A number as people read it."""
+    value = number(exact)
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.3g}"
+
+
+def shown_change(watch: Watch, change: Fraction | None) -> str:
+    if change is None:
+        return "-"
+    return shown(change) if watch.absolute else f"{float(change * PERCENT):+.0f} %"
+
+
+def shown_bound(watch: Watch) -> str:
+    if watch.against is None or watch.absolute:
+        return f"{watch.enter:,}"
+    return f"{watch.enter * PERCENT:g} %"

@@ -1,0 +1,76 @@
+"""What alert rules ask for that the plan does not have."""
+
+from collections.abc import Iterator, Mapping
+
+from schemas.plan.check import Problem
+from schemas.plan.models import ALL, AlertRule, Plan, Watch
+from schemas.plan.values import did_you_mean
+from schemas.rows import FormulaRow, MembershipRow, Row, variants_of
+from streams.calendar import DAY
+
+ACTIVATED = "activated"
+
+
+def alert_problems(plan: Plan, planned: Mapping[str, Row]) -> Iterator[Problem]:
+    """Every mistake in the use of KPIs, periods, segments and signals."""
+    for number, rule in enumerate(plan.alerts.rules):
+        place = f"alerts.rules.{number}"
+        for watch in rule.watches:
+            yield from _watch(plan, planned, rule, watch, place)
+        if rule.sample is not None:
+            yield from _series(plan, planned, rule, rule.sample.kpi, "", f"{place}.sample")
+        if rule.signal is not None:
+            yield from _signal(planned, rule, place)
+
+
+def _watch(
+    plan: Plan, planned: Mapping[str, Row], rule: AlertRule, watch: Watch, place: str
+) -> Iterator[Problem]:
+    yield from _series(plan, planned, rule, watch.kpi, watch.variant, place)
+    if watch.against == "same_weekday" and rule.period != DAY:
+        yield Problem(place, "only days have a weekday", "compare with `previous`")
+    if watch.segment == ALL or watch.kpi not in planned:
+        return
+    dimension = watch.segment.partition("=")[0]
+    if rule.level == "account":
+        yield Problem(place, "values per account are not split by segments")
+    elif dimension not in {each.name for each in plan.segments}:
+        known = ", ".join(each.name for each in plan.segments) or "none"
+        yield Problem(place, f"the plan has no segment `{dimension}`", f"it has {known}")
+
+
+def _series(
+    plan: Plan, planned: Mapping[str, Row], rule: AlertRule, kpi: str, variant: str, place: str
+) -> Iterator[Problem]:
+    row = planned.get(kpi)
+    if row is None:
+        yield Problem(place, f"`{kpi}` does not run", "`plan check` says why")
+        return
+    if rule.period not in row.periods:
+        yield Problem(
+            place,
+            f"`{kpi}` has no period `{rule.period}`",
+            f"it has {', '.join(row.periods)}; more can be added under kpis.periods",
+        )
+    variants = [""] if isinstance(row, FormulaRow) else variants_of(row)
+    if variant not in variants:
+        known = ", ".join(filter(None, variants)) or "none"
+        yield Problem(place, f"`{kpi}` has no variant `{variant or '(none)'}`", f"it has {known}")
+    if rule.level == "account" and kpi not in plan.kpis.levels.account:
+        yield Problem(place, f"`{kpi}` is not published per account", "add it to kpis.levels")
+
+
+def _signal(planned: Mapping[str, Row], rule: AlertRule, place: str) -> Iterator[Problem]:
+    entered = {f"{id}.enter": row for id, row in planned.items() if isinstance(row, MembershipRow)}
+    known = [ACTIVATED, *entered]
+    signal = rule.signal or ""
+    if signal not in known:
+        guess = did_you_mean(signal, known) or f"known are {', '.join(known)}"
+        yield Problem(f"{place}.signal", f"unknown signal `{signal}`", guess)
+    elif rule.variant is not None:
+        variants = variants_of(entered[signal]) if signal in entered else ()
+        if rule.variant not in variants:
+            there = ", ".join(variants) or "none"
+            yield Problem(
+                f"{place}.variant", f"`{signal}` has no variant `{rule.variant}`", f"it has {there}"
+            )
