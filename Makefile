@@ -4,7 +4,6 @@ PYTHON ?= python3
 BIN := .venv/bin
 TYPED := schemas streams agents benchmarks deploy docs
 ALL_CODE := $(TYPED) tests
-DEMO := var/demo
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -27,10 +26,8 @@ install: .venv/.project ## make .venv with the pinned dependencies and the headw
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: install ## replay a generated log of a small product and print its numbers
-	@mkdir -p $(DEMO)
-	$(BIN)/python -m agents.sample $(DEMO)/events.jsonl.gz
-	$(BIN)/headwater replay $(DEMO)/events.jsonl.gz --plan plans/demo.yaml --out $(DEMO)/out
+demo: install ## watch a simulated company grow, live (ARGS="--seconds 20")
+	$(BIN)/headwater demo $(ARGS)
 
 test: install ## run every test (those of Kafka need java and mvn, or KAFKA_BOOTSTRAP_SERVERS)
 	$(BIN)/pytest -n 2 --no-loadscope-reorder $(ARGS)

@@ -5,13 +5,14 @@ to a team, some lose interest, one goes viral. The log is Segment's JSON, one ca
 order of arrival: like a real one it has calls that arrive late or twice, visitors who become known
 only when they sign in, a robot, and a member of staff who looks after customers' accounts. One seed
 always gives the same bytes.
+
+Some things go wrong on purpose, so that alerts have something to find: see `incidents`.
 """
 
 from __future__ import annotations
 
-import argparse
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,8 +26,8 @@ from schemas.times import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, iso
 START_MS = int(datetime(2025, 9, 1, tzinfo=UTC).timestamp() * 1000)
 """A Monday, and long enough ago that no clock takes the log for the future."""
 
-DAYS = 60
-ACCOUNTS = 205
+DAYS = 90
+ACCOUNTS = 305
 WEEKEND = 0.15
 """How much of a working day's use there is on a Saturday or Sunday."""
 
@@ -61,6 +62,54 @@ PROFILES = (
 )
 VIRAL = Profile("viral", 0.0, 30, 0.65, 0.45, None)
 VIRAL_FROM_DAY = 12
+KEY_FROM_DAY, KEY_DAYS = 3, 61
+KEY = Profile("key", 0.0, 18, 0.85, 0.9, (KEY_DAYS, KEY_DAYS + 1))
+BROKEN_DAYS = range(49, 52)
+"""A release with a fault: hardly any report can be created. Monday to Wednesday."""
+STILL_WORKS = 0.1
+LOST_DAY = 78
+"""A Tuesday on which the tracking was down, and no call arrived."""
+
+
+class Incident(NamedTuple):
+    """Something that somebody should look at."""
+
+    kind: str
+    first_day: int
+    """From 0."""
+    last_day: int
+    account: str | None
+    what: str
+
+    @property
+    def started_ms(self) -> int:
+        return START_MS + self.first_day * DAY_MS
+
+    def record(self) -> dict[str, Any]:
+        """For people and programs: days as dates."""
+        first, last = (iso(START_MS + d * DAY_MS)[:10] for d in (self.first_day, self.last_day))
+        return {
+            "kind": self.kind,
+            "from": first,
+            "to": last,
+            "account": self.account,
+            "what": self.what,
+        }
+
+
+def incidents(days: int = DAYS) -> list[Incident]:
+    """What goes wrong in a log of so many days, in the order of time."""
+    planted = [
+        Incident("viral", VIRAL_FROM_DAY, days - 1, "acct-001", "an account goes viral"),
+        Incident(
+            "broken-release", BROKEN_DAYS[0], BROKEN_DAYS[-1], None, "reports cannot be created"
+        ),
+        Incident(
+            "churn", KEY_FROM_DAY + KEY_DAYS, days - 1, "acct-002", "a key account stays away"
+        ),
+        Incident("lost-tracking", LOST_DAY, LOST_DAY, None, "no call arrives for a day"),
+    ]
+    return [each for each in planted if each.first_day < days]
 
 
 @dataclass
@@ -101,7 +150,7 @@ class _Log:
 
     def call(self, at_ms: int, kind: str, who: dict[str, str], **fields: Any) -> None:
         """One call of the product: sent at once, or late from a device that was offline."""
-        if at_ms >= self._end_ms:
+        if at_ms >= self._end_ms or (at_ms - START_MS) // DAY_MS == LOST_DAY:
             return
         received_ms = at_ms + self._delay_ms()
         record = {
@@ -140,8 +189,9 @@ class _Product:
         self._days = days
         self._log = _Log(self._rng, START_MS + days * DAY_MS)
         self._users = 0
-        profiles = [self._profile() for _ in range(accounts - 1)]
-        self._accounts = [self._account(i, profile) for i, profile in enumerate(profiles, start=2)]
+        profiles = [self._profile() for _ in range(accounts - 2)]
+        self._accounts = [self._account(i, profile) for i, profile in enumerate(profiles, start=3)]
+        self._accounts.append(self._account(2, KEY, from_day=min(KEY_FROM_DAY, days - 1)))
         self._accounts.append(self._account(1, VIRAL, from_day=min(VIRAL_FROM_DAY, days - 1)))
 
     def run(self) -> Iterator[bytes]:
@@ -251,7 +301,8 @@ class _Product:
         if self._rng.random() < 0.12:
             now += self._pause()
             self._track(person, now, "Project Created", {})
-        if self._rng.random() < person.skill:
+        broken = (now - START_MS) // DAY_MS in BROKEN_DAYS
+        if self._rng.random() < person.skill * (STILL_WORKS if broken else 1.0):
             now = self._report(person, now + self._pause())
         account = person.account
         if account.has_room and self._rng.random() < account.profile.invites:
@@ -316,7 +367,7 @@ class _Product:
 
 
 def sample_lines(seed: int = 7, accounts: int = ACCOUNTS, days: int = DAYS) -> Iterator[bytes]:
-    """The log's lines, each a JSON object and a line feed; about 20,000 with the defaults."""
+    """The log's lines, each a JSON object and a line feed; about 45,000 with the defaults."""
     return _Product(seed, accounts, days).run()
 
 
@@ -325,28 +376,18 @@ def write_sample(
 ) -> int:
     """Write the log to a file, compressed if its name ends in .gz; returns the number of events."""
     lines = list(sample_lines(seed, accounts, days))
+    write_lines(path, lines)
+    return len(lines)
+
+
+def write_lines(path: Path | str, lines: Iterable[bytes]) -> None:
+    """Write lines to a file, compressed if its name ends in .gz."""
     content = b"".join(lines)
     if Path(path).suffix == ".gz":
         # Without the time of writing, so that the same log is the same bytes.
         content = gzip.compress(content, mtime=0)
     Path(path).write_bytes(content)
-    return len(lines)
 
 
 def _use_of_day(day: int) -> float:
     return WEEKEND if day % 7 >= 5 else 1.0
-
-
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m agents.sample", description="Write a generated log of Segment events."
-    )
-    parser.add_argument("path", type=Path, help="file to write; a name ending in .gz is compressed")
-    parser.add_argument("--seed", type=int, default=7, help="another seed, another log (7)")
-    options = parser.parse_args(arguments)
-    count = write_sample(options.path, options.seed)
-    print(f"{count:,} generated events in {options.path}")
-
-
-if __name__ == "__main__":
-    main()

@@ -525,9 +525,13 @@ class Accounts:
         return None if book is None or watermark_ms is None else AccountValues(book, watermark_ms)
 
     def _users_of(self, key: str) -> dict[str, Any]:
-        """The users of an account, as evidence."""
+        """The users of an account that count, as evidence."""
         account = self._accounts[key]
-        users = sorted(shown_user(leaf) for leaf in (account.members or account.cold) if leaf)
+        if account.cold:
+            self._thaw(account)
+            self._warm.use(key, len(account.members))
+        members = (m for m in account.members.values() if m.leaf and not m.excluded)
+        users = sorted({shown_user(member.root) for member in members})
         return {"users": users[:EVIDENCE_IDS_MAX], "count": len(users)}
 
     def _announce(self, now_ms: int, records: list[Outgoing]) -> None:

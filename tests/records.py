@@ -91,7 +91,7 @@ def lasting(alert: Record) -> Record:
     """What an alert says whenever it is told: not how often it was, nor who was there by then."""
     evidence = alert["evidence"]
     if "values" in evidence:
-        evidence = {"values": evidence["values"]}
+        evidence = {name: evidence.get(name) for name in ("values", "ended")}
     return alert | {"revision": None, "held_back": None, "evidence": evidence}
 
 

@@ -6,10 +6,12 @@ from typing import Any
 import click
 
 COMMANDS = {
+    "demo": "A company's growth, live, with nothing to set up.",
     "replay": "Compute every number from files of events.",
     "export": "Write the numbers of a replay for Prometheus.",
     "run": "Work on Kafka: events in, numbers and signals out.",
     "topics": "Create the topics that `run` needs, or check them.",
+    "simulate": "Generate the events of a believable company.",
     "plan": "Check a plan, or propose one from a sample of events.",
 }
 """Each stands in the module of its name; in the order in which one meets them."""

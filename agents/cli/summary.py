@@ -75,33 +75,53 @@ def _retention_series(plan: Plan) -> list[Series]:
 def show_summary(summary: Summary, plan: Plan, out: Path, console: Console | None = None) -> None:
     """Prints the summary; without colours where that is no terminal."""
     console = console or Console(highlight=False)
-    console.width = min(console.width, WIDTH) if console.is_terminal else WIDTH
-    figures, bars = summary.figures, _bars(console)
-    signals = figures.newest_signals(NEWEST_SIGNALS)
+    width_of(console)
+    figures, bars = summary.figures, bars_of(console)
     console.print(_heading(summary, plan))
     console.print(
-        _side_by_side(
+        side_by_side(
             console,
-            _panel("Active users", "cyan", _active_users(figures, bars, plan)),
-            _panel("Activation", "green", _activation(summary, bars, plan)),
-            _panel("Retention", "blue", _retention(figures, plan)),
+            active_users_panel(figures, bars, plan),
+            titled("Activation", "green", _activation(summary, bars, plan)),
+            retention_panel(figures, plan),
         )
     )
     console.print(
-        _side_by_side(
+        side_by_side(
             console,
-            _panel("Accounts", "cyan", _accounts(figures, plan)),
-            _panel(
-                f"Newest of {summary.signals:,} signals", "magenta", _signals(signals, _zone(plan))
-            ),
+            accounts_panel(figures, plan),
+            signals_panel(figures, summary.signals, plan),
         )
     )
     if figures.dead_letters:
-        console.print(_panel("Not read", "yellow", _dead_letters(figures, out)))
+        console.print(titled("Not read", "yellow", _dead_letters(figures, out)))
     console.print(_closing(plan, out))
 
 
+def width_of(console: Console) -> None:
+    """Gives a console the width that panels are made for."""
+    console.width = min(console.width, WIDTH) if console.is_terminal else WIDTH
+
+
 # ---- panels
+
+
+def active_users_panel(figures: Figures, bars: str, plan: Plan) -> Panel:
+    return titled("Active users", "cyan", _active_users(figures, bars, plan))
+
+
+def retention_panel(figures: Figures, plan: Plan) -> Panel:
+    return titled("Retention", "blue", _retention(figures, plan))
+
+
+def accounts_panel(figures: Figures, plan: Plan) -> Panel:
+    return titled("Accounts", "cyan", _accounts(figures, plan))
+
+
+def signals_panel(figures: Figures, standing: int, plan: Plan) -> Panel:
+    """`standing`: how many there are in all."""
+    signals = _signals(figures.newest_signals(NEWEST_SIGNALS), _zone(plan))
+    return titled(f"Newest of {standing:,} signals", "magenta", signals)
 
 
 def _heading(summary: Summary, plan: Plan) -> RenderableType:
@@ -117,14 +137,14 @@ def _heading(summary: Summary, plan: Plan) -> RenderableType:
     line.append(f"   {summary.events:,} events, {summary.facts:,} facts")
     line.append(f"   {summary.events_per_s:,} events/s", "bold green")
     line.append(f" ({summary.seconds:,.1f} s)", "dim")
-    return _panel(escape(plan.product), "bold white", line)
+    return titled(escape(plan.product), "bold white", line)
 
 
 def _active_users(figures: Figures, bars: str, plan: Plan) -> RenderableType:
     days = figures.points(DAU)
     last = _latest(days)
     return Group(
-        _rows(
+        rows(
             (_date(last.start_ms, _zone(plan)) if last else "last day", _count(last)),
             ("7 days", _count(_latest(figures.points(WAU)))),
             (f"{DAYS} days", _count(_latest(figures.points(MAU)))),
@@ -141,7 +161,7 @@ def _activation(summary: Summary, bars: str, plan: Plan) -> RenderableType:
     within = getattr(row, "within_days", None)
     rate = _pooled(summary.figures.points(ACTIVATION_RATE))
     return Group(
-        _rows(
+        rows(
             ("activated users", f"{sum(p.value or 0 for p in days):,.0f}" if days else NOTHING),
             (f"rate in {within} days" if within else "rate", _of(rate)),
             ("median time", spoken(lags["median"])),
@@ -155,7 +175,7 @@ def _activation(summary: Summary, bars: str, plan: Plan) -> RenderableType:
 def _retention(figures: Figures, plan: Plan) -> RenderableType:
     cohorts = zip(plan.kpis.settings.cohort_days, _retention_series(plan), strict=True)
     rolling = (("week to week", WEEKLY_RETENTION), ("month to month", MONTHLY_RETENTION))
-    return _rows(
+    return rows(
         *((f"day {n}", _of(_pooled(figures.points(series)))) for n, series in cohorts),
         *(
             (label, share)
@@ -167,7 +187,7 @@ def _retention(figures: Figures, plan: Plan) -> RenderableType:
 
 def _accounts(figures: Figures, plan: Plan) -> RenderableType:
     least = plan.kpis.settings.accounts_active_users_min
-    return _rows(
+    return rows(
         (f"active in {DAYS} days", _count(_latest(figures.points(ACCOUNTS_30)))),
         (f"{least}+ users in 7 days", _count(_latest(figures.points(TEAMS_7)))),
         (f"{least}+ users in {DAYS} days", _count(_latest(figures.points(TEAMS_30)))),
@@ -281,7 +301,7 @@ def _last_days(days: Sequence[Point], bars: str, most: int) -> str:
     return sparkline(over[-most:], bars)
 
 
-def _bars(console: Console) -> str:
+def bars_of(console: Console) -> str:
     return _BARS if console.encoding.lower().startswith("utf") else _PLAIN_BARS
 
 
@@ -323,11 +343,11 @@ def _date(ms: int, zone: tzinfo, *, year: bool = False) -> str:
 # ---- layout
 
 
-def _panel(title: str, style: str, content: RenderableType) -> Panel:
+def titled(title: str, style: str, content: RenderableType) -> Panel:
     return Panel(content, title=f"[bold]{title}[/]", title_align="left", border_style=style)
 
 
-def _side_by_side(console: Console, *panels: Panel) -> RenderableType:
+def side_by_side(console: Console, *panels: Panel) -> RenderableType:
     """Panels of equal height in a row; two are a third and the rest of it."""
     if console.width < NARROW:
         return Group(*panels)
@@ -347,7 +367,7 @@ def _side_by_side(console: Console, *panels: Panel) -> RenderableType:
     return grid
 
 
-def _rows(*rows: tuple[str, str]) -> Table:
+def rows(*rows: tuple[str, str]) -> Table:
     table = Table.grid(expand=True)
     table.add_column()
     table.add_column(justify="right", style="bold")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
+from functools import partial
 from typing import Any, Protocol
 
 from schemas.outputs import Alert, Signal
@@ -215,7 +216,8 @@ class Board:
                     at_ms,
                     None if ended is None else rule.final_ms(ended),
                     content,
-                    evidence(key),
+                    rule.ended(episode),
+                    partial(evidence, key),
                 )
 
     def _from_signals(self, subject: Subject) -> Iterator[Standing]:
@@ -234,7 +236,7 @@ class Board:
         """What to save of a subject."""
         subject = self._subject(key)
         told = [(id, *each, self._identity[each.last["rule"]]) for id, each in subject.told.items()]
-        return told, [(key, *each) for key, each in subject.signals.items()]
+        return told, [(key, *each[:-1]) for key, each in subject.signals.items()]
 
     def load(self, key: str, content: Any) -> None:
         """Takes back what `content` gave, of the rules that are as they were."""

@@ -72,10 +72,6 @@ class Rule:
             "threshold": shown_bound(watch),
             "value": shown(seen.value),
         }
-        evidence = [self._evidence(w, s, episode.fired) for w, s in self._seen(episode.seen)]
-        if episode.resolved is not None and episode.seen_last is not None:
-            ended = self._seen(episode.seen_last)
-            evidence += [self._evidence(w, s, episode.resolved) for w, s in ended]
         return {
             **_words(rule, fields, link),
             "kpi": watch.kpi,
@@ -83,13 +79,20 @@ class Rule:
             "value": number(seen.value),
             "change": number(seen.change),
             "threshold": watch.enter,
-            "evidence": {"values": evidence},
+            "evidence": {"values": self._evidence(episode.seen, episode.fired)},
         }
 
-    def _seen(self, seen: tuple[Seen, ...]) -> list[tuple[Watch, Seen]]:
-        return list(zip(self.plan.watches, seen, strict=True))
+    def ended(self, episode: Episode) -> list[dict[str, Any]] | None:
+        """What the watches saw when an episode ended; None while it lasts."""
+        if episode.resolved is None or episode.seen_last is None:
+            return None
+        return self._evidence(episode.seen_last, episode.resolved)
 
-    def _evidence(self, watch: Watch, seen: Seen, index: int) -> dict[str, Any]:
+    def _evidence(self, seen: tuple[Seen, ...], index: int) -> list[dict[str, Any]]:
+        watches = zip(self.plan.watches, seen, strict=True)
+        return [self._of_watch(watch, each, index) for watch, each in watches]
+
+    def _of_watch(self, watch: Watch, seen: Seen, index: int) -> dict[str, Any]:
         start_ms, end_ms = self._calendar.bounds_ms(self.period, index)
         return {
             "kpi": watch.kpi,

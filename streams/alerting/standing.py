@@ -1,6 +1,6 @@
 """What alerts stand, and the records that lead there from what was told before."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from schemas.outputs import Alert, canonical_json, deterministic_id
@@ -26,8 +26,10 @@ class Standing(NamedTuple):
     resolved_ms: int | None
     content: Mapping[str, Any]
     """What a reader is shown: title, values, threshold, evidence."""
-    beside: Mapping[str, Any] = {}
-    """Evidence as it is known when the alert is told: no reason to tell it again."""
+    ended: Any = None
+    """Evidence of the end, once it has come."""
+    beside: Callable[[], Mapping[str, Any]] = dict
+    """Gives evidence as it is known when the alert is told: no reason to tell it again."""
 
     @property
     def id(self) -> str:
@@ -106,7 +108,11 @@ def _tell(
         "at": iso(each.at_ms),
         "resolved_at": None if each.resolved_ms is None else iso(each.resolved_ms),
         **each.content,
-        "evidence": {**each.content["evidence"], **each.beside},
+        "evidence": {
+            **each.content["evidence"],
+            **({} if state == FIRING or each.ended is None else {"ended": each.ended}),
+            **each.beside(),
+        },
         "held_back": held_back,
     }
     told[id] = Told(state, revision, _fingerprint(each), data)
@@ -114,4 +120,4 @@ def _tell(
 
 
 def _fingerprint(each: Standing) -> str:
-    return fingerprint([each.resolved_ms, canonical_json(each.content).decode()])
+    return fingerprint([each.resolved_ms, each.ended, canonical_json(each.content).decode()])

@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from agents.sample import DAYS, START_MS, sample_lines, write_sample
+from agents.sample import DAYS, START_MS, incidents, sample_lines, write_sample
 from schemas.times import DAY_MS, iso
 
 
@@ -41,8 +41,8 @@ def test_another_seed_gives_another_log():
     assert list(sample_lines(seed=1, accounts=5)) != list(sample_lines(seed=2, accounts=5))
 
 
-def test_it_has_about_twenty_thousand_calls_in_two_months(calls: list[dict]):
-    assert 18_000 < len(calls) < 22_000
+def test_it_has_about_45_thousand_calls_in_three_months(calls: list[dict]):
+    assert 42_000 < len(calls) < 48_000
     assert iso(START_MS) <= min(call["timestamp"] for call in calls)
     assert max(call["timestamp"] for call in calls) < iso(START_MS + DAYS * DAY_MS)
 
@@ -61,9 +61,31 @@ def test_some_accounts_grow_and_one_goes_viral(calls: list[dict]):
     sizes = sorted(len(users) for users in users_by_account(calls).values())
 
     assert sizes[-1] >= 25
-    assert sizes[-2] < 12
+    assert 15 <= sizes[-2] <= 20, "the key account"
+    assert sizes[-3] < 12
     assert sum(size >= 3 for size in sizes) > 30
     assert sum(size == 1 for size in sizes) > 30
+
+
+def test_what_is_planted_happens(calls: list[dict]):
+    by_day = defaultdict(list)
+    for call in calls:
+        by_day[call["timestamp"][:10]].append(call)
+    planted = {each.kind: each.record() for each in incidents()}
+
+    def reports(day: str) -> int:
+        return sum(call.get("event") == "Report Created" for call in by_day[day])
+
+    broken = planted["broken-release"]
+    assert reports(broken["from"]) < reports("2025-10-13") / 3
+    assert by_day[planted["lost-tracking"]["from"]] == []
+    key = planted["churn"]
+    last = max(
+        call["timestamp"]
+        for call in calls
+        if call.get("context", {}).get("groupId") == key["account"]
+    )
+    assert last[:10] <= key["from"]
 
 
 def test_most_people_but_not_all_create_a_report(calls: list[dict]):
