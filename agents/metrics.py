@@ -39,6 +39,8 @@ from agents.worker import Worker
 from schemas.outputs import ALERTS, SIGNALS
 from schemas.times import SECOND_MS
 from streams.accounts import Accounts
+from streams.alerting.board import Board
+from streams.alerting.standing import AMENDED, FIRING, RESOLVED
 from streams.company import Company
 from streams.ingest import Ingest
 from streams.measures import ALL
@@ -97,6 +99,11 @@ ENTITIES = Read(
 IDS_REMEMBERED = Read(
     GaugeMetricFamily, "ids_remembered", "Message ids by which duplicates are recognised."
 )
+ALERTS_HELD_BACK = Read(
+    GaugeMetricFamily,
+    "alerts_held_back",
+    "Subjects whose alerts wait until event time is close to the clock again.",
+)
 LAG = Read(
     GaugeMetricFamily,
     "consumer_lag_records",
@@ -146,7 +153,17 @@ QUEUE_FILL = Read(
 
 READS = (
     *(EVENTS, FACTS, DEAD_LETTERS, DUPLICATES, IDS_FORGOTTEN, PROCESSING),
-    *(PARTITIONS, ENTITIES, IDS_REMEMBERED, LAG, EVENT_LAG, WATERMARK_AGE, DURABLE_AGE, READY),
+    *(
+        PARTITIONS,
+        ENTITIES,
+        IDS_REMEMBERED,
+        ALERTS_HELD_BACK,
+        LAG,
+        EVENT_LAG,
+        WATERMARK_AGE,
+        DURABLE_AGE,
+        READY,
+    ),
     *(QUEUE_FILL, KPI_VALUE, KPI_CLOSED_VALUE, KPI_SERIES_LEFT_OUT),
 )
 
@@ -323,6 +340,8 @@ class Metrics(Observer):
             if isinstance(partition, Accounts | Users):
                 for signal in partition.signals:
                     self.signals.labels(signal)  # shown as 0, for the first one to be an increase
+            if isinstance(partition, Accounts | Users | Company):
+                self._look_at_alerts(found, partition.board)
             _look_at_time(found, home, partition, sight.now_ms)
         for tp, end in sight.ends.items():
             at = worker.position(tp)
@@ -335,6 +354,12 @@ class Metrics(Observer):
         found[QUEUE_FILL] = {(queue,): fill for queue, fill in sight.queues.items()}
         self._done[PROCESSING] = {(stage,): busy for stage, busy in worker.busy_s.items()}
         self._read = found | {read: dict(values) for read, values in self._done.items()}
+
+    def _look_at_alerts(self, found: Mapping[Read, Values], board: Board) -> None:
+        for rule in board.rules:
+            for state in (FIRING, RESOLVED, AMENDED):
+                self.alerts.labels(rule.id, state, rule.severity)  # shown as 0, as signals are
+        _add(found[ALERTS_HELD_BACK], (), board.held_back)
 
     def _look_at_kpis(
         self, found: Mapping[Read, Values], partitions: Iterable[StagePartition]

@@ -152,7 +152,7 @@ class Accounts:
         self._horizon = Horizon(self._horizon_days, self._calendar)
         self._schedule = Schedule(self._provisional_every_ms)
         self._prefix, self._throttled = plan.prefix, throttled
-        self._board = compiled.board("account", shown_account)
+        self.board = compiled.board("account", shown_account)
         self.duplicates = 0
 
     @property
@@ -447,7 +447,7 @@ class Accounts:
         ]
         for signal in changes:
             records.append(Outgoing(SIGNALS, None, *signal_record(signal)))
-            self._board.hear_signal(account.key, signal)
+            self.board.hear_signal(account.key, signal)
         if changes:
             place = state_key(SIGNALS_RECORD, account.key)
             entities.append((place, state_value(account.revisions.revised)))
@@ -497,7 +497,7 @@ class Accounts:
             ):
                 record = kpi_record(change.key, change.published, now_ms)
                 records.append(Outgoing(KPIS, None, *record))
-                self._board.hear_value(key, change.tally.kpi, change.at, change.period)
+                self.board.hear_value(key, change.tally.kpi, change.at, change.period)
             self._schedule.looked_at(key, book, now_ms)
             for place, content in book.take_unsaved():
                 value = None if content is None else state_value(content)
@@ -506,7 +506,7 @@ class Accounts:
     def _alert(
         self, now_ms: int, entities: list[tuple[bytes, bytes | None]], records: list[Outgoing]
     ) -> None:
-        board, watermark_ms = self._board, self.watermark_ms
+        board, watermark_ms = self.board, self.watermark_ms
         if not board.is_used:
             return
         if board.watches_values and board.closes(watermark_ms):
@@ -566,7 +566,7 @@ class Accounts:
             self._account(place[0]).revisions = Revisions(content)
         elif what == ALERTS_RECORD:
             self._account(place[0])
-            self._board.load(place[0], content)
+            self.board.load(place[0], content)
         elif what == BOOK:
             book = self._account(place[0]).book
             if book is not None:

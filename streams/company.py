@@ -209,7 +209,7 @@ class Company:
         self._sources = Sources(sources)
         self._formulas: dict[tuple[str, str], tuple[Formula, list[tuple[str, Timeline]]]] = {}
         self._prefix, self._throttled, self._until = compiled.plan.prefix, throttled, until
-        self._board = compiled.board("company")
+        self.board = compiled.board("company")
         for id in self._rows:
             self._formula(id, ALL)
 
@@ -259,7 +259,7 @@ class Company:
 
     def _take(self, place: Place, index: int, exact: Fraction | None) -> None:
         self._inputs.put(place, index, exact)
-        self._board.hear_value("", place[0], index, place[3])
+        self.board.hear_value("", place[0], index, place[3])
         for kpi in self._readers.get(place[0], ()):
             self._formula(kpi, place[2])[0].hear(place, index)
 
@@ -286,7 +286,7 @@ class Company:
     def _alert(
         self, now_ms: int, entities: list[tuple[bytes, bytes | None]], records: list[Outgoing]
     ) -> None:
-        board, watermark_ms = self._board, self._sources.watermark_ms
+        board, watermark_ms = self.board, self._sources.watermark_ms
         if watermark_ms is None or not board.watches_values:
             return
         if board.closes(watermark_ms):
@@ -326,7 +326,7 @@ class Company:
                     watermark_ms, first_fact_ms, provisional=True
                 ):
                     records.append(Outgoing(KPIS, None, *kpi_record(key, published, now_ms)))
-                    self._board.hear_value("", kpi, index, period)
+                    self.board.hear_value("", kpi, index, period)
                     if kpi in self._readers:
                         exact = None if value.exact is None else Fraction(value.exact)
                         self._take((kpi, "", segment, period), index, exact)
@@ -345,7 +345,7 @@ class Company:
                 if period == place[2]:
                     timeline.load(content)
         elif what == ALERTS_RECORD:
-            self._board.load(place[0], content)
+            self.board.load(place[0], content)
         elif what == PARTITION:
             self._sources.load(*content)
 

@@ -109,7 +109,7 @@ class Users:
             self._plan_hash, f"users:{partition}", throttled=throttled
         )
         self._prefix, self._throttled, self._until = plan.prefix, throttled, until
-        self._board = compiled.board("user")
+        self.board = compiled.board("user")
         self._leaves: dict[str, Leaf] = {}
         self._cold: dict[str, bytes] = {}
         """The packed states of other leaves, each a person of its own, that nobody used lately."""
@@ -461,7 +461,7 @@ class Users:
     def _alert(
         self, now_ms: int, entities: list[tuple[bytes, bytes | None]], records: list[Outgoing]
     ) -> None:
-        board, watermark_ms = self._board, self.watermark_ms
+        board, watermark_ms = self.board, self.watermark_ms
         if not board.is_used:
             return
         wait = self._throttled and board.is_late(watermark_ms, now_ms)
@@ -498,7 +498,7 @@ class Users:
         person = self._persons.get(root) or Person()
         for signal in person.revisions.changes(was, now):
             records.append(Outgoing(SIGNALS, None, *signal_record(signal)))
-            self._board.hear_signal(root, signal)
+            self.board.hear_signal(root, signal)
         if person.revisions.revised:
             self._persons[root] = person
             self._save_person(root, person, entities)
@@ -580,7 +580,7 @@ class Users:
             person.told = {(t[0], t[1]): (t[2], t[3]) for t in told}
             person.revisions = Revisions(revised)
         elif what == ALERTS_RECORD:
-            self._board.load(place[0], content)
+            self.board.load(place[0], content)
         elif what == PARTITION:
             self._sources.load(*content)
 

@@ -78,6 +78,13 @@ class Board:
         """Subjects whose alerts wait until the pipeline has caught up."""
 
     @property
+    def rules(self) -> Iterator[AlertRule]:
+        """Those that are at work here; one on signals may be at work in several stages."""
+        yield from (rule.plan for rule in self._rules)
+        for rules in self._on_signals.values():
+            yield from rules
+
+    @property
     def is_used(self) -> bool:
         """True if there is a rule."""
         return bool(self._rules or self._on_signals)
