@@ -8,7 +8,7 @@ import gzip
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import Popen
 
@@ -22,6 +22,7 @@ from schemas.outputs import ALERTS, DEAD_LETTERS, KPIS, SIGNALS
 from schemas.times import DAY_MS, iso, parse_iso
 from tests.acceptance.shared_data import needs_shared_data
 from tests.acceptance.test_real_logs import LOGS, PLANS, SEED, compare, log_of
+from tests.kafka_broker import bootstrap_servers
 from tests.kafka_runs import (
     Headwater,
     admin_of,
@@ -39,6 +40,13 @@ HURRY_S = 60
 pytestmark = [needs_shared_data, pytest.mark.timeout(300)]
 
 
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One for these tests alone, so that they need not wait for all others of Kafka."""
+    with bootstrap_servers(tmp_path_factory.mktemp("broker")) as addresses:
+        yield addresses
+
+
 @pytest.mark.parametrize(
     ("name", "order"),
     [
@@ -48,7 +56,7 @@ pytestmark = [needs_shared_data, pytest.mark.timeout(300)]
     ],
 )
 def test_two_workers_give_the_published_numbers(
-    name: str, order: str, kafka: str, prefix: str, tmp_path: Path
+    name: str, order: str, broker: str, prefix: str, tmp_path: Path
 ) -> None:
     with gzip.open(log_of(name), "rb") as file:
         lines = [line.strip() for line in file]
@@ -56,21 +64,21 @@ def test_two_workers_give_the_published_numbers(
     if order == "shuffled":
         random.Random(SEED).shuffle(lines)
     plan = plan_with_prefix(PLANS / f"{LOGS[name]}.yaml", prefix, tmp_path)
-    headwater = Headwater(kafka, plan)
-    create_input(kafka, f"{prefix}-in", PARTITIONS)
+    headwater = Headwater(broker, plan)
+    create_input(broker, f"{prefix}-in", PARTITIONS)
     assert headwater.run("topics", "create")[0] == 0
     quarter = len(lines) // 4
-    send(kafka, f"{prefix}-in", lines[: 2 * quarter], PARTITIONS)
+    send(broker, f"{prefix}-in", lines[: 2 * quarter], PARTITIONS)
     try:
         first, second = (headwater.start("run", "--slot", slot) for slot in "ab")
-        wait(lambda: owners(kafka, prefix) == 2, first)
-        wait(lambda: committed_offsets(kafka, prefix, f"{prefix}-in") > 0, first)
+        wait(lambda: owners(broker, prefix) == 2, first)
+        wait(lambda: committed_offsets(broker, prefix, f"{prefix}-in") > 0, first)
         stop([second])
-        send(kafka, f"{prefix}-in", lines[2 * quarter : 3 * quarter], PARTITIONS)
+        send(broker, f"{prefix}-in", lines[2 * quarter : 3 * quarter], PARTITIONS)
         second = headwater.start("run", "--slot", "b")
-        send(kafka, f"{prefix}-in", lines[3 * quarter :], PARTITIONS)
-        wait(lambda: committed_offsets(kafka, prefix, f"{prefix}-in") == len(lines), second)
-        wait(lambda: owners(kafka, prefix) == 2, second)  # so that it is there to be told to end
+        send(broker, f"{prefix}-in", lines[3 * quarter :], PARTITIONS)
+        wait(lambda: committed_offsets(broker, prefix, f"{prefix}-in") == len(lines), second)
+        wait(lambda: owners(broker, prefix) == 2, second)  # so that it is there to be told to end
         stop([first, second])
         finish = [headwater.start("run", "--slot", slot, "--until", until) for slot in "ab"]
         for worker in finish:
@@ -79,7 +87,7 @@ def test_two_workers_give_the_published_numbers(
     finally:
         headwater.end_all()
 
-    write_as_a_replay_does(kafka, prefix, tmp_path)
+    write_as_a_replay_does(broker, prefix, tmp_path)
     assert compare(tmp_path, name, f"Kafka, {order}") == []
 
 
