@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from schemas.outputs import Alert, Signal
 from schemas.plan.models import AlertRule, Watch
+from schemas.times import parse_iso
 from streams.alerting.course import Course
 from streams.alerting.identity import identity
 from streams.alerting.rules import Rule, Rules, Series, signal_content
@@ -205,12 +206,12 @@ class Board:
             course = subject.courses.get(rule.plan.id)
             if course is None:
                 course = subject.courses[rule.plan.id] = Course(rule.plan, rule.end_ms)
-            course.advance(min(known), closed, _reader(rule, values), _judge(rule, values))
+            first, since_ms = min(known), self._since_ms.get(rule.plan.id)
+            if since_ms is not None:
+                first = max(first, self._calendar.index(rule.period, since_ms))
+            course.advance(first, closed, _reader(rule, values), _judge(rule, values))
             account = self._show(key)
             for episode in course.episodes:
-                at_ms = rule.final_ms(episode.fired)
-                if at_ms < self._since_ms.get(rule.plan.id, at_ms):
-                    continue
                 ended = episode.resolved
                 content = rule.content(episode, account, self._settings.link)
                 yield Standing(
@@ -220,7 +221,7 @@ class Board:
                     rule.plan.watches[0].segment,
                     account,
                     None,
-                    at_ms,
+                    rule.final_ms(episode.fired),
                     None if ended is None else rule.final_ms(ended),
                     content,
                     rule.ended(episode),
@@ -246,11 +247,16 @@ class Board:
         return told, [(key, *each[:-1]) for key, each in subject.signals.items()]
 
     def load(self, key: str, content: Any) -> None:
-        """Takes back what `content` gave, of the rules that are as they were."""
+        """Takes back what `content` gave, of the rules that are as they were.
+
+        What was told before a rule began anew stays told: it is no reason to say that it was wrong.
+        """
         subject = self._subject(key)
         told, signals = content
         for id, state, revision, mark, last, rule in told:
-            if self._identity.get(last["rule"]) == rule:
+            since_ms = self._since_ms.get(last["rule"])
+            is_before = since_ms is not None and parse_iso(last["at"]) < since_ms
+            if self._identity.get(last["rule"]) == rule and not is_before:
                 subject.told[id] = Told(state, revision, mark, last)
         for place, *fields in signals:
             each = Standing(*fields)

@@ -277,3 +277,24 @@ def test_words_and_order_change_no_definition() -> None:
     )
     change = change_of(definitions(plan()), same)
     assert (change.restarted, change.added, change.removed) == ((), (), ())
+
+
+def test_a_changed_alert_rule_begins_anew_and_what_was_told_stays_told() -> None:
+    def with_bound(bound: int) -> Plan:
+        rule = {"kpi": "dau", "period": "day", "below": 100}
+        rules = [{"id": "kept", **rule}, {"id": "changed", **rule, "below": bound}]
+        return plan(alerts={"late_after": "9999d", "rules": rules})
+
+    engine = Engine(with_bound(100), partitions=2)
+    feed(engine, BEFORE, SWITCH_MS)
+    engine.change_plan(with_bound(99), SWITCH_MS)
+    feed(engine, AFTER, UNTIL_MS)
+    told = [orjson.loads(line)["data"] for line in engine.outputs["alerts"]]
+    assert {data["state"] for data in told} == {"firing"}
+    kept, changed = (
+        sorted({data["at"] for data in told if data["rule"] == name})
+        for name in ("kept", "changed")
+    )
+    assert len(kept) == 1
+    assert changed[0] == kept[0]
+    assert changed[1] >= iso(SWITCH_MS)
