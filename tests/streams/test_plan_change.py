@@ -298,3 +298,16 @@ def test_a_changed_alert_rule_begins_anew_and_what_was_told_stays_told() -> None
     assert len(kept) == 1
     assert changed[0] == kept[0]
     assert changed[1] >= iso(SWITCH_MS)
+
+
+def test_an_alert_on_numbers_that_begin_anew_is_not_said_to_have_been_wrong() -> None:
+    rules = [{"id": "few", "kpi": "dau", "period": "day", "below": 100}]
+    alerts = {"alerts": {"late_after": "9999d", "rules": rules}}
+    engine = Engine(plan(**alerts), partitions=2)
+    feed(engine, BEFORE, SWITCH_MS)
+    change = engine.change_plan(plan(**alerts, activity="Opened"), SWITCH_MS)
+    assert "alert/few" in change.restarted
+    feed(engine, AFTER, UNTIL_MS)
+    told = [orjson.loads(line)["data"] for line in engine.outputs["alerts"]]
+    assert {data["state"] for data in told} == {"firing"}
+    assert len({data["at"] for data in told}) == 2
