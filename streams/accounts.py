@@ -20,11 +20,9 @@ from schemas.batches import (
 )
 from schemas.keys import ACCOUNT, shown_account, shown_user
 from schemas.outputs import (
-    ALERTS,
     EVIDENCE_IDS_MAX,
     KPIS,
     SIGNALS,
-    alert_record,
     kpi_record,
     kpi_record_key,
     signal_record,
@@ -151,8 +149,7 @@ class Accounts:
         self._to_users = FactBatches(USER_FACTS_ROLE, user_partitions)
         self._horizon = Horizon(self._horizon_days, self._calendar)
         self._schedule = Schedule(self._provisional_every_ms)
-        self._prefix, self._throttled = plan.prefix, throttled
-        self.board = compiled.board("account", shown_account)
+        self.board = compiled.board("account", live=throttled, show=shown_account)
         self.duplicates = 0
 
     @property
@@ -405,7 +402,9 @@ class Accounts:
             entities.append((state_key(MEMBER, *place), member.packed))
         self._unsaved.clear()
         self._publish(touched.keys(), now_ms, entities, records)
-        self._alert(now_ms, entities, records)
+        alerts = self._alert(now_ms)
+        entities += alerts.entities
+        records += alerts.records
         self._seen.expire(self.watermark_ms)
         for chunk, ids in self._seen.take_unsaved():
             entities.append((state_key(SEEN, *chunk), None if ids is None else state_value(ids)))
@@ -503,22 +502,15 @@ class Accounts:
                 value = None if content is None else state_value(content)
                 entities.append((state_key(BOOK, key, *place), value))
 
-    def _alert(
-        self, now_ms: int, entities: list[tuple[bytes, bytes | None]], records: list[Outgoing]
-    ) -> None:
+    def _alert(self, now_ms: int) -> Flushed:
         board, watermark_ms = self.board, self.watermark_ms
-        if not board.is_used:
-            return
         if board.watches_values and board.closes(watermark_ms):
             for key, account in self._accounts.items():
                 if account.book is not None:
                     board.touch(key)
-        late = self._throttled and board.is_late(watermark_ms, now_ms)
-        wait = late and watermark_ms != self._until()
-        for key, alerts in board.take(self._values_of_account, self._users_of, wait=wait):
-            entities.append((state_key(ALERTS_RECORD, key), state_value(board.content(key))))
-            for alert in alerts:
-                records.append(Outgoing(ALERTS, None, *alert_record(alert, self._prefix, now_ms)))
+        return board.flush(
+            watermark_ms, now_ms, self._until(), self._values_of_account, self._users_of
+        )
 
     def _values_of_account(self, key: str) -> "AccountValues | None":
         book, watermark_ms = self._accounts[key].book, self.watermark_ms

@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from schemas.batches import check_version, decode_values
-from schemas.outputs import ALERTS, KPIS, alert_record, kpi_record, kpi_record_key
+from schemas.outputs import KPIS, kpi_record, kpi_record_key
 from schemas.rows import CountRow, DistinctRow, FormulaRow, Input, MembershipRow, Row, kpi_in
 from streams.alerting.rules import Series
 from streams.book import LONGEST_PERIOD_DAYS
@@ -26,7 +26,7 @@ from streams.state_keys import (
     state_key,
     state_value,
 )
-from streams.tally import CHUNK, Hull, Number, Value
+from streams.tally import CHUNK, Hull, Number, Value, number
 from streams.watermark import Sources
 
 Place = tuple[str, str, str, str]
@@ -147,13 +147,6 @@ class Formula:
         return hull
 
 
-def number(exact: Fraction | None) -> Number | None:
-    """An exact value as a JSON number: whole, or one correctly rounded division."""
-    if exact is None:
-        return None
-    return exact.numerator if exact.denominator == 1 else exact.numerator / exact.denominator
-
-
 class CompanyValues:
     """The company's values, for its alert rules."""
 
@@ -208,8 +201,8 @@ class Company:
         self._inputs = Inputs(rows)
         self._sources = Sources(sources)
         self._formulas: dict[tuple[str, str], tuple[Formula, list[tuple[str, Timeline]]]] = {}
-        self._prefix, self._throttled, self._until = compiled.plan.prefix, throttled, until
-        self.board = compiled.board("company")
+        self._until = until
+        self.board = compiled.board("company", live=throttled)
         for id in self._rows:
             self._formula(id, ALL)
 
@@ -269,7 +262,9 @@ class Company:
         self._forget(records)
         while self._publish(now_ms, records):
             pass  # a formula may read another one
-        self._alert(now_ms, entities, records)
+        alerts = self._alert(now_ms)
+        entities += alerts.entities
+        records += alerts.records
         for (kpi, segment), (_, timelines) in self._formulas.items():
             for period, timeline in timelines:
                 for chunk, content in timeline.take_unsaved():
@@ -283,21 +278,14 @@ class Company:
             entities.append((state_key(PARTITION), state_value(heard)))
         return Flushed(entities, records)
 
-    def _alert(
-        self, now_ms: int, entities: list[tuple[bytes, bytes | None]], records: list[Outgoing]
-    ) -> None:
+    def _alert(self, now_ms: int) -> Flushed:
         board, watermark_ms = self.board, self._sources.watermark_ms
         if watermark_ms is None or not board.watches_values:
-            return
+            return Flushed([], [])
         if board.closes(watermark_ms):
             board.touch("")
-        late = self._throttled and board.is_late(watermark_ms, now_ms)
         values = CompanyValues(self._formulas, self._inputs, watermark_ms)
-        wait = late and watermark_ms != self._until()
-        for key, alerts in board.take(lambda _: values, wait=wait):
-            entities.append((state_key(ALERTS_RECORD, key), state_value(board.content(key))))
-            for alert in alerts:
-                records.append(Outgoing(ALERTS, None, *alert_record(alert, self._prefix, now_ms)))
+        return board.flush(watermark_ms, now_ms, self._until(), lambda _: values)
 
     def _forget(self, records: list[Outgoing]) -> None:
         """Removes the values that the horizon has passed, and what they were made of."""

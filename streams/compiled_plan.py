@@ -32,12 +32,17 @@ class CompiledPlan:
     def alert_rules(self) -> Rules:
         return Rules(self.plan, self.catalogue.rows, self.calendar)
 
-    def board(self, level: str, show: Callable[[str], str | None] = lambda _: None) -> Board:
+    def board(
+        self, level: str, *, live: bool, show: Callable[[str], str | None] = lambda _: None
+    ) -> Board:
         """For the alerts of one stage partition; see Board."""
         since_ms = self.history.since_ms
         rules = {rule.id: alert_unit(rule.id) for rule in self.plan.alerts.rules}
         since = {id: since_ms[unit] for id, unit in rules.items() if unit in since_ms}
-        return Board(self.alert_rules, level, self.calendar, since, show)
+        prefix = self.plan.prefix
+        return Board(
+            self.alert_rules, level, self.calendar, since, prefix=prefix, live=live, show=show
+        )
 
     @cached_property
     def person(self) -> PersonProgram:

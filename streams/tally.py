@@ -34,6 +34,13 @@ class Value(NamedTuple):
 NULL = Value(None, None, None)
 
 
+def number(exact: Fraction | None) -> Number | None:
+    """An exact value as a JSON number: whole, or one correctly rounded division."""
+    if exact is None:
+        return None
+    return exact.numerator if exact.denominator == 1 else exact.numerator / exact.denominator
+
+
 def ratio(numerator: int, denominator: int) -> Value:
     """One division of two whole numbers; null over an empty denominator."""
     parts: dict[str, Number | None] = {"numerator": numerator, "denominator": denominator}

@@ -28,7 +28,7 @@ from schemas.batches import (
     encode,
 )
 from schemas.keys import partition_of, shown_account, shown_user
-from schemas.outputs import ALERTS, SIGNALS, alert_record, signal_record
+from schemas.outputs import SIGNALS, signal_record
 from schemas.plan.conditions import compile_where
 from schemas.times import SECOND_MS, iso
 from streams.compiled_plan import CompiledPlan
@@ -108,8 +108,8 @@ class Users:
         self._announcements = Announcements(
             self._plan_hash, f"users:{partition}", throttled=throttled
         )
-        self._prefix, self._throttled, self._until = plan.prefix, throttled, until
-        self.board = compiled.board("user")
+        self._until = until
+        self.board = compiled.board("user", live=throttled)
         self._leaves: dict[str, Leaf] = {}
         self._cold: dict[str, bytes] = {}
         """The packed states of other leaves, each a person of its own, that nobody used lately."""
@@ -447,7 +447,9 @@ class Users:
                 records.append(Outgoing(PEERS_ROLE, partition, None, encode(message)))
         self._peers = {}
         self._save(entities)
-        self._alert(now_ms, entities, records)
+        alerts = self.board.flush(self.watermark_ms, now_ms, self._until())
+        entities += alerts.entities
+        records += alerts.records
         self._moves.spell_out(self._deltas)
         header = self._announcements.header(self.watermark_ms, self._sources.first_fact_ms)
         to_all = self._announcements.due(header, now_ms)
@@ -457,18 +459,6 @@ class Users:
             entities.append((state_key(PARTITION), state_value(heard)))
         self._cool()
         return Flushed(entities, records)
-
-    def _alert(
-        self, now_ms: int, entities: list[tuple[bytes, bytes | None]], records: list[Outgoing]
-    ) -> None:
-        board, watermark_ms = self.board, self.watermark_ms
-        if not board.is_used:
-            return
-        wait = self._throttled and board.is_late(watermark_ms, now_ms)
-        for key, alerts in board.take(wait=wait and watermark_ms != self._until()):
-            entities.append((state_key(ALERTS_RECORD, key), state_value(board.content(key))))
-            for alert in alerts:
-                records.append(Outgoing(ALERTS, None, *alert_record(alert, self._prefix, now_ms)))
 
     def _peer_batches(self, peers: _Peers) -> Iterator[PeerBatch]:
         """The latest word on each leaf, in batches that fit into a record."""

@@ -5,7 +5,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Any, Protocol
 
-from schemas.outputs import Alert, Signal
+from schemas.outputs import ALERTS, Alert, Signal, alert_record
 from schemas.plan.models import AlertRule, Watch
 from schemas.times import parse_iso
 from streams.alerting.course import Course
@@ -13,6 +13,9 @@ from streams.alerting.identity import identity
 from streams.alerting.rules import Rule, Rules, Series, signal_content
 from streams.alerting.standing import Standing, Told, capped, changes
 from streams.calendar import Calendar
+from streams.stage import Flushed, Outgoing
+from streams.state_keys import ALERTS as ALERTS_RECORD
+from streams.state_keys import state_key, state_value
 
 Evidence = Callable[[str], Mapping[str, Any]]
 """What is known of a subject beside its values."""
@@ -49,11 +52,14 @@ class Board:
         level: str,
         calendar: Calendar,
         since_ms: Mapping[str, int],
-        show: Callable[[str], str | None] = lambda _: None,
+        *,
+        prefix: str,
+        live: bool,
+        show: Callable[[str], str | None],
     ) -> None:
         """`since_ms`: rule -> from when on it counts, where that is not the first event.
 
-        `show`: what a subject is called outside; None: nothing.
+        `live` False: nothing is ever late. `show`: what a subject is called outside.
         """
         self._rules = rules.of_level.get(level, ())
         self._on_signals: dict[str, list[AlertRule]] = {}
@@ -62,6 +68,7 @@ class Board:
         self._cooldown_ms = {rule.id: rule.cooldown_ms for rule in rules.on_signals}
         self._settings, self._level, self._calendar = rules.settings, level, calendar
         self._since_ms, self._show = since_ms, show
+        self._prefix, self._live = prefix, live
         self._identity = {
             rule.id: identity(rule)
             for rule in (*(each.plan for each in self._rules), *rules.on_signals)
@@ -86,16 +93,8 @@ class Board:
             yield from rules
 
     @property
-    def is_used(self) -> bool:
-        """True if there is a rule."""
-        return bool(self._rules or self._on_signals)
-
-    @property
     def watches_values(self) -> bool:
         return bool(self._rules)
-
-    def is_late(self, watermark_ms: int | None, now_ms: int) -> bool:
-        return watermark_ms is None or now_ms - watermark_ms > self._settings.late_after_ms
 
     # ---- what is new
 
@@ -164,17 +163,37 @@ class Board:
 
     # ---- what follows
 
-    def take(
+    def flush(
         self,
+        watermark_ms: int | None,
+        now_ms: int,
+        until_ms: int | None,
         values: Callable[[str], Values | None] = lambda _: None,
         evidence: Evidence = lambda _: {},
-        *,
-        wait: bool = False,
-    ) -> Iterator[tuple[str, list[Alert]]]:
-        """(subject, records) of every subject that has something to save.
+    ) -> Flushed:
+        """What is to be told and saved of the subjects that were touched.
 
-        `wait`: the pipeline is late, and everything is held back.
+        While the pipeline is late everything is held back, unless time stands at its end.
         """
+        entities: list[tuple[bytes, bytes | None]] = []
+        records: list[Outgoing] = []
+        for key, alerts in self._told(
+            values, evidence, wait=self._waits(watermark_ms, now_ms, until_ms)
+        ):
+            entities.append((state_key(ALERTS_RECORD, key), state_value(self._content(key))))
+            for alert in alerts:
+                records.append(Outgoing(ALERTS, None, *alert_record(alert, self._prefix, now_ms)))
+        return Flushed(entities, records)
+
+    def _waits(self, watermark_ms: int | None, now_ms: int, until_ms: int | None) -> bool:
+        if not self._live or (watermark_ms is not None and watermark_ms == until_ms):
+            return False
+        return watermark_ms is None or now_ms - watermark_ms > self._settings.late_after_ms
+
+    def _told(
+        self, values: Callable[[str], Values | None], evidence: Evidence, *, wait: bool
+    ) -> Iterator[tuple[str, list[Alert]]]:
+        """(subject, alerts) of every subject that has something to save."""
         if wait:
             self.held_back = len(self._touched)
             yield from ((key, []) for key in sorted(self._unsaved))
@@ -240,14 +259,13 @@ class Board:
 
     # ---- checkpoints
 
-    def content(self, key: str) -> Any:
-        """What to save of a subject."""
+    def _content(self, key: str) -> Any:
         subject = self._subject(key)
         told = [(id, *each, self._identity[each.last["rule"]]) for id, each in subject.told.items()]
         return told, [(key, *each[:-1]) for key, each in subject.signals.items()]
 
     def load(self, key: str, content: Any) -> None:
-        """Takes back what `content` gave, of the rules that are as they were.
+        """Takes back the content of a record, of the rules that are as they were.
 
         What was told before a rule began anew stays told: it is no reason to say that it was wrong.
         """

@@ -11,6 +11,7 @@ from schemas.times import iso
 from streams.alerting.course import Episode, Seen
 from streams.book import tally_of
 from streams.calendar import Calendar
+from streams.tally import number
 
 PERCENT = 100
 
@@ -153,12 +154,6 @@ class _Fields(dict[str, Any]):
 
     def __missing__(self, key: str) -> str:
         return "-"
-
-
-def number(exact: Fraction | None) -> int | float | None:
-    if exact is None:
-        return None
-    return exact.numerator if exact.denominator == 1 else exact.numerator / exact.denominator
 
 
 def shown(exact: Fraction | None) -> str:
