@@ -249,7 +249,9 @@ class Board:
 
     def _from_signals(self, subject: Subject) -> Iterator[Standing]:
         last_ms: dict[str, int] = {}
-        for each in sorted(subject.signals.values(), key=lambda each: (each.at_ms, each.rule)):
+        for each in sorted(
+            subject.signals.values(), key=lambda each: (each.at_ms, each.rule, each.id)
+        ):
             if each.at_ms < self._since_ms.get(each.rule, each.at_ms):
                 continue
             last = last_ms.get(each.rule)

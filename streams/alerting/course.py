@@ -48,7 +48,7 @@ def see(watch: Watch, index: int, read: Read, period: str) -> Seen:
     if value is None or before is None or (before == 0 and not watch.absolute):
         return Seen(value, before, None)
     difference = value - before
-    return Seen(value, before, difference if watch.absolute else difference / before)
+    return Seen(value, before, difference if watch.absolute else difference / abs(before))
 
 
 def _distance(watch: Watch, period: str) -> int:

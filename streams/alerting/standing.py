@@ -33,8 +33,10 @@ class Standing(NamedTuple):
 
     @property
     def id(self) -> str:
-        """Hash of (rule, subject, segment, at)."""
-        return deterministic_id("alert", self.rule, self.subject, self.segment, iso(self.at_ms))
+        """Hash of (rule, subject, segment, at), and of the signal: several may share an instant."""
+        of_signal = self.content["evidence"].get("signal")
+        where = (self.rule, self.subject, self.segment, iso(self.at_ms))
+        return deterministic_id("alert", *where, *([] if of_signal is None else [of_signal]))
 
     @property
     def state(self) -> str:
@@ -56,7 +58,7 @@ def capped(
 ) -> Iterator[Standing]:
     """Without those that are too many for their subject and local day, the earliest first."""
     counts: dict[tuple[str | None, int], int] = {}
-    for each in sorted(standing, key=lambda each: (each.at_ms, each.rule, each.segment)):
+    for each in sorted(standing, key=lambda each: (each.at_ms, each.rule, each.id)):
         place = each.subject, day_of(each.at_ms)
         counts[place] = counts.get(place, 0) + 1
         if at_most_per_day is None or counts[place] <= at_most_per_day:
