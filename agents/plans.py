@@ -81,6 +81,13 @@ def read_plans(settings: KafkaSettings, prefix: str) -> Written:
     return Written(Running(plan, found["definitions"], history, found["at_ms"]), partitions)
 
 
+FORBIDDEN = (
+    ck.KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    ck.KafkaError.TOPIC_AUTHORIZATION_FAILED,
+)
+"""Errors that look as if somebody else had won, and come again however often one tries."""
+
+
 def running_records(running: Running) -> list[tuple[bytes, bytes]]:
     """The records that write a plan down."""
     said = {
@@ -118,7 +125,9 @@ def running_or_first(settings: KafkaSettings, prefix: str, first: Running) -> Wr
                 _write(producer, prefix, running_records(first))
                 return Written(first, written.partitions)
         except ck.KafkaException as error:
-            if not (error.args[0].fatal() or error.args[0].txn_requires_abort()):
+            why = error.args[0]
+            lost_the_race = why.fatal() or why.txn_requires_abort()
+            if why.code() in FORBIDDEN or not lost_the_race:
                 raise StopWorker(f"the plan cannot be written down: {error}") from error
     raise StopWorker("the plan cannot be written down: others keep trying to, too; start again")
 
