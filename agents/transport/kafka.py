@@ -481,6 +481,12 @@ def _check_passing(message: ck.Message, error: ck.KafkaError) -> None:
             f"{where}: the records to be read next are gone, retention was faster than this "
             f"worker ({error.str()}); restart it to be told the lost range"
         )
+    if error.code() == ck.KafkaError._FATAL and "fenced" in error.str():
+        # librdkafka has no code of its own for it.
+        raise StopWorker(
+            f"another worker runs as this one's slot ({error.str()}); every worker needs a slot of "
+            "its own, and one that was replaced has to end"
+        )
     if error.fatal() or not (error.retriable() or error.code() in PASSING):
         raise StopWorker(f"cannot read on ({where}): {error.str()}")
     log.warning("%s: %s", where, error.str())

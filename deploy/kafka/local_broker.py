@@ -220,12 +220,14 @@ class LocalBroker:
             time.sleep(0.1)
 
     def _answers(self) -> bool:
-        """Whether the controller lets the broker serve: an open port alone comes earlier."""
+        """Whether the controller lets the broker serve, groups too: an open port comes earlier."""
         try:
             admin = KafkaAdminClient(bootstrap_servers=self.bootstrap_servers)
         except KafkaError:
             return False
         try:
+            # The first question about a group makes the topic of offsets, which takes a moment.
+            admin.list_group_offsets({"nobody": None})
             return bool(admin.describe_cluster()["brokers"])
         except KafkaError:
             return False
