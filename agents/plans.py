@@ -76,7 +76,8 @@ def read_plans(settings: KafkaSettings, prefix: str) -> Written:
     if written is None:
         return Written(None, partitions)
     found = orjson.loads(written)
-    history = History(found["since_ms"], tuple(found["persons"]), tuple(found["members"]))
+    measures = (tuple(found[of]) for of in ("persons", "members", "things"))
+    history = History(found["since_ms"], *measures)
     plan = Plan.model_validate_json(records[found["plan"].encode()])
     return Written(Running(plan, found["definitions"], history, found["at_ms"]), partitions)
 
@@ -98,6 +99,7 @@ def running_records(running: Running) -> list[tuple[bytes, bytes]]:
         "since_ms": dict(running.history.since_ms),
         "persons": running.history.of_persons,
         "members": running.history.of_members,
+        "things": running.history.of_things,
     }
     plan = canonical_json(normal_form(running.plan))
     return [(running.hash.encode(), plan), (RUNNING, canonical_json(said))]

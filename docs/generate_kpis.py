@@ -12,16 +12,20 @@ from schemas.outputs import KpiKey, Published, kpi_record
 from schemas.rows import (
     SETTING,
     ConversionRow,
-    CountRow,
     DistinctRow,
+    FactRow,
     FormulaRow,
     Input,
     LagRow,
+    MeanRow,
     MembershipRow,
+    RateRow,
     Row,
     ShareRow,
     Term,
-    kinds_of,
+    Variant,
+    needed_kinds,
+    of_facts,
     per_account,
 )
 from schemas.times import parse_iso
@@ -30,7 +34,7 @@ from streams.catalogue import catalogue_rows, input_kpis
 
 FOLDER = Path(__file__).resolve().parent / "kpis"
 INDEX = "README.md"
-NOTE = "<!-- Written by docs/generate_kpis.py from streams/catalogue/kpis.yaml. -->\n"
+NOTE = "<!-- Written by docs/generate_kpis.py from streams/catalogue/rows/. -->\n"
 SHOWN_MS = parse_iso("2026-03-04T00:00:00Z")
 """The day that record keys are shown for."""
 
@@ -39,12 +43,25 @@ TITLES = {
     "activation": "Activation",
     "retention": "Retention",
     "expansion": "Expansion",
+    "revenue": "Revenue",
+    "sales": "Sales",
+    "marketing": "Marketing",
+    "satisfaction": "Satisfaction",
+    "support": "Support",
+    "quality": "Quality",
+    "outcomes": "Outcomes of users",
+    "delivery": "Delivery",
 }
 """Groups in the order of the index; one that is missing comes last under its own name."""
 
 BETTER = {"up": "more is better", "down": "less is better", "none": "neither is better"}
 
 SIGNS = {"add": " + ", "sub": " - ", "mul": " × ", "div": " / "}
+
+AGAINST = {
+    "previous": "the period before P",
+    "year_before": "the same period a year before",
+}
 
 VARIANTS = {
     "setting.cohort_days": "`n=<day>` of every day in `kpis.settings.cohort_days`",
@@ -61,8 +78,9 @@ def pages() -> dict[str, str]:
 
 
 def _groups() -> dict[str, list[Row]]:
-    names = dict.fromkeys([*TITLES, *(row.group for row in catalogue_rows())])
-    groups = {name: [row for row in catalogue_rows() if row.group == name] for name in names}
+    shown = [row for row in catalogue_rows() if row.published]
+    names = dict.fromkeys([*TITLES, *(row.group for row in shown)])
+    groups = {name: [row for row in shown if row.group == name] for name in names}
     return {name: rows for name, rows in groups.items() if rows}
 
 
@@ -146,6 +164,8 @@ def _term(term: Term, inner: bool = False) -> str:
     if not isinstance(term, dict):
         return str(term)
     ((operator, terms),) = term.items()
+    if operator == "positive":
+        return f"{_term(terms[0])} if above 0"
     text = SIGNS[operator].join(_term(part, inner=True) for part in terms)
     return f"({text})" if inner else text
 
@@ -159,24 +179,29 @@ def _input(input: Input) -> str:
         return f"the sum of {names} over the days of P"
     if input.period is not None:
         return f"{names} of the `{input.period}` that ends with P"
-    return f"{names} of the period before P" if input.against == "previous" else names
+    if isinstance(input.against, dict):
+        ways = (f"`{period}`: {AGAINST[how]}" for period, how in input.against.items())
+        return f"{names} of another period ({', '.join(ways)})"
+    return f"{names} of {AGAINST[input.against]}" if input.against else names
 
 
 def _link(id: str) -> str:
     (row,) = [row for row in catalogue_rows() if row.id == id]
+    if not row.published:
+        return f"`{id}` ({row.definition.partition('; what')[0].rstrip('.')})"
     return f"[`{id}`]({row.group}.md#{id})"
 
 
 def _needs(row: Row) -> str:
-    return ", ".join(f"`{kind}`" for kind in sorted(_kinds(row)))
+    return ", ".join(" or ".join(f"`{kind}`" for kind in kinds) for kinds in sorted(_kinds(row)))
 
 
-def _kinds(row: Row) -> frozenset[str]:
+def _kinds(row: Row) -> frozenset[tuple[str, ...]]:
     """Kinds of facts that a row is made from, through the rows it reads."""
     if not isinstance(row, FormulaRow):
-        return kinds_of(row)
+        return needed_kinds(row)
     reads = [other for other in catalogue_rows() if other.id in input_kpis(row)]
-    return frozenset[str]().union(*map(_kinds, reads))
+    return frozenset[tuple[str, ...]]().union(*map(_kinds, reads))
 
 
 def _levels(row: Row) -> str:
@@ -195,8 +220,8 @@ def _segments(row: Row) -> str:
         LagRow: "of the anchor fact",
         FormulaRow: "those of its inputs",
     }
-    if isinstance(row, CountRow):
-        text = "of the first fact" if row.each == "subject" else "of the fact"
+    if isinstance(row, FactRow):
+        text = "of the fact" if of_facts(row) else "of the first fact"
     else:
         text = where[type(row)]
     return f"`all`, and the plan's dimensions ({text})"
@@ -204,11 +229,18 @@ def _segments(row: Row) -> str:
 
 def _variants(row: Row) -> str | None:
     named = getattr(row, "variant", None) or getattr(row, "reach", None)
+    if isinstance(row, LagRow) and isinstance(row.end, dict):
+        return ", ".join(f"`{variant}`" for variant in row.end)
+    if isinstance(named, Variant):
+        by = "name" if named.by == "name" else f"`{named.by.partition('.')[2]}`"
+        return f"each {by} of the facts" + (", and all together without one" * named.total)
     return None if named is None else VARIANTS[named]
 
 
 def _parts(row: Row) -> str:
-    if isinstance(row, ShareRow | ConversionRow):
+    if isinstance(row, MeanRow):
+        return "`n`, `median`, `p90`" if row.quantiles else "`n`"
+    if isinstance(row, ShareRow | ConversionRow | RateRow):
         return "`numerator`, `denominator`"
     if isinstance(row, LagRow):
         return (
@@ -251,6 +283,8 @@ def _key(row: Row) -> str:
         variant = "users=3"
     elif isinstance(row, ConversionRow) and row.variant is not None:
         variant = "n=7"
+    elif isinstance(row, LagRow) and isinstance(row.end, dict):
+        variant = next(iter(row.end))
     bounds = calendar.bounds_ms(period, calendar.index(period, SHOWN_MS))
     key = KpiKey(row.id, variant, "company", None, "all", period, *bounds)
     return kpi_record(key, Published(0, None, "final", 1), 0)[0].decode()

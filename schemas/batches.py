@@ -7,7 +7,7 @@ it, and looks up the state behind it, once a batch. Arrays are msgpack arrays wi
 
 import msgspec
 
-VERSION = 2
+VERSION = 3
 
 
 class Header(msgspec.Struct, array_like=True, frozen=True):
@@ -31,8 +31,14 @@ def unfinished(header: Header) -> Header:
     return msgspec.structs.replace(header, watermark_ms=None, idle_until_ms=None)
 
 
-Meaning = tuple[tuple[str, str | None], ...]
-"""The facts of one event: (kind, name)."""
+Attributes = tuple[tuple[str, str | bool | int | float], ...]
+"""(name, value) of each, sorted by name."""
+FactOfEvent = tuple[str, str | None, Attributes]
+"""Kind, name and attributes."""
+Meaning = tuple[FactOfEvent, ...]
+"""The facts of one event."""
+Values = tuple[int | None, ...]
+"""The value of each fact of an event; () if none has one."""
 
 
 class Rows(msgspec.Struct, array_like=True):
@@ -45,6 +51,7 @@ class Rows(msgspec.Struct, array_like=True):
     time_ms: list[int]
     code: list[int]
     event_id: list[str]
+    values: list[Values]
 
 
 class Pointer(msgspec.Struct, array_like=True, frozen=True):

@@ -1,16 +1,16 @@
 """Rows of the KPI catalogue: what a KPI is, in the words of its operator.
 
-A row is data. The product's own rows stand in streams/catalogue/kpis.yaml; a plan adds rows of the
-same form under `kpis.own`. `setting.x` stands for a value of the plan's settings.
+A row is data. The product's own rows stand in streams/catalogue/rows/; a plan adds rows of the same
+form under `kpis.own`. `setting.x` stands for a value of the plan's settings.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter, model_validator
 from typing_extensions import TypeAliasType
 
-Period = Literal["hour", "day", "week", "month", "trailing_7d", "trailing_30d"]
+Period = Literal["hour", "day", "week", "month", "trailing_7d", "trailing_30d", "year_to_date"]
 SETTING = "setting."
 ALL_SEGMENT = "all"
 
@@ -19,11 +19,36 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class FactSelector(_Strict):
-    """Facts of a kind, or only those with one of the names."""
+Wanted = str | bool | int
+"""A value that an attribute is asked for."""
 
-    kind: str
+
+class FactSelector(_Strict):
+    """Facts of a kind, or only those with one of the names, and with certain attributes."""
+
+    kind: str | tuple[str, ...]
+    """One kind; or several, of which any counts."""
     name: str | tuple[str, ...] | None = None
+    where: dict[str, Wanted | tuple[Wanted, ...]] = Field(default_factory=dict)
+    """Attribute -> the value, or one of the values, that it has to have."""
+    above: int | None = None
+    """Only facts whose value is greater."""
+
+
+class Variant(_Strict):
+    """What values are split by beside segments: names, or an attribute; never added up across."""
+
+    by: str = Field(pattern=r"^(name|attributes\.[a-z_]+)$")
+    total: bool = True
+    """True: a value of all together, without a variant, too."""
+
+
+class Passing(_Strict):
+    """A fact whose value is at least so many percent of a scale that it names."""
+
+    percent_of: str
+    """Name of the attribute that holds the scale's maximum."""
+    at_least: int | str
 
 
 # ---- conditions: of one subject in one period
@@ -70,8 +95,11 @@ class ReachesFact(_Strict):
     first: FactSelector
 
 
+EVERY = "every"
+
+
 class ReachesNames(_Strict):
-    """So many different names of a kind."""
+    """So many different names of a kind; `every`: all that the selector lists."""
 
     names: FactSelector
     at_least: int | str
@@ -89,8 +117,12 @@ Goal = ReachesFact | ReachesNames | ActiveOnDay
 # ---- terms: arithmetic on named inputs
 
 Term = TypeAliasType(
-    "Term", "int | str | dict[Literal['add', 'sub', 'mul', 'div'], tuple[Term, ...]]"
+    "Term", "int | str | dict[Literal['add', 'sub', 'mul', 'div', 'positive'], tuple[Term, ...]]"
 )
+"""`positive` is the value of its one term where that is above 0, else null."""
+
+
+Against = Literal["previous", "year_before"]
 
 
 class Input(_Strict):
@@ -101,7 +133,8 @@ class Input(_Strict):
     period: Period | None = None
     variant: str | None = None
     """Which variant of the KPI, such as `n=7`, if it has any."""
-    against: Literal["previous"] | None = None
+    against: Against | dict[Period, Against] | None = None
+    """The period before; or the same one a year before: date, ISO week, month, year to date."""
     sum_of: Literal["day"] | None = None
     """Adds up the KPI's days of the period instead of taking its own value."""
 
@@ -129,6 +162,8 @@ class _Row(_Strict):
     definition: str
     example: str
     asked_in: tuple[int, ...] = ()
+    published: bool = True
+    """False: only formulas read it."""
     _since_ms: Mapping[str, int] = PrivateAttr(default_factory=dict)
 
     def since_ms(
@@ -138,7 +173,8 @@ class _Row(_Strict):
 
         None: from the first event on, as ever where a prefix has known one plan only.
         """
-        places = [unit(level, self.id, variant)]
+        named = isinstance(getattr(self, "variant", None), Variant)
+        places = [unit(level, self.id, "" if named else variant)]
         if segment != ALL_SEGMENT:
             places.append(dimension_unit(segment.partition("=")[0]))
         return max((self._since_ms[p] for p in places if p in self._since_ms), default=None)
@@ -159,30 +195,105 @@ class ShareRow(_Row):
     passes: Condition
 
 
-class CountRow(_Row):
-    operator: Literal["count"]
-    subject: Literal["any", "user"]
-    of: FactSelector
-    each: Literal["fact", "subject"]
+SubjectOfFact = Literal["any", "user", "account"]
+"""Whom a fact has to name to count."""
+Each = Literal["fact", "subject"]
+"""`subject`: only the first such fact of a user, of an account, or of a thing."""
+
+
+class _Counting(_Row):
+    """Rows that are added up from facts, or from first facts."""
+
+    subject: Literal["any", "user", "account", "thing"]
+    each: Each = "fact"
+    variant: Variant | None = None
 
     @model_validator(mode="after")
-    def _subject_fits(self) -> "CountRow":
-        if (self.each == "subject") != (self.subject == "user"):
-            raise ValueError("`each: subject` goes with `subject: user`, `each: fact` with `any`")
+    def _subject_fits(self) -> Self:
+        if self.each == "subject" and self.subject == "any":
+            raise ValueError("`each: subject` goes with `subject: user`, `account` or `thing`")
+        if self.each == "fact" and self.subject == "thing":
+            raise ValueError("`subject: thing` goes with `each: subject`")
         return self
+
+
+class CountRow(_Counting):
+    """Facts, or subjects by their first fact."""
+
+    operator: Literal["count"]
+    of: FactSelector
+    passing: Passing | None = None
+
+
+class Addend(_Strict):
+    """The values of some facts, each times a whole number."""
+
+    of: FactSelector
+    times: int | str | dict[str, int] = 1
+    """A number, or one for each name of a fact; a name without one counts 0."""
+    without_value: int | None = None
+    """What a fact without a value counts as; None: as nothing."""
+    naming: str | None = None
+    """Only facts that have this attribute."""
+
+
+class SumRow(_Counting):
+    """Values of facts, added up."""
+
+    operator: Literal["sum"]
+    terms: tuple[Addend, ...] = Field(min_length=1)
+    divide: int = Field(default=1, ge=1)
+    """What the whole sum is divided by, such as 1000 for seconds of milliseconds."""
+
+
+class MeanRow(_Counting):
+    """Values of facts, each counted; those without a value are left out."""
+
+    operator: Literal["mean"]
+    of: FactSelector
+    times: int = 1
+    divide: int = Field(default=1, ge=1)
+    percent_of: str | None = None
+    """Name of the attribute that holds the maximum of a fact's scale: the value in percent of it;
+    a fact without one is left out."""
+    quantiles: bool = False
+    """Median and 90 % quantile stand among the parts; values are ms and the KPI is in seconds."""
+
+    @model_validator(mode="after")
+    def _quantiles_of_ms(self) -> Self:
+        if self.quantiles and (self.divide != 1000 or self.percent_of):
+            raise ValueError("`quantiles` are of milliseconds: they go with `divide: 1000`")
+        return self
+
+
+class RateRow(_Row):
+    """Of certain facts, the share of those that pass."""
+
+    operator: Literal["rate"]
+    subject: SubjectOfFact
+    of: FactSelector
+    passing: Passing
+
+
+Subject = Literal["user", "account", "thing"]
+"""A thing is what a fact names that has a life of its own, such as a ticket."""
 
 
 class ConversionRow(_Row):
     operator: Literal["conversion"]
-    subject: Literal["user"]
+    subject: Subject
     anchor: FactSelector
     goal: Goal
     within_days: int | None = None
+    not_before: FactSelector | None = None
+    """Subjects that had such a fact before their anchor are left out."""
+    until: FactSelector | None = None
+    """The time for the goal ends with the first such fact after the anchor, too."""
     variant: str | tuple[int, ...] | None = None
     """The numbers n of `active_on`; the variant is `n=<n>`."""
 
     @model_validator(mode="after")
-    def _days_fit(self) -> "ConversionRow":
+    def _days_fit(self) -> Self:
         on_day = isinstance(self.goal, ActiveOnDay)
         if on_day != (self.variant is not None) or on_day == (self.within_days is not None):
             raise ValueError("`active_on` needs `variant`, every other goal needs `within_days`")
@@ -191,9 +302,15 @@ class ConversionRow(_Row):
 
 class LagRow(_Row):
     operator: Literal["lag"]
-    subject: Literal["user"]
+    subject: Subject
     anchor: FactSelector
-    end: FactSelector
+    end: FactSelector | dict[str, FactSelector]
+    """One end, or one for each variant."""
+    names: str | tuple[str, ...] | None = None
+    """The end is when each of these names was met; `end` is of their kind."""
+    cohort: Literal["anchor", "end"] = "anchor"
+    """The period of a lag is that of its anchor; or that of its end, and who has none is left out.
+    """
     headline: Literal["median", "p90", "mean", "km_median"] = "median"
     within_days: int | None = None
 
@@ -215,9 +332,27 @@ class FormulaRow(_Row):
 
 
 Row = Annotated[
-    DistinctRow | ShareRow | CountRow | ConversionRow | LagRow | MembershipRow | FormulaRow,
+    DistinctRow
+    | ShareRow
+    | CountRow
+    | SumRow
+    | MeanRow
+    | RateRow
+    | ConversionRow
+    | LagRow
+    | MembershipRow
+    | FormulaRow,
     Field(discriminator="operator"),
 ]
+
+FactRow = CountRow | SumRow | MeanRow | RateRow
+"""Rows whose values are added up from single facts (a count of subjects is not)."""
+
+
+def of_facts(row: Row) -> bool:
+    """True if a row's values are added up from single facts."""
+    return isinstance(row, FactRow) and not (isinstance(row, _Counting) and row.each == "subject")
+
 
 for _model in (Members, AllOf, AnyOf, Not):
     _model.model_rebuild()
@@ -234,17 +369,27 @@ def begun(row: Row, since_ms: Mapping[str, int]) -> Row:
 
 
 def per_account(row: Row) -> bool:
-    """True if the row can also be published per account: rows about users and about facts."""
-    return not isinstance(row, FormulaRow) and row.subject in ("user", "any")
+    """True if the row can also be published per account: about users, things and facts."""
+    return of_facts(row) or getattr(row, "subject", None) in ("user", "thing")
 
 
 def variants_of(row: Row) -> tuple[str, ...]:
-    """The variants of a row whose settings are resolved; ('',) where it has none."""
+    """The variants of a row that are known beforehand, its settings resolved; ('',) where it has
+    none, or where they are names that facts bring along.
+    """
     if isinstance(row, ConversionRow) and isinstance(row.variant, tuple):
         return tuple(f"n={n}" for n in row.variant)
+    if isinstance(row, LagRow) and isinstance(row.end, dict):
+        return tuple(row.end)
     if isinstance(row, MembershipRow) and isinstance(row.reach, tuple):
         return tuple(f"users={n}" for n in row.reach)
     return ("",)
+
+
+def stated_variants(row: Row) -> tuple[str, ...]:
+    """Those of which a value is stated even where there was nothing."""
+    variant = getattr(row, "variant", None)
+    return () if isinstance(variant, Variant) and not variant.total else variants_of(row)
 
 
 def kpi_in(input: Input, period: str) -> str | None:
@@ -254,18 +399,46 @@ def kpi_in(input: Input, period: str) -> str | None:
     return input.kpi.get(input.period or period)  # type: ignore[call-overload, no-any-return]
 
 
+def against_in(input: Input, period: str) -> Against | None:
+    """What an input's period is, seen from a period of its formula; None: the same."""
+    if isinstance(input.against, dict):
+        return input.against.get(period)  # type: ignore[call-overload, no-any-return]
+    return input.against
+
+
 def kinds_of(row: Row) -> frozenset[str]:
     """The kinds of facts a row is made from; none for a formula, which reads other rows."""
+    return frozenset(kind for kinds in needed_kinds(row) for kind in kinds)
+
+
+def needed_kinds(row: Row) -> frozenset[tuple[str, ...]]:
+    """What a row is made from: one of each of these kinds of facts."""
     return frozenset(_kinds(row.model_dump(by_alias=True)))
 
 
-def _kinds(data: Any) -> set[str]:
+def _kinds(data: Any) -> set[tuple[str, ...]]:
     if isinstance(data, dict):
-        found = {data["kind"]} if isinstance(data.get("kind"), str) else set()
-        return found.union(*(_kinds(v) for v in data.values()))
+        kind = data.get("kind")
+        found: set[tuple[str, ...]] = set()
+        if isinstance(kind, str | tuple):
+            found.add((kind,) if isinstance(kind, str) else kind)
+        return found.union(*(_kinds(v) for key, v in data.items() if key != "where"))
     if isinstance(data, list | tuple):
         return set().union(*(_kinds(v) for v in data))
     return set()
+
+
+def settings_in(row: Row) -> set[str]:
+    """The settings that a row refers to."""
+    return set(_settings(row.model_dump(by_alias=True)))
+
+
+def _settings(data: Any) -> Iterator[str]:
+    if isinstance(data, dict | list | tuple):
+        for value in data.values() if isinstance(data, dict) else data:
+            yield from _settings(value)
+    elif isinstance(data, str) and data.startswith(SETTING):
+        yield data.removeprefix(SETTING)
 
 
 def resolved(row: Row, settings: dict[str, Any]) -> Row:

@@ -55,7 +55,7 @@ class Account:
     The members of one that nobody used lately are cold: packed, as they were saved, by leaf.
     """
 
-    __slots__ = ("book", "cold", "key", "members", "merged", "revisions", "totals")
+    __slots__ = ("book", "cold", "key", "members", "merged", "revisions", "together", "totals")
 
     def __init__(self, key: str, totals: AccountTotals, book: Book | None) -> None:
         self.key, self.totals, self.book = key, totals, book
@@ -65,6 +65,9 @@ class Account:
         self.merged: dict[str, set[str]] = {}
         """root -> other leaves that belong to it"""
         self.revisions = Revisions()
+        self.together: list[Any] = []
+        """The measures of all members that count, as if they were one; only those that rows about
+        accounts read are kept."""
 
     def leaves(self, root: str) -> list[Member]:
         """The members that are one person, in the order of their ids."""

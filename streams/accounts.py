@@ -18,7 +18,10 @@ from schemas.batches import (
     check_version,
     decode_facts,
 )
-from schemas.keys import ACCOUNT, shown_account, shown_user
+from schemas.batches import Values as FactValues
+from schemas.fact_kinds import THING_KINDS, VALUED_KINDS
+from schemas.keys import ACCOUNT, shown_account, shown_user, thing_key
+from schemas.keys import THING as THING_KEY
 from schemas.outputs import (
     EVIDENCE_IDS_MAX,
     KPIS,
@@ -27,20 +30,19 @@ from schemas.outputs import (
     kpi_record_key,
     signal_record,
 )
-from schemas.rows import CountRow
+from schemas.rows import FactRow, of_facts
 from schemas.times import HOUR_MS, MINUTE_MS, iso
 from streams.account_program import AccountTotals, Entered, Entry, entry_signal
 from streams.account_state import Account, Member
 from streams.alerting.rules import Series
 from streams.book import Book
-from streams.calendar import HOUR
 from streams.compiled_plan import CompiledPlan
 from streams.contributions import Cell, Deltas, Moves, TallyKey, tally_key
 from streams.delta_batches import delta_records
 from streams.duplicates import SeenIds
 from streams.fact_batches import Code, FactBatches
-from streams.measures import ALL, Fact, reads
-from streams.operators import count
+from streams.fact_cells import Addition, additions
+from streams.measures import ALL, Fact, Measure, Moment
 from streams.program import Step, Values
 from streams.publication import Horizon
 from streams.schedule import Schedule
@@ -54,6 +56,7 @@ from streams.state_keys import (
     MEMBER,
     PARTITION,
     SEEN,
+    THING,
     read_key,
     read_value,
     state_key,
@@ -62,6 +65,8 @@ from streams.state_keys import (
 from streams.state_keys import (
     SIGNALS as SIGNALS_RECORD,
 )
+from streams.tally import HOURLY
+from streams.things import Things
 from streams.warmth import WARM, Warm
 from streams.watermark import Announcements, Sources
 
@@ -90,10 +95,15 @@ class _Coded(NamedTuple):
 
     code: Code
     steps: tuple[Step, ...]
-    counts: tuple[tuple[CountRow, int], ...]
-    """Rows that count facts, and how many of these they take."""
+    thing_steps: tuple[Step, ...]
+    """The same of its facts, for the things that they are about."""
+    things: tuple[tuple[int, str], ...]
+    """(number of the fact, key) of the things that an account has to know."""
+    additions: tuple[Addition, ...]
+    """What each such event adds to rows that are added up from facts."""
     mark: int
-    """The bit that stands for the code in `Member.closed`; 0 if there are too many."""
+    """The bit that stands for the code in `Member.closed`; 0 for those that hardly come again, and
+    if there are too many."""
 
 
 class Accounts:
@@ -124,8 +134,11 @@ class Accounts:
         programs = compiled.member
         self._measures, self._person = programs.measures, programs.person
         self._program, self._news, self._heard = programs.account, programs.news, programs.heard
+        self._together = programs.together
+        self._thing_programs = compiled.things
+        self._things = Things(compiled.things.measures)
         self._book_rows = {id: rows[id] for id in rows if id in compiled.catalogue.per_account}
-        self._counting = [r for r in rows.values() if isinstance(r, CountRow) and r.each == "fact"]
+        self._rows_of_facts: list[FactRow] = [r for r in rows.values() if of_facts(r)]  # type: ignore[misc]
         self._coded: dict[tuple[Meaning, tuple[str, ...]], _Coded] = {}
         self._marks: dict[tuple[Meaning, tuple[str, ...]], int] = {}
         self._seen = SeenIds(plan.duplicates.usage_window_ms if bounded else None)
@@ -141,6 +154,8 @@ class Accounts:
         self._empty_totals = AccountTotals(self._program)
         self._before: dict[tuple[str, str], Values] = {}
         """(account, root) -> measures of a person at the last flush, if they may have changed."""
+        self._before_together: dict[str, Values] = {}
+        """Account -> measures of all its members together at the last flush, likewise."""
         self._unsaved: dict[tuple[str, str], Member] = {}
         self._nobody: Values = [None] * len(self._measures.all)
         self._deltas = Deltas()
@@ -202,25 +217,37 @@ class Accounts:
                     self._take_user_state(state)
 
     def _take_rows(self, rows: Rows) -> None:
-        members = [self._member(account, leaf) for account, leaf in rows.members]
+        members = [
+            None if account.startswith(THING_KEY) else self._member(account, leaf)
+            for account, leaf in rows.members
+        ]
         codes = [self._code(code) for code in rows.codes]
-        for number, time_ms, code, event_id in zip(
-            rows.member, rows.time_ms, rows.code, rows.event_id, strict=True
+        for number, time_ms, code, event_id, values in zip(
+            rows.member, rows.time_ms, rows.code, rows.event_id, rows.values, strict=True
         ):
             coded, member = codes[code], members[number]
-            if coded.counts and not self._count(member, coded, time_ms, event_id):
+            if member is None:
+                key = rows.members[number][0]
+                self._take_thing((key, key), coded, 0, (time_ms, event_id, ""), values)
+                continue
+            if coded.additions and not self._add_up(member, coded, time_ms, event_id, values):
                 continue
             if member.closed & coded.mark and member.closed_ms < time_ms < member.closed_until_ms:
                 continue
-            self._take(member, coded, time_ms, event_id)
+            self._take(member, coded, time_ms, event_id, values)
 
-    def _take(self, member: Member, coded: _Coded, time_ms: int, event_id: str) -> None:
+    def _take(
+        self, member: Member, coded: _Coded, time_ms: int, event_id: str, of_facts: FactValues
+    ) -> None:
         """Takes an event into the measures of a membership, and tells users what is news there."""
         values, moment = member.values, (time_ms, event_id, member.account)
         day = self._calendar.day(time_ms)
         news, closed = False, True
-        for kind, name, measures in coded.steps:
-            fact = Fact(kind, name, moment, day, coded.code.segments)
+        for place, (kind, name, attributes, measures) in enumerate(coded.steps):
+            if not measures:
+                continue
+            of_fact = of_facts[place] if of_facts else None
+            fact = Fact(kind, name, moment, day, coded.code.segments, attributes, of_fact)
             for slot, measure in measures:
                 known = values[slot]
                 value = measure.add(known, fact)
@@ -228,47 +255,104 @@ class Accounts:
                     self._touch(member, slot)
                     values[slot] = value
                     news = news or slot in self._news
+                    if slot in self._together.slots and not member.excluded:
+                        self._take_together(member.account, slot, measure, fact)
                 closed = closed and measure.closed(value, fact)
         if news and member.leaf:
-            self._tell_users(member, coded.code, time_ms, event_id)
+            self._tell_users(member, coded.code, time_ms, event_id, of_facts)
         if closed:
             member.close(coded.mark, time_ms, self._calendar.day_start_ms(day + 1))
+        for place, key in coded.things:
+            self._take_thing((member.account, key), coded, place, moment, of_facts)
 
-    def _tell_users(self, member: Member, code: Code, time_ms: int, event_id: str) -> None:
+    def _take_together(self, key: str, slot: int, measure: Measure, fact: Fact) -> None:
+        """Takes a fact into what the members of an account did together."""
+        if not key.startswith(ACCOUNT):
+            return
+        account = self._accounts[key]
+        self._touch_together(account)
+        account.together[slot] = measure.add(account.together[slot], fact)
+
+    def _touch_together(self, account: Account) -> None:
+        """To be called before what the members of an account did together changes."""
+        if account.key.startswith(ACCOUNT) and account.key not in self._before_together:
+            self._before_together[account.key] = [*account.together]
+
+    def _take_thing(
+        self,
+        place: tuple[str, str],
+        coded: _Coded,
+        number: int,
+        moment: Moment,
+        values: FactValues,
+    ) -> None:
+        """Takes one fact of an event into a thing."""
+        step = coded.thing_steps[number]
+        day = self._calendar.day(moment[0])
+        value = values[number] if values else None
+        kind, name, attributes, _ = step
+        fact = Fact(kind, name, moment, day, coded.code.segments, attributes, value)
+        self._things.take(place, fact, step)
+
+    def _tell_users(
+        self, member: Member, code: Code, time_ms: int, event_id: str, values: FactValues
+    ) -> None:
         """Tells users of an event, and so that this membership exists."""
-        self._to_users.add_row(member.leaf, (member.place, time_ms, code, event_id))
+        self._to_users.add_row(member.leaf, (member.place, time_ms, code, event_id, values))
 
     def _code(self, key: tuple[Meaning, tuple[str, ...]]) -> _Coded:
         coded = self._coded.get(key)
         if coded is None:
             if len(self._coded) >= CODES_MAX:
                 self._coded.clear()  # marks keep their meaning: beyond the first there are none
-            steps = tuple(self._measures.step(*fact) for fact in key[0])
-            taken = [(row, sum(reads(row.of, k, n) for k, n in key[0])) for row in self._counting]
-            counts = tuple((row, n) for row, n in taken if n)
-            if len(self._marks) < MARKS_MAX:
-                self._marks.setdefault(key, 1 << len(self._marks))
-            mark = self._marks.get(key, 0)
-            coded = self._coded[key] = _Coded(Code(*key), steps, counts, mark)
+            coded = self._coded[key] = self._compiled(key)
         return coded
 
-    def _count(self, member: Member, coded: _Coded, time_ms: int, event_id: str) -> bool:
-        """Counts the facts of an event; False if it came before."""
+    def _compiled(self, key: tuple[Meaning, tuple[str, ...]]) -> _Coded:
+        meaning, things = key[0], self._thing_programs
+        steps = tuple(self._measures.step(fact) for fact in meaning)
+        # An event whose facts carry something is nearly one of a kind, and not to be passed over
+        # because another one of the day told nothing new.
+        if len(self._marks) < MARKS_MAX and not any(
+            attributes or kind in VALUED_KINDS for kind, _, attributes in meaning
+        ):
+            self._marks.setdefault(key, 1 << len(self._marks))
+        return _Coded(
+            Code(*key),
+            steps,
+            tuple(things.measures.step(fact) for fact in meaning),
+            tuple(
+                (number, thing_key(kind, name))
+                for number, (kind, name, _) in enumerate(meaning)
+                if kind in THING_KINDS and name is not None and things.account.slots
+            ),
+            additions(self._rows_of_facts, *key),
+            self._marks.get(key, 0),
+        )
+
+    def _add_up(
+        self, member: Member, coded: _Coded, time_ms: int, event_id: str, values: FactValues
+    ) -> bool:
+        """Adds the facts of an event to rows that are made of such; False if it came before."""
         if not self._seen.add(event_id, time_ms):
             self.duplicates += 1
             return False
         if self._excludes_users and member.leaf and not member.counted:
-            self._tell_users(member, coded.code, time_ms, event_id)
+            self._tell_users(member, coded.code, time_ms, event_id, values)
         day, hour = self._calendar.day(time_ms), time_ms // HOUR_MS
-        for row, n in coded.counts:
-            for segment in (ALL, *(coded.code.segments if row.segments else ())):
-                tally = tally_key(row.id, "", segment)
-                self._count_cell(member, (tally, count.BY_DAY, day, 0), n)
-                if HOUR in row.periods:
-                    self._count_cell(member, (tally, count.BY_HOUR, hour, 0), n)
+        for tallies, hourly, needs, place, numbers in coded.additions:
+            if needs != "any" and not _names(member, needs):
+                continue
+            if callable(numbers):
+                numbers = numbers(values[place] if values else None)
+            for tally in tallies:
+                for part, x, n in numbers:
+                    self._add_for(member, (tally, part, day, x), n)
+                    if hourly:
+                        self._add_for(member, (tally, part + HOURLY, hour, x), n)
         return True
 
-    def _count_cell(self, member: Member, cell: Cell, n: int) -> None:
+    def _add_for(self, member: Member, cell: Cell, n: int) -> None:
         if self._excludes_users and member.leaf:
             member.counted[cell] = member.counted.get(cell, 0) + n
             self._unsaved[member.place] = member
@@ -296,12 +380,14 @@ class Accounts:
             return
         account = self._accounts[state.account]
         self._touch(member)
+        self._touch_together(account)
         if member.excluded != state.excluded:
             for cell, n in member.counted.items():
                 self._add_cell(state.account, cell, -n if state.excluded else n)
         member.excluded, member.version = state.excluded, state.version
         account.join(member, state.root)
         self._touch_person(account, state.root, before=member)
+        self._add_together(account)
 
     # ---- state
 
@@ -318,7 +404,9 @@ class Accounts:
                     provisional_every_ms=self._provisional_every_ms,
                     horizon_days=self._horizon_days,
                 )
-            account = self._accounts[key] = Account(key, AccountTotals(self._program), book)
+            account = Account(key, AccountTotals(self._program), book)
+            account.together = [*self._nobody]
+            self._accounts[key] = account
         return account
 
     def _thaw(self, account: Account) -> None:
@@ -331,6 +419,13 @@ class Accounts:
             for root in {member.root for member in account.members.values()}:
                 values = self._values(account.leaves(root))
                 self._program.replace(account.totals, root, self._nobody, values)
+        self._add_together(account)
+
+    def _add_together(self, account: Account) -> None:
+        """Finds what the members of an account that count did together."""
+        if account.key.startswith(ACCOUNT):
+            counting = [m.values for m in account.members.values() if not m.excluded]
+            account.together = self._measures.merged(counting, self._together.slots)
 
     def _load_member(self, account: Account, leaf: str, packed: bytes) -> None:
         root, version, excluded, values, counted = read_value(packed)
@@ -349,7 +444,7 @@ class Accounts:
                 members = account.members.items()
                 account.cold = {leaf: m.packed for leaf, m in members if m.packed is not None}
                 account.members, account.merged = {}, {}
-                account.totals = self._empty_totals
+                account.totals, account.together = self._empty_totals, []
 
     def _member(self, account_key: str, leaf: str) -> Member:
         account = self._account(account_key)
@@ -397,11 +492,17 @@ class Accounts:
         self._before.clear()
         for key, persons in touched.items():
             self._settle(self._accounts[key], persons, entities, records)
+        cells = self._deltas.cells
+        for key, old in self._before_together.items():
+            self._together.difference(old, self._accounts[key].together, self._moves, cells)
+        self._before_together.clear()
+        touched_by_things = self._settle_things()
+        entities += self._things.take_unsaved()
         for place, member in self._unsaved.items():
             member.packed = self._packed(member)
             entities.append((state_key(MEMBER, *place), member.packed))
         self._unsaved.clear()
-        self._publish(touched.keys(), now_ms, entities, records)
+        self._publish(touched.keys() | touched_by_things, now_ms, entities, records)
         alerts = self._alert(now_ms)
         entities += alerts.entities
         records += alerts.records
@@ -450,6 +551,21 @@ class Accounts:
         if changes:
             place = state_key(SIGNALS_RECORD, account.key)
             entities.append((place, state_value(account.revisions.revised)))
+
+    def _settle_things(self) -> set[str]:
+        """Carries what changed in things further on; the accounts whose values it concerns."""
+        programs, touched = self._thing_programs, set()
+        for (home, thing), old, new in self._things.take_changes():
+            if home == thing:
+                programs.company.difference(old, new, self._moves, self._deltas.cells)
+                continue
+            book = self._account(home).book
+            if book is not None:
+                own = Deltas()
+                programs.account.difference(old, new, self._moves_in_account, own.cells)
+                apply(own, book)
+                touched.add(home)
+        return touched
 
     def _milestone(
         self, account: Account, entered: Entered, members: Sequence[Entry]
@@ -553,6 +669,9 @@ class Accounts:
         if what == MEMBER:
             self._account(place[0]).cold[place[1]] = value
             return
+        if what == THING:
+            self._things.load((place[0], place[1]), value)
+            return
         content = read_value(value)
         if what == SIGNALS_RECORD:
             self._account(place[0]).revisions = Revisions(content)
@@ -575,6 +694,11 @@ class Accounts:
             if account.book is not None:
                 account.book.resume(self.watermark_ms, self._sources.first_fact_ms)
                 self._schedule.touch(account.key)
+
+
+def _names(member: Member, whom: str) -> bool:
+    """Whether the events of a member name a user, or an account."""
+    return bool(member.leaf) if whom == "user" else member.account.startswith(ACCOUNT)
 
 
 def apply(deltas: Deltas, book: Book) -> None:

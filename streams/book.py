@@ -10,21 +10,24 @@ from schemas.rows import (
     CountRow,
     DistinctRow,
     LagRow,
+    MeanRow,
     MembershipRow,
+    RateRow,
     Row,
     ShareRow,
+    SumRow,
 )
 from schemas.times import DAY_MS, SECOND_MS
 from streams.calendar import Calendar
 from streams.contributions import Cell, SpanKey, TallyKey
-from streams.operators import conversion, count, distinct, lag, membership, share
+from streams.operators import conversion, count, distinct, lag, mean, membership, rate, share, total
 from streams.publication import PROVISIONAL, Horizon, Timeline
 from streams.tally import CellTally, SpanTally, Tally, Value
 
 PROVISIONAL_EVERY_MS = SECOND_MS
 """Provisional values of the company are published at most so often, in wall time."""
 _NEVER_MS = 1 << 62
-LONGEST_PERIOD_DAYS = 31
+LONGEST_PERIOD_DAYS = 366
 
 
 def tally_of(row: Row, variant: str, calendar: Calendar) -> Tally:
@@ -35,13 +38,21 @@ def tally_of(row: Row, variant: str, calendar: Calendar) -> Tally:
         return share.Tally(calendar)
     if isinstance(row, CountRow):
         return count.Tally(calendar)
+    if isinstance(row, SumRow):
+        return total.Tally(calendar, row.divide)
+    if isinstance(row, MeanRow):
+        return mean.Tally(
+            calendar, row.divide, quantiles=row.quantiles, percent=bool(row.percent_of)
+        )
+    if isinstance(row, RateRow):
+        return rate.Tally(calendar)
     if isinstance(row, MembershipRow):
         return membership.Tally(calendar)
     within_ms = None
     if isinstance(row, ConversionRow | LagRow) and row.within_days is not None:
         within_ms = row.within_days * DAY_MS
     if isinstance(row, LagRow):
-        return lag.Tally(calendar, row.headline, within_ms)
+        return lag.Tally(calendar, row.headline, within_ms, by_end=row.cohort == "end")
     assert isinstance(row, ConversionRow)
     on_day = int(variant.removeprefix("n=")) if variant else None
     return conversion.Tally(calendar, within_ms, on_day)
@@ -124,6 +135,10 @@ class Book:
     def tally(self, key: TallyKey) -> Tally:
         return self._series(key)[0]
 
+    def shows(self, key: TallyKey) -> bool:
+        """True if readers see the values; else only formulas do."""
+        return self._rows[key.kpi].published
+
     def first_index(self, key: TallyKey, period: str) -> int | None:
         """The first index that has a value; None: there is none yet."""
         series = self._tallies.get(key)
@@ -148,8 +163,7 @@ class Book:
         key, part, at, x = cell
         tally = self._to_change(key)
         assert isinstance(tally, CellTally)
-        hourly = isinstance(tally, count.Tally) and part == count.BY_HOUR
-        tally.add(part, at, x, n, hourly=hourly)
+        tally.add(part, at, x, n)
 
     def forget(self, watermark_ms: int | None) -> Iterator[KpiKey]:
         """Drops what the horizon has passed; the keys of the values that are to be removed."""

@@ -11,14 +11,19 @@ from schemas.times import DAY_MS, HOUR_MS, MINUTE_MS
 
 HOUR, DAY, WEEK, MONTH = "hour", "day", "week", "month"
 TRAILING_7D, TRAILING_30D = "trailing_7d", "trailing_30d"
-PERIODS = (HOUR, DAY, WEEK, MONTH, TRAILING_7D, TRAILING_30D)
+YEAR_TO_DATE = "year_to_date"
+PERIODS = (HOUR, DAY, WEEK, MONTH, TRAILING_7D, TRAILING_30D, YEAR_TO_DATE)
 
 WINDOW_DAYS = {TRAILING_7D: 7, TRAILING_30D: 30}
-GRID = {p: DAY if p in WINDOW_DAYS else p for p in PERIODS}
-"""The grid whose numbers a period is indexed by: a trailing window by its last day."""
+GRID = {p: DAY if p in (*WINDOW_DAYS, YEAR_TO_DATE) else p for p in PERIODS}
+"""The grid whose numbers a period is indexed by: one that ends with every day by its last day."""
 
 _EPOCH = date(1970, 1, 1)
 _ZONE_STEP_MS = 15 * MINUTE_MS  # every offset in use since 1972 is a multiple of this
+
+
+def _date(day: int) -> date:
+    return _EPOCH + timedelta(days=day)
 
 
 class Calendar:
@@ -89,7 +94,43 @@ class Calendar:
             return first, first + 7
         if period == MONTH:
             return self.month_first_day(index), self.month_first_day(index + 1)
+        if period == YEAR_TO_DATE:
+            return self._new_year(_date(index).year), index + 1
         return index - WINDOW_DAYS.get(period, 1) + 1, index + 1
+
+    def _new_year(self, year: int) -> int:
+        return (date(year, 1, 1) - _EPOCH).days
+
+    def holding(self, period: str, day: int) -> tuple[int, int]:
+        """The first period of whole days that holds a day, and the one after the last."""
+        index = self.index_of_day(period, day)
+        if period == YEAR_TO_DATE:
+            return index, self._new_year(_date(day).year + 1)
+        return index, index + WINDOW_DAYS.get(period, 1)
+
+    def years_off(self, period: str, index: int, years: int) -> int | None:
+        """The same period so many years later: the date, the month, the week of that number.
+
+        None if there is none: a 29 February, a week 53. Weeks are numbered as ISO 8601 does, by
+        the year that holds most of their days.
+        """
+        if period == HOUR:
+            return None
+        if GRID[period] == MONTH:
+            return index + 12 * years
+        if GRID[period] == WEEK:
+            # the fourth day of a week lies in the year that the week belongs to
+            middle = _date(self.week_first_day(index) + 3)
+            number = (middle.timetuple().tm_yday - 1) // 7
+            first = self.week(self._new_year(middle.year + years) + 3)
+            found = first + number
+            year = _date(self.week_first_day(found) + 3).year
+            return found if year == middle.year + years else None
+        day = _date(index)
+        try:
+            return (day.replace(year=day.year + years) - _EPOCH).days
+        except ValueError:
+            return None
 
     def bounds_ms(self, period: str, index: int) -> tuple[int, int]:
         """Start and end of a period, UTC milliseconds, half-open."""

@@ -6,10 +6,20 @@ from typing import Any
 
 from schemas.batches import check_version, decode_values
 from schemas.outputs import KPIS, kpi_record, kpi_record_key
-from schemas.rows import CountRow, DistinctRow, FormulaRow, Input, MembershipRow, Row, kpi_in
+from schemas.rows import (
+    CountRow,
+    DistinctRow,
+    FormulaRow,
+    Input,
+    MembershipRow,
+    Row,
+    SumRow,
+    against_in,
+    kpi_in,
+)
 from streams.alerting.rules import Series
 from streams.book import LONGEST_PERIOD_DAYS
-from streams.calendar import DAY, PERIODS, WINDOW_DAYS, Calendar
+from streams.calendar import DAY, PERIODS, Calendar
 from streams.catalogue import input_kpis
 from streams.compiled_plan import CompiledPlan
 from streams.measures import ALL
@@ -29,6 +39,9 @@ from streams.state_keys import (
 from streams.tally import CHUNK, Hull, Number, Value, number
 from streams.watermark import Sources
 
+NEVER_NULL = DistinctRow | CountRow | SumRow | MembershipRow
+"""Of nothing these are 0."""
+
 Place = tuple[str, str, str, str]
 """KPI, variant, segment, period of an input."""
 
@@ -38,8 +51,7 @@ class Inputs:
 
     def __init__(self, rows: dict[str, Row]) -> None:
         self._empty = {
-            id: Fraction(0) if isinstance(row, DistinctRow | CountRow | MembershipRow) else None
-            for id, row in rows.items()
+            id: Fraction(0) if isinstance(row, NEVER_NULL) else None for id, row in rows.items()
         }
         self._values: dict[Place, dict[int, Fraction | None]] = {}
         self._unsaved: set[tuple[Place, int]] = set()
@@ -111,8 +123,16 @@ class Formula:
             place = self._place(input, DAY)
             days = [self._inputs.get(place, day) for day in range(first, after)]
             return sum((day for day in days if day is not None), Fraction(0))
-        read = index - 1 if input.against == "previous" else index
-        return self._inputs.get(self._place(input, period), read)
+        place = self._place(input, period)
+        read = self._read(input, period, index)
+        return None if read is None else self._inputs.get(place, read)
+
+    def _read(self, input: Input, period: str, index: int) -> int | None:
+        """The index whose value an input takes; None if the calendar has none."""
+        against = against_in(input, period)
+        if against == "year_before":
+            return self._calendar.years_off(period, index, -1)
+        return index - 1 if against == "previous" else index
 
     def _place(self, input: Input, period: str) -> Place:
         kpi = kpi_in(input, period)
@@ -123,10 +143,13 @@ class Formula:
         """Widens what has to be looked at again after an input changed."""
         for period, input in self._readers.get(place, ()):
             if input.sum_of is not None:
-                start = self._calendar.index_of_day(period, index)
-                self._changed[period].widen(start, start + WINDOW_DAYS.get(period, 1))
-            else:
-                at = index + 1 if input.against == "previous" else index
+                self._changed[period].widen(*self._calendar.holding(period, index))
+                continue
+            against = against_in(input, period)
+            at: int | None = index + 1 if against == "previous" else index
+            if against == "year_before":
+                at = self._calendar.years_off(period, index, +1)
+            if at is not None:
                 self._changed[period].widen(at, at + 1)
 
     def first_index(self, period: str) -> int | None:

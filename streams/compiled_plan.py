@@ -12,7 +12,7 @@ from streams.alerting.rules import Rules
 from streams.calendar import Calendar
 from streams.catalogue import Catalogue, catalogue_of
 from streams.history import ACTIVATED, NEW, History, alert_unit
-from streams.program import Measures, PersonProgram, person_rows
+from streams.program import Measures, SubjectProgram, rows_about
 
 
 class CompiledPlan:
@@ -45,13 +45,23 @@ class CompiledPlan:
         )
 
     @cached_property
-    def person(self) -> PersonProgram:
+    def person(self) -> SubjectProgram:
         """The rows about users, for the company."""
-        rows = person_rows(self.catalogue.rows.values())
+        rows = rows_about("user", self.catalogue.rows.values())
         measures = Measures(self.plan, self.calendar, self.history.of_persons)
-        return PersonProgram(
-            rows, self.plan, self.calendar, measures, signal_since_ms=self.signal_since_ms
+        return SubjectProgram(
+            rows,
+            self.plan,
+            self.calendar,
+            measures,
+            signals=True,
+            signal_since_ms=self.signal_since_ms,
         )
+
+    @cached_property
+    def things(self) -> "ThingPrograms":
+        """What is computed of a thing."""
+        return ThingPrograms(self)
 
     @cached_property
     def member(self) -> "MemberPrograms":
@@ -67,21 +77,46 @@ class MemberPrograms:
         per_account = [row for id, row in rows.items() if id in compiled.catalogue.per_account]
         self.measures = Measures(plan, calendar, compiled.history.of_members)
         since_ms = compiled.signal_since_ms
-        everywhere = PersonProgram(
-            person_rows(rows.values()), plan, calendar, self.measures, signal_since_ms=since_ms
+        everywhere = SubjectProgram(
+            rows_about("user", rows.values()),
+            plan,
+            calendar,
+            self.measures,
+            signals=True,
+            signal_since_ms=since_ms,
         )
         self.news = frozenset(everywhere.slots)
         """Measures that users holds too: what changes none of them is no news to users."""
-        self.person = PersonProgram(
-            person_rows(per_account),
+        self.person = SubjectProgram(
+            rows_about("user", per_account),
             plan,
             calendar,
             self.measures,
             level="account",
+            signals=True,
             signal_since_ms=since_ms,
         )
         """The rows about users that are also published per account."""
+        self.together = SubjectProgram(
+            rows_about("account", rows.values()), plan, calendar, self.measures
+        )
+        """The rows about accounts that follow from what all their members did, taken together."""
         self.account = AccountProgram(rows.values(), self.measures, calendar)
         """The rows about accounts."""
         self.heard = self.account.slots | self.person.slots
         """Measures of which the account hears."""
+
+
+class ThingPrograms:
+    """Programs over the measures of one thing: for the company, and for an account."""
+
+    def __init__(self, compiled: CompiledPlan) -> None:
+        rows, plan, calendar = compiled.catalogue.rows, compiled.plan, compiled.calendar
+        per_account = [row for id, row in rows.items() if id in compiled.catalogue.per_account]
+        self.measures = Measures(plan, calendar, compiled.history.of_things)
+        self.company = SubjectProgram(
+            rows_about("thing", rows.values()), plan, calendar, self.measures
+        )
+        self.account = SubjectProgram(
+            rows_about("thing", per_account), plan, calendar, self.measures, level="account"
+        )

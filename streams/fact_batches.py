@@ -6,7 +6,17 @@ A row costs little while it waits; every string is given its number when a batch
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from schemas.batches import FactBatch, Header, Meaning, Pointer, Rows, Traits, encode, unfinished
+from schemas.batches import (
+    FactBatch,
+    Header,
+    Meaning,
+    Pointer,
+    Rows,
+    Traits,
+    Values,
+    encode,
+    unfinished,
+)
 from schemas.keys import partition_of
 from streams.stage import Outgoing
 
@@ -28,8 +38,8 @@ class Code:
 
 Member = tuple[str, str]
 """(account key or '', leaf or '')"""
-Row = tuple[Member, int, Code, str]
-"""(member, time in UTC ms, code, event id)"""
+Row = tuple[Member, int, Code, str, Values]
+"""(member, time in UTC ms, code, event id, value of each fact)"""
 
 
 class Routes:
@@ -113,8 +123,8 @@ def _encoded(header: Header, waiting: _Waiting) -> Iterator[bytes]:
 def _columns(rows: list[Row]) -> Rows:
     """Rows as columns: each member and code once, and its position from then on."""
     if not rows:
-        return Rows([], [], [], [], [], [])
-    members, times, codes, event_ids = zip(*rows, strict=True)
+        return Rows([], [], [], [], [], [], [])
+    members, times, codes, event_ids, values = zip(*rows, strict=True)
     member_numbers = {member: n for n, member in enumerate(dict.fromkeys(members))}
     code_numbers = {code: n for n, code in enumerate(dict.fromkeys(codes))}
     return Rows(
@@ -124,4 +134,5 @@ def _columns(rows: list[Row]) -> Rows:
         list(times),
         [*map(code_numbers.__getitem__, codes)],
         list(event_ids),
+        list(values),
     )

@@ -13,8 +13,8 @@ from schemas.plan.fingerprint import fingerprint, meaning_of_facts
 from schemas.plan.models import Plan
 from schemas.rows import (
     ConversionRow,
-    CountRow,
     DistinctRow,
+    FactRow,
     FactSelector,
     FormulaRow,
     MembershipRow,
@@ -31,7 +31,9 @@ from streams.catalogue import Catalogue, catalogue_of, input_kpis
 ACTIVATED = "signal/activated"
 FOUNDATIONS = ("timezone", "week_start", "exclude_users")
 """Settings on which all state rests."""
-_WORDS = frozenset({"name", "group", "unit", "better", "definition", "example", "asked_in"})
+_WORDS = frozenset(
+    {"name", "group", "unit", "better", "definition", "example", "asked_in", "published"}
+)
 """What a row says about itself, and not what it computes."""
 
 
@@ -49,6 +51,8 @@ class History(NamedTuple):
     """Ids of the measures of a person, in the order in which state holds them."""
     of_members: tuple[str, ...]
     """The same of a member of an account."""
+    of_things: tuple[str, ...] = ()
+    """The same of a thing."""
 
 
 NEW = History({}, (), ())
@@ -86,28 +90,31 @@ def _definitions(plan: Plan) -> Iterator[tuple[str, str]]:
 
 def _meaning(plan: Plan, row: Row, catalogue: Catalogue) -> list[Any]:
     """A row without its words and variants, and what its facts, or its inputs, mean."""
-    data = row.model_dump(mode="json", by_alias=True)
+    # Without defaults, so that a release whose rows can say more computes no other numbers.
+    data = row.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     computed = {key: value for key, value in data.items() if key not in _WORDS}
     if isinstance(row, ConversionRow):
-        del computed["variant"]
+        computed.pop("variant", None)
     if isinstance(row, MembershipRow):
         del computed["reach"]
     if not isinstance(row, DistinctRow | ShareRow | FormulaRow):
         # All periods but hours are added up from days: another one needs nothing of its own.
-        computed["periods"] = isinstance(row, CountRow) and HOUR in row.periods
+        computed["periods"] = isinstance(row, FactRow) and HOUR in row.periods
     if isinstance(row, FormulaRow):
         inputs = [catalogue.rows[kpi] for kpi in sorted(input_kpis(row))]
         return [computed, *(_meaning(plan, input, catalogue) for input in inputs)]
-    return [computed, *(meaning_of_facts(plan, facts) for facts in _selectors(data))]
+    read = _selectors(row.model_dump(mode="json", by_alias=True))
+    return [computed, *(meaning_of_facts(plan, facts) for facts in read)]
 
 
 def _selectors(data: Any) -> Iterator[FactSelector]:
     """All selectors of facts in a row."""
     if isinstance(data, dict):
-        if isinstance(data.get("kind"), str):
+        if isinstance(data.get("kind"), str | list):
             yield FactSelector.model_validate(data)
-        for value in data.values():
-            yield from _selectors(value)
+        for key, value in data.items():
+            if key != "where":  # an attribute may be called `kind`, too
+                yield from _selectors(value)
     elif isinstance(data, list | tuple):
         for value in data:
             yield from _selectors(value)

@@ -5,22 +5,24 @@ original bytes; the stream goes on.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 import xxhash
 
-from schemas.batches import Meaning, Pointer, Traits
+from schemas.batches import Attributes, FactOfEvent, Meaning, Pointer, Traits, Values
 from schemas.events import EMPTY_OBJECT, Event, Rejected
+from schemas.fact_kinds import KINDS_OF_NOBODY, THING_KINDS
 from schemas.formats import Format
-from schemas.keys import ANONYMOUS, USER, account_key, leaf_key
+from schemas.keys import ANONYMOUS, USER, account_key, leaf_key, nobody_key, thing_key
 from schemas.outputs import DEAD_LETTERS, dead_letter_record
 from schemas.plan.conditions import Predicate, compile_where, pattern_matcher
 from schemas.plan.models import (
     TRAITS_PREFIX,
+    Amount,
+    FactRule,
     FirstActivity,
-    NameConst,
     NameFromProperty,
     Plan,
     Rule,
@@ -43,17 +45,27 @@ ID_CHARACTERS_MAX = 1000
 _IDS = ("user id", "anonymous id", "previous id", "account id", "message id", "event name")
 
 
+VALUE_MAX = 10**15
+"""A value beyond is no number that a fact may have: sums of many have to fit into 64 bits."""
+
+Meant = tuple[Meaning, Values]
+
+
 class Interpreter:
     """What the events of a plan mean: facts, segments and the traits the plan reads."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._first_is_activity = isinstance(plan.first_action, FirstActivity)
-        self._by_name: dict[tuple[str, str], Callable[[Event], Meaning] | Code] = {}
+        self._by_name: dict[tuple[str, str], Callable[[Event], Meant] | Code] = {}
         self._codes: dict[tuple[Meaning, tuple[str, ...]], Code] = {}
         self.plain: dict[str, Code] = {}
         """Codes of the track calls met so far whose name alone tells that they mean something."""
-        self._dimensions = [d.name for d in plan.segments if d.property is not None]
+        self._dimensions = [
+            (d.name, None if d.kinds is None else frozenset(d.kinds))
+            for d in plan.segments
+            if d.property is not None
+        ]
         paths = [d.property for d in plan.segments if d.property is not None]
         self._segment_values = extractor(paths) if paths else _no_values
         excluding = {c.path.removeprefix(TRAITS_PREFIX) for c in plan.exclude_users}
@@ -61,29 +73,46 @@ class Interpreter:
         self._trait_paths = sorted(excluding | dimensions)
         self._trait_values = extractor(self._trait_paths) if self._trait_paths else None
 
-    def code(self, event: Event) -> Code:
-        """The facts of an event, possibly none, and its segments."""
+    def code(self, event: Event) -> tuple[Code, Values]:
+        """The facts of an event, possibly none, with their values, and its segments."""
         known = self._by_name.get((event.type, event.name))
         if known is None:
             if len(self._by_name) >= NAMES_MAX:
                 self._by_name.clear()
                 self.plain.clear()
             known = self._by_name[event.type, event.name] = self._compile(event.type, event.name)
-            if isinstance(known, Code) and known.meaning and event.type == "track":
+            if isinstance(known, Code) and _is_plain(known) and event.type == "track":
                 self.plain[event.name] = known
         if isinstance(known, Code):
-            return known
-        return self._code(known(event), self._segment_values(event.properties))
+            return known, ()
+        meaning, values = known(event)
+        return self._code(meaning, self._segment_values(event.properties)), values
+
+    def of_thing(self, fact: FactOfEvent, segments: tuple[str, ...]) -> Code:
+        """The code of an event of which only one fact counts."""
+        return self._code_of((fact,), segments)
+
+    def of_nobody(self, code: Code, values: Values) -> tuple[Code, Values]:
+        """What is left of an event that names neither an account nor a user."""
+        kept = [n for n, fact in enumerate(code.meaning) if fact[0] in KINDS_OF_NOBODY]
+        meaning = tuple(code.meaning[n] for n in kept)
+        return self._code_of(meaning, code.segments), values and tuple(values[n] for n in kept)
 
     def _code(self, meaning: Meaning, values: Sequence[Any]) -> Code:
         """`values`: of the properties that are dimensions."""
-        shown = tuple(map(shown_value, values))
-        code = self._codes.get((meaning, shown))
+        segments = (
+            f"{name}={shown_value(value)}"
+            for (name, kinds), value in zip(self._dimensions, values, strict=False)
+            if kinds is None or any(kind in kinds for kind, _, _ in meaning)
+        )
+        return self._code_of(meaning, tuple(segments))
+
+    def _code_of(self, meaning: Meaning, segments: tuple[str, ...]) -> Code:
+        code = self._codes.get((meaning, segments))
         if code is None:
             if len(self._codes) >= NAMES_MAX:
                 self._codes.clear()
-            segments = (f"{d}={v}" for d, v in zip(self._dimensions, shown, strict=False))
-            code = self._codes[meaning, shown] = Code(meaning, tuple(segments))
+            code = self._codes[meaning, segments] = Code(meaning, segments)
         return code
 
     def traits(self, event: Event) -> dict[str, Any]:
@@ -97,7 +126,7 @@ class Interpreter:
             if isinstance(value, str | bool | int | float | None)
         }
 
-    def _compile(self, type: str, name: str) -> Callable[[Event], Meaning] | Code:
+    def _compile(self, type: str, name: str) -> Callable[[Event], Meant] | Code:
         """One function for all events of a type and name; a code if nothing else counts."""
         excluded = [s for s in self._plan.exclude_events if _selects(s, type, name)]
         rules = [r for r in self._plan.rules if _selects(r.selector, type, name)]
@@ -107,21 +136,29 @@ class Interpreter:
         tests = [compile_where(s.where) for s in excluded]
         steps = [(compile_where(r.selector.where), _facts_of(r)) for r in rules]
 
-        def meaning(event: Event) -> Meaning:
+        def meaning(event: Event) -> Meant:
             documents = _Documents(event)
             if any(documents.meet(test) for test in tests):
-                return ()
-            facts: dict[tuple[str, str | None], None] = {}
+                return (), ()
+            facts: dict[tuple[str, str | None], tuple[Attributes, int | None]] = {}
             for test, made in steps:
                 if documents.meet(test):
-                    facts.update(dict.fromkeys(made(event)))
+                    for kind, name, attributes, value in made(event):
+                        facts.setdefault((kind, name), (attributes, value))
             if self._first_is_activity and ("activity", None) in facts:
-                facts["first_action", None] = None
-            return tuple(facts)
+                facts["first_action", None] = (), None
+            values = tuple(value for _, value in facts.values())
+            meant = tuple((*fact, attributes) for fact, (attributes, _) in facts.items())
+            return meant, values if any(value is not None for value in values) else ()
 
         if not rules or (fixed and not self._dimensions):
-            return self._code(meaning(_NAMELESS), ())
+            return self._code(meaning(_NAMELESS)[0], ())
         return meaning
+
+
+def _is_plain(code: Code) -> bool:
+    """True if the event means something, and is about nothing but its account and user."""
+    return bool(code.meaning) and all(kind not in THING_KINDS for kind, _, _ in code.meaning)
 
 
 def _no_values(properties: Buffer) -> Sequence[Any]:
@@ -144,26 +181,70 @@ class _Documents:
         return test(*self._decoded)
 
 
-def _facts_of(rule: Rule) -> Callable[[Event], list[tuple[str, str | None]]]:
-    """What a rule makes of an event that it selects."""
-    fixed = [
-        (fact.kind, fact.name.name if fact.name else None)
-        for fact in rule.facts
-        if not isinstance(fact.name, NameFromProperty)
-    ]
-    named = [(f.kind, f.name.path) for f in rule.facts if isinstance(f.name, NameFromProperty)]
-    if not named:
-        return lambda event: [*fixed]
-    names = extractor([path for _, path in named])
+Made = tuple[str, str | None, Attributes, int | None]
+"""A fact of an event: kind, name, attributes, value."""
 
-    def facts(event: Event) -> list[tuple[str, str | None]]:
-        found: list[tuple[str, str | None]] = [*fixed]
-        for (kind, _), value in zip(named, names(event.properties), strict=True):
-            if isinstance(value, str | int | float) and not isinstance(value, bool):
-                found.append((kind, shown_value(value)))
+
+def _facts_of(rule: Rule) -> Callable[[Event], list[Made]]:
+    """What a rule makes of an event that it selects."""
+    paths = [path for fact in rule.facts for path in _paths(fact)]
+    if not paths:
+        made: list[Made] = [
+            (fact.kind, _name(fact, iter(())), _attributes(fact, iter(())), None)
+            for fact in rule.facts
+        ]
+        return lambda event: made
+    extract = extractor(paths)
+
+    def facts(event: Event) -> list[Made]:
+        found: list[Made] = []
+        read = iter(extract(event.properties))
+        for fact in rule.facts:
+            name = _name(fact, read)
+            value = None if fact.value is None else _amount(next(read), fact.value)
+            attributes = _attributes(fact, read)
+            if name is not None or fact.name is None:
+                found.append((fact.kind, name, attributes, value))
         return found
 
     return facts
+
+
+def _paths(fact: FactRule) -> list[str]:
+    """The paths of a fact, in the order in which `_facts_of` reads them."""
+    paths = [fact.name.path] if isinstance(fact.name, NameFromProperty) else []
+    if fact.value is not None:
+        paths.append(fact.value.path)
+    return paths + [each.path for each in fact.attributes if each.path is not None]
+
+
+def _name(fact: FactRule, read: Iterator[Any]) -> str | None:
+    if not isinstance(fact.name, NameFromProperty):
+        return fact.name.name if fact.name else None
+    value = next(read)
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return shown_value(value)
+
+
+def _attributes(fact: FactRule, read: Iterator[Any]) -> Attributes:
+    values = (
+        (each.name, each.const if each.path is None else next(read)) for each in fact.attributes
+    )
+    return tuple(
+        (name, bounded_value(value))
+        for name, value in values
+        if isinstance(value, str | bool | int | float)
+    )
+
+
+def _amount(value: Any, amount: Amount) -> int | None:
+    """The whole number that a value is; None if it is no number, or one beyond all bounds."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if not abs(value) * amount.scale <= VALUE_MAX:  # so for a NaN, too
+        return None
+    return round(value * amount.scale)
 
 
 def _object(raw: msgspec.Raw) -> dict[str, Any]:
@@ -180,9 +261,7 @@ _NAMELESS = Event(
 
 
 def _is_fixed(rule: Rule) -> bool:
-    return not rule.selector.where and all(
-        fact.name is None or isinstance(fact.name, NameConst) for fact in rule.facts
-    )
+    return not rule.selector.where and not any(_paths(fact) for fact in rule.facts)
 
 
 def _selects(selector: Selector, type: str, name: str) -> bool:
@@ -195,6 +274,12 @@ def _selects(selector: Selector, type: str, name: str) -> bool:
 
 _Ids = tuple[str | None, str | None, str | None]
 """(account, user, anonymous)"""
+_NOBODY: _Ids = None, None, None
+_OF_NOBODY = Rejected(
+    "missing_user",
+    "Neither a user nor an anonymous id nor an account, and the plan makes nothing of it that "
+    "could do without.",
+)
 
 
 class _Target(NamedTuple):
@@ -283,11 +368,20 @@ class Ingest:
                     name, time_ms, ids, event_id = found
                     code = plain.get(name)
                     if code is not None and oldest <= time_ms - record_ms <= newest:
-                        self._add(ids, time_ms, record_ms, code, event_id)
+                        target = self._targets.get(ids) or self._target(*ids)
+                        self._add(target, time_ms, record_ms, code, event_id, ())
                         continue
             self._read_whole(value, record_ms, batch, offset)
 
-    def _add(self, ids: _Ids, time_ms: int, record_ms: int, code: Code, event_id: str) -> None:
+    def _add(
+        self,
+        target: _Target,
+        time_ms: int,
+        record_ms: int,
+        code: Code,
+        event_id: str,
+        values: Values,
+    ) -> None:
         """Notes an event, and its facts if it means something."""
         self.events += 1
         moment = time_ms if time_ms < record_ms else record_ms
@@ -295,10 +389,7 @@ class Ingest:
             self._newest_ms = moment
         if not code.facts:
             return
-        target = self._targets.get(ids)
-        if target is None:
-            target = self._target(*ids)
-        target.rows.append((target.member, time_ms, code, event_id))
+        target.rows.append((target.member, time_ms, code, event_id, values))
         self.facts += code.facts
         if time_ms < self._first_fact_ms:
             self._first_fact_ms = time_ms
@@ -331,21 +422,43 @@ class Ingest:
         ):
             self._bury(value, self._refused(event, record_ms), batch, offset)
             return
-        code = self._interpreter.code(event)
+        code, values = self._interpreter.code(event)
+        ids = event.account, event.user, event.anonymous
+        if ids == _NOBODY:
+            code, values = self._interpreter.of_nobody(code, values)
+            if not code.meaning:
+                self._bury(value, _OF_NOBODY, batch, offset)
+                return
         event_id = event.message_id
         if event_id is None:
             event_id = f"{xxhash.xxh3_64_hexdigest(value)}-{number}"
-        self._add((event.account, event.user, event.anonymous), time_ms, record_ms, code, event_id)
+        target = self._target_of_nobody(code) if ids == _NOBODY else self._targets.get(ids)
+        self._add(target or self._target(*ids), time_ms, record_ms, code, event_id, values)
+        self._add_things(time_ms, code, event_id, values)
         if event.type != "track" or event.traits is not EMPTY_OBJECT:
             self._take_told(event, event_id)
 
-    def _target(self, account: str | None, user: str | None, anonymous: str | None) -> "_Target":
+    def _target(self, account: str | None, user: str | None, anonymous: str | None) -> _Target:
         if len(self._targets) >= ROUTES_MAX:
             self._targets.clear()
         member = _member(account, user, anonymous)
         rows = self._out.rows(self._out.partition_of(member[0] or member[1]))
         target = self._targets[account, user, anonymous] = _Target(rows, member)
         return target
+
+    def _target_of_nobody(self, code: Code) -> _Target:
+        member = nobody_key(code.meaning[0][0]), ""
+        return _Target(self._out.rows(self._out.partition_of(member[0])), member)
+
+    def _add_things(self, time_ms: int, code: Code, event_id: str, values: Values) -> None:
+        """Sends each fact of a thing to where the facts of that thing meet, too."""
+        for number, fact in enumerate(code.meaning):
+            kind, id, _ = fact
+            if kind in THING_KINDS and id is not None:
+                key = thing_key(kind, id)
+                of_thing = self._interpreter.of_thing(fact, code.segments)
+                value = values[number : number + 1]
+                self._out.add_row(key, ((key, ""), time_ms, of_thing, event_id, value))
 
     def _take_told(self, event: Event, event_id: str) -> None:
         """What an event says of a user: traits, and who it is."""

@@ -8,11 +8,12 @@ is no news, so that what a subject was before and is now can be kept and compare
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
+from schemas.batches import Attributes
 from schemas.rows import FactSelector
 from streams.active_days import ActiveDays
 from streams.calendar import Calendar
@@ -20,6 +21,7 @@ from streams.calendar import Calendar
 Moment = tuple[int, str, str]
 """Time (UTC ms), event id, account key ('' if none); moments order by time, then id."""
 FirstFact = tuple[int, str, str, tuple[str, ...]]
+WholeFact = tuple[int, str, str, tuple[str, ...], Attributes, int | None]
 ChainValue = tuple[int | None, dict[str, list[Moment]]]
 
 ALL = "all"
@@ -38,6 +40,8 @@ class Fact(msgspec.Struct, frozen=True, gc=False):
     """The local day that holds the moment."""
     segments: tuple[str, ...]
     """`dimension=value` of every dimension of the plan."""
+    attributes: Attributes = ()
+    value: int | None = None
 
 
 class Measure(Protocol):
@@ -79,13 +83,38 @@ class Reaching(Measure, Protocol):
         ...
 
 
-def reads(facts: FactSelector, kind: str, name: str | None) -> bool:
-    """True if a selector takes facts of that kind and name."""
-    if facts.kind != kind:
+def reads(facts: FactSelector, kind: str, name: str | None, attributes: Attributes = ()) -> bool:
+    """True if a selector takes such facts."""
+    if kind != facts.kind if isinstance(facts.kind, str) else kind not in facts.kind:
+        return False
+    if facts.where and not _has(dict(attributes), facts.where):
         return False
     if facts.name is None:
         return True
     return name == facts.name if isinstance(facts.name, str) else name in facts.name
+
+
+def takes(facts: FactSelector, fact: Fact) -> bool:
+    """True if a selector takes this very fact."""
+    return reads(facts, fact.kind, fact.name, fact.attributes) and is_above(facts, fact)
+
+
+def is_above(facts: FactSelector, fact: Fact) -> bool:
+    """True unless the selector asks for greater values than the fact has."""
+    return facts.above is None or (fact.value is not None and fact.value > facts.above)
+
+
+def _has(attributes: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
+    """True if each attribute has its value, or one of its values, in JSON's sense of the same."""
+    return all(
+        any(
+            attribute in attributes
+            and attributes[attribute] == value
+            and isinstance(attributes[attribute], bool) == isinstance(value, bool)
+            for value in (wanted if isinstance(wanted, tuple) else (wanted,))
+        )
+        for attribute, wanted in where.items()
+    )
 
 
 class Days:
@@ -134,22 +163,27 @@ class First:
     def __init__(self, facts: FactSelector) -> None:
         self.selectors = (facts,)
 
-    def add(self, value: FirstFact | None, fact: Fact) -> FirstFact:
+    def add(self, value: Any, fact: Fact) -> Any:
         moment = fact.moment
         if value is not None and value[:2] <= moment[:2]:
             return value
-        return (*moment, fact.segments)
+        if not is_above(self.selectors[0], fact):
+            return value
+        return self._kept(fact)
+
+    def _kept(self, fact: Fact) -> Any:
+        return (*fact.moment, fact.segments)
 
     def closed(self, value: FirstFact | None, fact: Fact) -> bool:
         return True
 
-    def merge(self, values: Sequence[FirstFact | None]) -> FirstFact | None:
+    def merge(self, values: Sequence[Any]) -> Any:
         return min((v for v in values if v is not None), default=None)
 
     def packed(self, value: FirstFact | None) -> Any:
         return value
 
-    def unpacked(self, data: Any) -> FirstFact | None:
+    def unpacked(self, data: Any) -> Any:
         return data and (data[0], data[1], data[2], tuple(data[3]))
 
     def first(self, value: FirstFact | None) -> Moment | None:
@@ -157,6 +191,20 @@ class First:
 
     def reached(self, value: FirstFact | None, anchor_ms: int) -> Moment | None:
         return value[:3] if value is not None and value[0] >= anchor_ms else None
+
+
+class FirstWhole(First):
+    """The first fact ever, with what it carries: `(..., segments, attributes, value)`."""
+
+    def _kept(self, fact: Fact) -> WholeFact:
+        return (*fact.moment, fact.segments, fact.attributes, fact.value)
+
+    def unpacked(self, data: Any) -> Any:
+        if data is None:
+            return None
+        time_ms, id, account, segments, attributes, value = data
+        kept = tuple((name, of) for name, of in attributes)
+        return time_ms, id, account, tuple(segments), kept, value
 
 
 class Chain:
@@ -172,10 +220,10 @@ class Chain:
         self._anchor, self._end, self._by_name = anchor, end, by_name
 
     def _is_end(self, fact: Fact) -> bool:
-        return reads(self._end, fact.kind, fact.name)
+        return takes(self._end, fact)
 
     def _is_anchor(self, fact: Fact) -> bool:
-        return reads(self._anchor, fact.kind, fact.name)
+        return takes(self._anchor, fact)
 
     def _name(self, fact: Fact) -> str:
         return (fact.name or "") if self._by_name else ""

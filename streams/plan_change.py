@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from schemas.keys import shown_account
 from schemas.outputs import KpiKey
 from schemas.plan.models import Plan
-from schemas.rows import CountRow, MembershipRow, dimension_unit, unit, variants_of
+from schemas.rows import MembershipRow, dimension_unit, of_facts, unit, variants_of
 from streams.calendar import Calendar
 from streams.catalogue import catalogue_of
 from streams.compiled_plan import CompiledPlan
@@ -89,7 +89,7 @@ def _refused_rows(change: Change, plan: Plan) -> Iterable[str]:
                         f"{each.removeprefix('company/')} is a milestone beside known ones: which "
                         "accounts reached it before was not told"
                     )
-        counts_facts = isinstance(row, CountRow) and row.each == "fact"
+        counts_facts = of_facts(row)
         newly = unit("account", id) in change.added and unit("company", id) in change.kept
         if counts_facts and newly and plan.exclude_users:
             yield f"{id} per account counts facts of users who may yet be excluded"
@@ -106,8 +106,11 @@ def history_after(change: Change, plan: Plan, history: History, at_ms: int) -> H
 def history_of(plan: Plan, history: History) -> History:
     """The history with the measures of a plan behind those that are known."""
     compiled = CompiledPlan(plan, history)
-    persons, members = compiled.person.measures.ids, compiled.member.measures.ids
-    return history._replace(of_persons=tuple(persons), of_members=tuple(members))
+    return history._replace(
+        of_persons=tuple(compiled.person.measures.ids),
+        of_members=tuple(compiled.member.measures.ids),
+        of_things=tuple(compiled.things.measures.ids),
+    )
 
 
 class Rewritten(NamedTuple):

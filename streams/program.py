@@ -4,10 +4,11 @@ The same form serves a person over all accounts (company level) and a person ins
 (account level, and what the account needs to know of its members).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from operator import is_not
 from typing import Any, NamedTuple
 
+from schemas.batches import Attributes, FactOfEvent
 from schemas.outputs import canonical_json
 from schemas.plan.models import (
     ActivationDays,
@@ -17,22 +18,29 @@ from schemas.plan.models import (
     Plan,
 )
 from schemas.rows import (
+    EVERY,
     ActiveOnDay,
+    Addend,
     Condition,
     ConversionRow,
     CountRow,
     DistinctRow,
     FactSelector,
     LagRow,
+    MeanRow,
+    MembershipRow,
     ReachesFact,
     ReachesNames,
     Row,
     ShareRow,
+    SumRow,
+    of_facts,
 )
 from schemas.times import DAY_MS, HOUR_MS
 from streams.active_days import ActiveDays
 from streams.calendar import HOUR, Calendar
 from streams.contributions import Cell, Moves, Shape, SpanGroup, tally_key
+from streams.fact_cells import Numbers, added, averaged, tallies_of
 from streams.measures import (
     ALL,
     AllNames,
@@ -42,13 +50,16 @@ from streams.measures import (
     Fact,
     First,
     FirstFact,
+    FirstWhole,
     Measure,
     NthTime,
     Reaching,
+    WholeFact,
     reads,
 )
 from streams.operators import conversion, count, distinct, lag, share
 from streams.operators.conditions import MaskFunction
+from streams.tally import HOURLY
 
 FIRST_ACTION = FactSelector(kind="first_action")
 ACTIVATION = FactSelector(kind="activation")
@@ -85,6 +96,7 @@ class Step(NamedTuple):
 
     kind: str
     name: str | None
+    attributes: Attributes
     measures: tuple[tuple[int, Measure], ...]
     """(slot, measure) of those that read it."""
 
@@ -111,7 +123,9 @@ class Measures:
         since_ms: int | None,
         make: Callable[[], Measure],
     ) -> int:
-        id = canonical_json([what, *(f.model_dump(mode="json") for f in facts), since_ms]).decode()
+        # Without defaults, so that a release that can say more keeps the names of what there was.
+        read = (each.model_dump(mode="json", exclude_defaults=True) for each in facts)
+        id = canonical_json([what, *read, since_ms]).decode()
         slot = self._slots.get(id)
         if slot is None:
             slot = self._slots[id] = len(self.all)
@@ -126,6 +140,10 @@ class Measures:
 
     def first(self, facts: FactSelector, since_ms: int | None = None) -> int:
         return self._slot("first", [facts], since_ms, lambda: First(facts))
+
+    def first_whole(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        """The first time ever, with the attributes and the value that it had."""
+        return self._slot("first whole", [facts], since_ms, lambda: FirstWhole(facts))
 
     def first_reaching(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """The first time ever; of an activation by the plan's rule."""
@@ -159,20 +177,24 @@ class Measures:
         tasks = FactSelector(kind="key_task", name=rule.tasks)
         return self._slot("tasks", [], since_ms, lambda: AllNames(tasks, rule.tasks))
 
-    def routes(self, kind: str, name: str | None) -> tuple[int, ...]:
-        """The slots of the measures that read a fact."""
-        return tuple(
-            slot
-            for slot, measure in enumerate(self.all)
-            if any(reads(selector, kind, name) for selector in measure.selectors)
+    def step(self, fact: FactOfEvent) -> Step:
+        return Step(
+            *fact,
+            tuple(
+                (slot, measure)
+                for slot, measure in enumerate(self.all)
+                if any(reads(selector, *fact) for selector in measure.selectors)
+            ),
         )
 
-    def step(self, kind: str, name: str | None) -> Step:
-        return Step(kind, name, tuple((slot, self.all[slot]) for slot in self.routes(kind, name)))
-
-    def merged(self, subjects: Sequence[Sequence[Any]]) -> list[Any]:
-        """The values of several raw ids as those of one person."""
-        return [m.merge([s[slot] for s in subjects]) for slot, m in enumerate(self.all)]
+    def merged(
+        self, subjects: Sequence[Sequence[Any]], slots: Container[int] | None = None
+    ) -> list[Any]:
+        """The values of several raw ids as those of one subject; of these measures only."""
+        return [
+            m.merge([s[slot] for s in subjects]) if slots is None or slot in slots else None
+            for slot, m in enumerate(self.all)
+        ]
 
     def packed(self, values: Sequence[Any]) -> list[Any]:
         return [m.packed(v) for m, v in zip(self.all, values, strict=True)]
@@ -183,9 +205,15 @@ class Measures:
         return [m.unpacked(d) for m, d in zip(self.all, [*data, *missing], strict=True)]
 
 
-def person_rows(rows: Iterable[Row]) -> list[Row]:
-    """The rows whose subject is a user."""
-    return [row for row in rows if getattr(row, "subject", None) == "user"]
+def rows_about(subject: str, rows: Iterable[Row]) -> list[Row]:
+    """The rows about users, about things, or about accounts by what all their members did."""
+    return [
+        row
+        for row in rows
+        if getattr(row, "subject", None) == subject
+        and not of_facts(row)
+        and not (subject == "account" and isinstance(row, DistinctRow | ShareRow | MembershipRow))
+    ]
 
 
 Values = Sequence[Any]
@@ -193,8 +221,9 @@ Values = Sequence[Any]
 Cells = dict[Cell, int]
 AddCells = Callable[[Values, int, Cells], None]
 """Adds the cells that follow from a subject's measures, times a sign."""
-Reached = Callable[[Values, int], bool]
-"""Whether a subject with these measures reached the goal after an anchor (UTC ms)."""
+Reached = Callable[[Values, int, int], bool]
+"""Whether a subject with these measures reached the goal from an anchor on, before an end (UTC ms).
+"""
 
 
 class Part(NamedTuple):
@@ -213,8 +242,8 @@ def _of_cells(slots: Iterable[int], add: AddCells) -> Part:
     return Part(frozenset(slots), difference)
 
 
-class PersonProgram:
-    """What the rows about users say of one person."""
+class SubjectProgram:
+    """What the rows about one kind of subject say of one: a person, a thing, an account."""
 
     def __init__(
         self,
@@ -224,11 +253,12 @@ class PersonProgram:
         measures: Measures | None = None,
         *,
         level: str = "company",
+        signals: bool = False,
         signal_since_ms: int | None = None,
     ) -> None:
         """`measures`: where it adds those it needs; new ones by default. `level`: of its values.
 
-        `signal_since_ms`: from when on the signal of activation counts, None: from the beginning.
+        `signals`: activation is one. `signal_since_ms`: from when on, None: from the beginning.
         """
         self.measures = measures or Measures(plan, calendar)
         self._calendar, self._level = calendar, level
@@ -243,18 +273,21 @@ class PersonProgram:
                         function.add(condition, period)
                         slots.append((row.id, "", period, part))
             elif isinstance(row, CountRow):
-                if row.each == "subject":
-                    parts.append(self._count(row))
+                parts.append(self._count(row))
+            elif isinstance(row, SumRow):
+                parts.extend(self._sum(row, term) for term in row.terms)
+            elif isinstance(row, MeanRow):
+                parts.append(self._mean(row))
             elif isinstance(row, ConversionRow):
                 parts.extend(self._conversions(row))
             elif isinstance(row, LagRow):
-                parts.append(self._lag(row))
+                parts.extend(self._lags(row))
         self.groups = tuple(SpanGroup(tuple(s), f.build()) for f, s in groups.values())
         for number, (slot, segments) in enumerate(groups):
             parts.append(_spans(number, slot, segments=segments))
         self._parts = tuple(parts)
         self._parts_of: dict[tuple[bool, ...], tuple[Part, ...]] = {}
-        self.activation = self._activation(plan, signal_since_ms)
+        self.activation = self._activation(plan, signal_since_ms) if signals else None
         slots_read = [part.slots for part in parts] + [frozenset(self.activation or ())]
         self.slots = frozenset().union(*slots_read)
         """The measures that this program reads."""
@@ -285,6 +318,8 @@ class PersonProgram:
     # ---- cells of each operator
 
     def _count(self, row: CountRow) -> Part:
+        if row.variant is not None:
+            return self._of_first(row, row.of, lambda fact: ((count.COUNTED, 0, 1),))
         slot = self.measures.first_reaching(row.of, row.since_ms(self._level))
         measure: Reaching = self.measures.all[slot]  # type: ignore[assignment]
         day_of, hourly = self._calendar.day, HOUR in row.periods
@@ -297,9 +332,50 @@ class PersonProgram:
             segments = fact[3] if row.segments and isinstance(measure, First) else ()
             for segment in (ALL, *segments):
                 tally = tally_key(row.id, "", segment)
-                into[tally, count.BY_DAY, day_of(moment[0]), 0] += sign
+                into[tally, count.COUNTED, day_of(moment[0]), 0] += sign
                 if hourly:
-                    into[tally, count.BY_HOUR, moment[0] // HOUR_MS, 0] += sign
+                    into[tally, count.COUNTED + HOURLY, moment[0] // HOUR_MS, 0] += sign
+
+        return _of_cells({slot}, add)
+
+    def _sum(self, row: SumRow, term: Addend) -> Part:
+        numbers = added(int(term.times), term.without_value)  # type: ignore[arg-type]
+
+        def of_fact(fact: WholeFact) -> Numbers:
+            if term.naming is not None and term.naming not in dict(fact[4]):
+                return ()
+            return numbers(fact[5])
+
+        return self._of_first(row, term.of, of_fact)
+
+    def _mean(self, row: MeanRow) -> Part:
+        def of_fact(fact: WholeFact) -> Numbers:
+            numbers = averaged(row, fact[4])
+            return () if numbers is None else numbers(fact[5])
+
+        return self._of_first(row, row.of, of_fact)
+
+    def _of_first(
+        self,
+        row: CountRow | SumRow | MeanRow,
+        of: FactSelector,
+        numbers: Callable[[WholeFact], Numbers],
+    ) -> Part:
+        """What the first such fact of each subject adds."""
+        slot = self.measures.first_whole(of, row.since_ms(self._level))
+        day_of, hourly = self._calendar.day, HOUR in row.periods
+
+        def add(values: Values, sign: int, into: Cells) -> None:
+            fact: WholeFact | None = values[slot]
+            if fact is None:
+                return
+            time_ms, _, _, segments, attributes, _ = fact
+            day, hour = day_of(time_ms), time_ms // HOUR_MS
+            for tally in tallies_of(row, None, attributes, segments):
+                for part, x, n in numbers(fact):
+                    into[tally, part, day, x] += sign * n
+                    if hourly:
+                        into[tally, part + HOURLY, hour, x] += sign * n
 
         return _of_cells({slot}, add)
 
@@ -309,70 +385,94 @@ class PersonProgram:
             assert isinstance(row.variant, tuple)
             return [self._on_day(row, goal, n) for n in row.variant]
         since_ms = row.since_ms(self._level)
-        anchor = self.measures.first(row.anchor, since_ms)
         assert row.within_days is not None
         within_ms = row.within_days * DAY_MS
         if isinstance(goal, ReachesFact):
             slot = self.measures.reaching(row.anchor, goal.first, since_ms)
-            reached = self._fact(slot, within_ms)
+            reached = self._fact(slot)
         else:
             slot = self.measures.names_reaching(row.anchor, goal.names, since_ms)
-            reached = self._names(slot, goal, within_ms)
+            reached = self._names(slot, goal)
         tally = conversion.Tally(self._calendar, within_ms, None)
-        return [self._converting(row, "", anchor, tally, slot, reached)]
+        return [self._converting(row, "", tally, slot, reached)]
 
-    def _fact(self, slot: int, within_ms: int) -> Reached:
+    def _fact(self, slot: int) -> Reached:
         measure: Reaching = self.measures.all[slot]  # type: ignore[assignment]
 
-        def reached(values: Values, anchor_ms: int) -> bool:
+        def reached(values: Values, anchor_ms: int, end_ms: int) -> bool:
             moment = measure.reached(values[slot], anchor_ms)
-            return moment is not None and moment[0] < anchor_ms + within_ms
+            return moment is not None and moment[0] < end_ms
 
         return reached
 
-    def _names(self, slot: int, goal: ReachesNames, within_ms: int) -> Reached:
+    def _names(self, slot: int, goal: ReachesNames) -> Reached:
         chain: Chain = self.measures.all[slot]  # type: ignore[assignment]
-        at_least = goal.at_least
+        names, at_least = goal.names.name, goal.at_least
+        if at_least == EVERY:
+            at_least = len(names) if isinstance(names, tuple) else 1
         assert isinstance(at_least, int)
 
-        def reached(values: Values, anchor_ms: int) -> bool:
+        def reached(values: Values, anchor_ms: int, end_ms: int) -> bool:
             moments = chain.reached_by_name(values[slot], anchor_ms).values()
-            return sum(m[0] < anchor_ms + within_ms for m in moments) >= at_least
+            return sum(m[0] < end_ms for m in moments) >= at_least
 
         return reached
 
     def _on_day(self, row: ConversionRow, goal: ActiveOnDay, n: int) -> Part:
         day_of, since_ms = self._calendar.day, row.since_ms(self._level, f"n={n}")
-        anchor = self.measures.first(row.anchor, since_ms)
         slot = self.measures.days(goal.active_on, since_ms)
 
-        def reached(values: Values, anchor_ms: int) -> bool:
+        def reached(values: Values, anchor_ms: int, end_ms: int) -> bool:
             if n == 0:
                 return True  # day 0 is the cohort itself, whatever its first action was
             days = values[slot]
             return days is not None and days[ALL].has(day_of(anchor_ms) + n)
 
         tally = conversion.Tally(self._calendar, None, n)
-        return self._converting(row, f"n={n}", anchor, tally, slot, reached)
+        return self._converting(row, f"n={n}", tally, slot, reached)
 
     def _converting(
         self,
         row: ConversionRow,
         variant: str,
-        anchor_slot: int,
         tally: conversion.Tally,
         goal_slot: int,
         reached: Reached,
     ) -> Part:
-        day_of = self._calendar.day
+        day_of, since_ms = self._calendar.day, row.since_ms(self._level, variant)
+        anchor_slot = self.measures.first(row.anchor, since_ms)
+        within_ms = (row.within_days or 0) * DAY_MS
+        slots = {anchor_slot, goal_slot}
+        before_slot = until_slot = None
+        if row.not_before is not None:
+            before_slot = self.measures.first(row.not_before, since_ms)
+            slots.add(before_slot)
+        if row.until is not None:
+            until_slot = self.measures.reaching(row.anchor, row.until, since_ms)
+            slots.add(until_slot)
 
-        def add(values: Values, sign: int, into: Cells) -> None:
+        def outcome(values: Values) -> tuple[FirstFact, bool] | None:
+            """The anchor, and whether the goal was reached; None if the subject takes no part."""
             anchor: FirstFact | None = values[anchor_slot]
             if anchor is None:
-                return
+                return None
             anchor_ms = anchor[0]
-            day, mature_ms = day_of(anchor_ms), tally.mature_ms(anchor_ms)
-            success = reached(values, anchor_ms)
+            if before_slot is not None:
+                before: FirstFact | None = values[before_slot]
+                if before is not None and before[0] < anchor_ms:
+                    return None
+            end_ms = anchor_ms + within_ms
+            if until_slot is not None:
+                chain: Chain = self.measures.all[until_slot]  # type: ignore[assignment]
+                until = chain.reached(values[until_slot], anchor_ms)
+                end_ms = end_ms if until is None else min(end_ms, until[0])
+            return anchor, reached(values, anchor_ms, end_ms)
+
+        def add(found: tuple[FirstFact, bool] | None, sign: int, into: Cells) -> None:
+            if found is None:
+                return
+            anchor, success = found
+            day, mature_ms = day_of(anchor[0]), tally.mature_ms(anchor[0])
             for segment in (ALL, *(anchor[3] if row.segments else ())):
                 key = tally_key(row.id, variant, segment)
                 into[key, conversion.ALL_SUBJECTS, day, mature_ms] += sign
@@ -380,42 +480,70 @@ class PersonProgram:
                     into[key, conversion.SUCCESSES, day, mature_ms] += sign
 
         def difference(old: Values, new: Values, moves: Moves, cells: Cells) -> None:
-            anchor: FirstFact | None = new[anchor_slot]
-            if anchor is old[anchor_slot] and (
-                anchor is None or reached(old, anchor[0]) == reached(new, anchor[0])
-            ):
-                return
-            add(old, -1, cells)
-            add(new, +1, cells)
+            was, now = outcome(old), outcome(new)
+            if was != now:
+                add(was, -1, cells)
+                add(now, +1, cells)
 
-        return Part(frozenset({anchor_slot, goal_slot}), difference)
+        return Part(frozenset(slots), difference)
 
-    def _lag(self, row: LagRow) -> Part:
-        since_ms = row.since_ms(self._level)
+    def _lags(self, row: LagRow) -> list[Part]:
+        ends = row.end if isinstance(row.end, dict) else {"": row.end}
+        return [self._lag(row, variant, end) for variant, end in ends.items()]
+
+    def _lag(self, row: LagRow, variant: str, end: FactSelector) -> Part:
+        since_ms = row.since_ms(self._level, variant)
         anchor_slot = self.measures.first(row.anchor, since_ms)
-        slot = self.measures.reaching(row.anchor, row.end, since_ms)
-        measure: Reaching = self.measures.all[slot]  # type: ignore[assignment]
-        day_of = self._calendar.day
+        slot, ended = self._end(row, end, since_ms)
+        day_of, by_end = self._calendar.day, row.cohort == "end"
         horizon_ms = None if row.within_days is None else row.within_days * DAY_MS
 
         def add(values: Values, sign: int, into: Cells) -> None:
             anchor: FirstFact | None = values[anchor_slot]
             if anchor is None:
                 return
-            anchor_ms = anchor[0]
-            end = measure.reached(values[slot], anchor_ms)
+            anchor_ms = at_ms = anchor[0]
+            end_ms = ended(values, anchor_ms)
             part, x = lag.OPEN, anchor_ms
-            if end is not None and (horizon_ms is None or end[0] - anchor_ms < horizon_ms):
-                x = end[0] - anchor_ms
+            if end_ms is not None and (horizon_ms is None or end_ms - anchor_ms < horizon_ms):
+                x = end_ms - anchor_ms
                 part = (
                     lag.ENDED
                     if horizon_ms is None
                     else conversion.whole_hour_ms(anchor_ms + horizon_ms)
                 )
+            if by_end:
+                if end_ms is None:
+                    return
+                at_ms = end_ms
             for segment in (ALL, *(anchor[3] if row.segments else ())):
-                into[tally_key(row.id, "", segment), part, day_of(anchor_ms), x] += sign
+                into[tally_key(row.id, variant, segment), part, day_of(at_ms), x] += sign
 
         return _of_cells({anchor_slot, slot}, add)
+
+    def _end(
+        self, row: LagRow, end: FactSelector, since_ms: int | None
+    ) -> tuple[int, Callable[[Values, int], int | None]]:
+        """The measure of an end, and when it was reached from an anchor on (UTC ms)."""
+        if row.names is None:
+            slot = self.measures.reaching(row.anchor, end, since_ms)
+            measure: Reaching = self.measures.all[slot]  # type: ignore[assignment]
+
+            def reached_ms(values: Values, anchor_ms: int) -> int | None:
+                moment = measure.reached(values[slot], anchor_ms)
+                return moment and moment[0]
+
+            return slot, reached_ms
+        assert isinstance(row.names, tuple)
+        names = end.model_copy(update={"name": row.names})
+        slot, wanted = self.measures.names_reaching(row.anchor, names, since_ms), len(row.names)
+        chain: Chain = self.measures.all[slot]  # type: ignore[assignment]
+
+        def all_reached_ms(values: Values, anchor_ms: int) -> int | None:
+            moments = chain.reached_by_name(values[slot], anchor_ms).values()
+            return max(m[0] for m in moments) if len(moments) == wanted and wanted else None
+
+        return slot, all_reached_ms
 
 
 def _spans(number: int, slot: int, *, segments: bool) -> Part:

@@ -18,6 +18,7 @@ from streams.state_keys import (
     PERSON,
     SEEN,
     SIGNALS,
+    THING,
     read_key,
     read_value,
     state_key,
@@ -63,7 +64,7 @@ def _home(stage: str, what: str, place: list[Any], count: int) -> int:
     if what == MEMBER:
         account, leaf = place
         return partition_of(account or leaf, count)
-    assert what in (SIGNALS, ALERTS, BOOK, LEAF, COPY, PERSON), what
+    assert what in (SIGNALS, ALERTS, BOOK, LEAF, COPY, PERSON, THING), what
     return partition_of(place[0], count)
 
 

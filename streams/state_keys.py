@@ -10,7 +10,7 @@ import msgspec
 
 STATE_VERSION = 1
 
-MEMBER, LEAF, COPY, PERSON = "member", "leaf", "copy", "person"
+MEMBER, LEAF, COPY, PERSON, THING = "member", "leaf", "copy", "person", "thing"
 SIGNALS, BOOK, SEEN, VALUES, ALERTS = "signals", "book", "seen", "values", "alerts"
 PARTITION = "partition"
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from schemas.batches import ValueBatch, check_version, decode_deltas, encode, unfinished
 from schemas.outputs import KPIS, kpi_record, kpi_record_key
-from schemas.rows import FormulaRow, Row, variants_of
+from schemas.rows import FormulaRow, Row, stated_variants
 from streams.book import PROVISIONAL_EVERY_MS, Book, Change
 from streams.catalogue import input_kpis
 from streams.compiled_plan import CompiledPlan
@@ -46,7 +46,7 @@ class Tallies:
         company: dict[str, Row] = {
             id: row for id, row in rows.items() if not isinstance(row, FormulaRow)
         }
-        keys = (TallyKey(id, v, ALL) for id, row in company.items() for v in variants_of(row))
+        keys = (TallyKey(id, v, ALL) for id, row in company.items() for v in stated_variants(row))
         zeros = [key for key in keys if tally_partition(key, partitions) == partition]
         self._book = Book(
             company,
@@ -109,8 +109,9 @@ class Tallies:
         for gone in self._book.forget(sources.watermark_ms):
             records.append(Outgoing(KPIS, None, kpi_record_key(gone), None))
         for change in self._book.publish(sources.watermark_ms, sources.first_fact_ms, now_ms):
-            record = kpi_record(change.key, change.published, now_ms)
-            records.append(Outgoing(KPIS, None, *record))
+            if self._book.shows(change.tally):
+                record = kpi_record(change.key, change.published, now_ms)
+                records.append(Outgoing(KPIS, None, *record))
             if change.tally.kpi in self._read_by_company:
                 passed_on.append(change)
         for place, content in self._book.take_unsaved():

@@ -11,7 +11,7 @@ from fractions import Fraction
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from streams.calendar import DAY, HOUR, PERIODS, WINDOW_DAYS, Calendar
+from streams.calendar import DAY, HOUR, PERIODS, Calendar
 
 Number = int | float
 Exact = int | Fraction
@@ -21,6 +21,8 @@ CELL_CHUNK_BITS = 20
 """Cells whose x (mostly ms) agrees but for so many bits, about 17 minutes, are one state record."""
 Cells = dict[tuple[int, int], int]
 """(part, x) -> n"""
+HOURLY = 1 << 60
+"""Added to the part of a cell that counts for an hour. Parts are below it, some of them UTC ms."""
 
 
 class Value(NamedTuple):
@@ -210,7 +212,10 @@ class CellTally(Tally):
         self._hours: dict[int, dict[int, Cells]] = {}
         self._totals = Steps()
 
-    def add(self, part: int, at: int, x: int, n: int, *, hourly: bool = False) -> None:
+    def add(self, part: int, at: int, x: int, n: int) -> None:
+        """`part` with HOURLY added: `at` is an hour."""
+        hourly = part >= HOURLY
+        part %= HOURLY
         chunk = x >> CELL_CHUNK_BITS
         chunks = (self._hours if hourly else self._days).setdefault(at, {})
         cells = chunks.setdefault(chunk, {})
@@ -227,18 +232,32 @@ class CellTally(Tally):
             self._totals.add(at, None, n)
         for period in PERIODS:
             if period != HOUR:
-                index = self.calendar.index_of_day(period, at)
-                windows = WINDOW_DAYS.get(period, 1)
-                self.changed[period].widen(index, None if self.lasting else index + windows)
+                first, after = self.calendar.holding(period, at)
+                self.changed[period].widen(first, None if self.lasting else after)
 
     def cells(self, day: int) -> Iterator[tuple[tuple[int, int], int]]:
         """((part, x), n) of a day."""
         for cells in self._days.get(day, {}).values():
             yield from cells.items()
 
-    def cell(self, part: int, at: int, *, hourly: bool = False) -> int:
-        """The number at x = 0 of a day or hour."""
-        chunks = (self._hours if hourly else self._days).get(at)
+    def cells_of(self, period: str, index: int) -> Iterator[tuple[tuple[int, int], int]]:
+        """((part, x), n) of a period; of an hour, of what was counted by hours."""
+        if period == HOUR:
+            for cells in self._hours.get(index, {}).values():
+                yield from cells.items()
+            return
+        for day in range(*self.calendar.days(period, index)):
+            yield from self.cells(day)
+
+    def total(self, period: str, index: int, part: int) -> int:
+        """The sum of a part at x = 0 over a period."""
+        if period == HOUR:
+            return self._at_0(self._hours, index, part)
+        days = range(*self.calendar.days(period, index))
+        return sum(self._at_0(self._days, day, part) for day in days)
+
+    def _at_0(self, cells: dict[int, dict[int, Cells]], at: int, part: int) -> int:
+        chunks = cells.get(at)
         return chunks.get(0, {}).get((part, 0), 0) if chunks else 0
 
     def forget(self, before_day: int) -> None:

@@ -71,7 +71,11 @@ class Topology:
     def ingest(self, input: Input, partition: int) -> Ingest:
         return Ingest(
             self._compiled,
-            format_named(input.format, _format_options(input)),
+            format_named(
+                input.format,
+                _format_options(input),
+                subject_required=not self.plan.has_facts_of_nobody,
+            ),
             source=f"{input.topic}:{partition}",
             partitions=self.partitions.accounts,
             bounded=self._bounded,

@@ -16,6 +16,7 @@ from schemas.batches import (
     ChainOf,
     ChildOf,
     FactBatch,
+    FactOfEvent,
     LeafCopy,
     PeerBatch,
     Pointer,
@@ -103,7 +104,7 @@ class Users:
         self._segments = TraitSegments(plan.segments, self._measures.all, self._calendar)
         self._excluding = [compile_where([condition]) for condition in plan.exclude_users]
         self._traits_matter = bool(plan.exclude_users) or any(d.trait for d in plan.segments)
-        self._steps: dict[tuple[str, str | None], Step] = {}
+        self._steps: dict[FactOfEvent, Step] = {}
         self._sources = Sources(sources)
         self._announcements = Announcements(
             self._plan_hash, f"users:{partition}", throttled=throttled
@@ -169,17 +170,18 @@ class Users:
         leaves = [self._leaf(leaf) for _, leaf in rows.members]
         for (account, _), leaf in zip(rows.members, leaves, strict=True):
             self._take_account(leaf, account)
-        codes = [([self._step(*fact) for fact in meaning], s) for meaning, s in rows.codes]
+        codes = [([self._step(fact) for fact in meaning], s) for meaning, s in rows.codes]
         day_of = self._calendar.day
-        for number, time_ms, code, event_id in zip(
-            rows.member, rows.time_ms, rows.code, rows.event_id, strict=True
+        for number, time_ms, code, event_id, of_facts in zip(
+            rows.member, rows.time_ms, rows.code, rows.event_id, rows.values, strict=True
         ):
             leaf, day = leaves[number], day_of(time_ms)
             moment = time_ms, event_id, rows.members[number][0]
             steps, segments = codes[code]
             values = leaf.values
-            for kind, name, measures in steps:
-                fact = Fact(kind, name, moment, day, segments)
+            for place, (kind, name, attributes, measures) in enumerate(steps):
+                value = of_facts[place] if of_facts else None
+                fact = Fact(kind, name, moment, day, segments, attributes, value)
                 for slot, measure in measures:
                     known = values[slot]
                     value = measure.add(known, fact)
@@ -187,12 +189,12 @@ class Users:
                         self._touch(leaf)
                         values[slot] = value
 
-    def _step(self, kind: str, name: str | None) -> Step:
-        step = self._steps.get((kind, name))
+    def _step(self, fact: FactOfEvent) -> Step:
+        step = self._steps.get(fact)
         if step is None:
             if len(self._steps) >= NAMES_MAX:
                 self._steps.clear()
-            step = self._steps[kind, name] = self._measures.step(kind, name)
+            step = self._steps[fact] = self._measures.step(fact)
         return step
 
     def _take_account(self, leaf: Leaf, account: str) -> None:

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any
 
+from pydantic import BaseModel
+
 from schemas.outputs import ID_HEX_DIGITS, canonical_json
 from schemas.plan.models import ActivationTasks, FirstActivity, NameConst, Plan
 from schemas.rows import FactSelector
 
-SHOWN_CHARACTERS_MAX = 100
+SHOWN_CHARACTERS_MAX = 200
 
 
 def plan_hash(plan: Plan) -> str:
@@ -31,7 +33,10 @@ def fingerprint(meaning: Any) -> str:
 
 def meaning_of_facts(plan: Plan, facts: FactSelector) -> list[Any]:
     """Everything in a plan that decides which events make these facts, as plain data."""
-    meaning: list[Any] = [facts.model_dump(mode="json"), *_rules(plan, facts)]
+    meaning: list[Any] = [_plain(facts), *_rules(plan, facts)]
+    if isinstance(facts.kind, tuple):
+        kinds = (facts.model_copy(update={"kind": kind}) for kind in facts.kind)
+        return [*meaning, *(meaning_of_facts(plan, each) for each in kinds)]
     if facts.kind == "first_action" and isinstance(plan.first_action, FirstActivity):
         meaning.append(meaning_of_facts(plan, FactSelector(kind="activity")))
     if facts.kind == "activation" and plan.activation is not None:
@@ -42,6 +47,11 @@ def meaning_of_facts(plan: Plan, facts: FactSelector) -> list[Any]:
     return [*meaning, [each.model_dump(mode="json") for each in plan.exclude_events]]
 
 
+def _plain(model: BaseModel) -> Any:
+    """Without defaults: a release in which more can be said makes no other facts."""
+    return model.model_dump(mode="json", exclude_defaults=True)
+
+
 def _rules(plan: Plan, facts: FactSelector) -> Iterator[Any]:
     """The rules that may make such facts; a name read from an event may be any."""
     names = (facts.name,) if isinstance(facts.name, str) else facts.name
@@ -49,7 +59,7 @@ def _rules(plan: Plan, facts: FactSelector) -> Iterator[Any]:
         for fact in rule.facts:
             other = names and isinstance(fact.name, NameConst) and fact.name.name not in names
             if fact.kind == facts.kind and not other:
-                yield rule.selector.model_dump(mode="json"), fact.model_dump(mode="json")
+                yield _plain(rule.selector), _plain(fact)
 
 
 def differences(old: Plan, new: Plan) -> list[str]:

@@ -9,44 +9,9 @@ from typing import Annotated, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.fact_kinds import KINDS_OF_NOBODY, FactKind
 from schemas.rows import Period, Row
 from schemas.times import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
-
-FactKind = Literal["activity", "first_action", "activation", "key_task", "feature", "session"]
-FACT_KINDS: tuple[str, ...] = get_args(FactKind)
-"""Kinds of facts that are computed; the order is that of the documentation."""
-
-NAMED_KINDS = ("key_task", "feature")
-"""Kinds whose facts always carry a name."""
-
-VALUED_KINDS = ("session",)
-"""Kinds whose facts may carry a value (a session: its duration in ms)."""
-
-CATALOGUE_KINDS = (
-    "trial",
-    "plan_change",
-    "subscription",
-    "payment",
-    "cost",
-    "survey",
-    "ticket",
-    "lead",
-    "opportunity",
-    "spend",
-    "awareness",
-    "guide",
-    "referral",
-    "incident",
-    "response_time",
-    "delivery",
-    "outcome",
-    "project",
-    "role",
-    "consent",
-    "erase",
-    "exposure",
-)
-"""Kinds that the catalogue of KPIs knows and that are not computed yet."""
 
 SelectorType = Literal["track", "page", "screen", "any"]
 Operator = Literal[
@@ -116,16 +81,33 @@ class NameFromProperty(Frozen):
 FactName = Annotated[NameConst | NameFromProperty, Field(discriminator="form")]
 
 
+class Amount(Frozen):
+    """Where a fact's value stands: the number at a path, times `scale`, rounded half to even."""
+
+    path: str
+    scale: int = 1
+
+
+class Attribute(Frozen):
+    """A further field of a fact: a constant, or (`path` given) the scalar at a path."""
+
+    name: str
+    const: str | bool | int | None = None
+    path: str | None = None
+
+
 class FactRule(Frozen):
     """A fact that a selected event makes.
 
-    name: always given for key_task and feature, None for the other kinds.
-    value: path of a number, for session its duration in ms; None or a missing number: no value.
+    name: always given for the kinds that have names, None for the others.
+    value: None, or no number at its path: the fact has no value.
+    attributes: sorted by name; one whose path leads nowhere, or to a null, is left out.
     """
 
     kind: FactKind
     name: FactName | None = None
-    value: str | None = None
+    value: Amount | None = None
+    attributes: tuple[Attribute, ...] = ()
 
 
 class Rule(Frozen):
@@ -219,11 +201,15 @@ class Input(Frozen):
 
 
 class Dimension(Frozen):
-    """A dimension that KPIs are split by; exactly one of `property` and `trait` is given."""
+    """A dimension that KPIs are split by; exactly one of `property` and `trait` is given.
+
+    kinds: only events that make such facts have the dimension; None: all events.
+    """
 
     name: str
     property: str | None = None
     trait: str | None = None
+    kinds: tuple[FactKind, ...] | None = None
 
 
 class Milestones(Frozen):
@@ -245,8 +231,15 @@ class KpiSettings(Frozen):
     core_tasks: tuple[str, ...] = ()
     activation_tasks: tuple[str, ...] = ()
     activation_tasks_min: int = 1
+    onboarding_tasks: tuple[str, ...] = ()
+    key_trial_actions: tuple[str, ...] = ()
+    top_activation_features: tuple[str, ...] = ()
     cohort_days: tuple[int, ...] = (1, 7, 30)
     accounts_active_users_min: int = 3
+    outcome_weights_ppm: dict[str, int] = Field(default_factory=dict)
+    """Kind of outcome -> what a unit counts in user_led_performance, in millionths."""
+    outcome_worth_ppm: dict[str, int] = Field(default_factory=dict)
+    """Kind of outcome -> what a unit is worth, in millionths of a minor unit."""
     horizons_days: dict[str, int] = Field(default_factory=dict)
     """KPI id -> horizon in days, where it differs from the catalogue's."""
 
@@ -416,6 +409,11 @@ class Plan(Frozen):
     def kinds(self) -> frozenset[str]:
         """The kinds of facts the rules make."""
         return frozenset(fact.kind for rule in self.rules for fact in rule.facts)
+
+    @property
+    def has_facts_of_nobody(self) -> bool:
+        """True if some rule makes facts that need neither an account nor a user."""
+        return not self.kinds.isdisjoint(KINDS_OF_NOBODY)
 
     def names(self, kind: str) -> tuple[str, ...]:
         """The fixed names of a kind, in the plan's order; names read from events are not known."""

@@ -3,17 +3,18 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from schemas.fact_kinds import CARRIES, NAMED_KINDS, VALUED_KINDS
 from schemas.plan.models import (
     ALL,
     FIRST_ACTIVITY,
-    NAMED_KINDS,
     TRAITS_PREFIX,
-    VALUED_KINDS,
     Activation,
     ActivationDays,
     ActivationOnce,
     ActivationTasks,
     ActivationTimes,
+    Amount,
+    Attribute,
     Condition,
     Dimension,
     Duplicates,
@@ -42,6 +43,8 @@ from schemas.plan.written import WrittenInput, WrittenKpis, WrittenPlan
 from schemas.plan.written_alerts import normal_alerts
 from schemas.plan.written_rules import (
     WrittenActivation,
+    WrittenAmount,
+    WrittenAttribute,
     WrittenCondition,
     WrittenEvent,
     WrittenName,
@@ -87,7 +90,12 @@ def normal_plan(plan: WrittenPlan) -> Plan:
             for op, operand in test.operators()
         ),
         segments=tuple(
-            Dimension(name=name, property=source.property, trait=source.trait)
+            Dimension(
+                name=name,
+                property=source.property,
+                trait=source.trait,
+                kinds=None if source.kinds is None else tuple(kinds_of(source.kinds)),  # type: ignore[arg-type]
+            )
             for name, source in plan.segments.items()
         ),
         milestones=Milestones(
@@ -184,7 +192,7 @@ def _session_rules(form: Any) -> list[Rule]:
     return [
         Rule(
             selector=_selector(each),
-            facts=(FactRule(kind="session", value=getattr(each, "value", None)),),
+            facts=(FactRule(kind="session", value=_amount(getattr(each, "value", None))),),
         )
         for each in forms
     ]
@@ -195,10 +203,27 @@ def _facts(entry: WrittenEvent) -> tuple[FactRule, ...]:
         FactRule(
             kind=kind,  # type: ignore[arg-type]
             name=_fact_name(entry) if kind in NAMED_KINDS else None,
-            value=entry.value if kind in VALUED_KINDS else None,
+            value=_amount(entry.value) if kind in VALUED_KINDS else None,
+            attributes=tuple(
+                _attribute(name, form)
+                for name, form in sorted(entry.attributes.items())
+                if name in CARRIES[kind].attributes
+            ),
         )
         for kind in kinds_of(entry.is_)
     )
+
+
+def _amount(form: Any) -> Amount | None:
+    if isinstance(form, WrittenAmount):
+        return Amount(path=form.property, scale=form.scale)
+    return None if form is None else Amount(path=form)
+
+
+def _attribute(name: str, form: Any) -> Attribute:
+    if isinstance(form, WrittenAttribute):
+        return Attribute(name=name, path=form.property)
+    return Attribute(name=name, const=form)
 
 
 def _fact_name(entry: WrittenEvent) -> FactName:
@@ -270,8 +295,13 @@ def _kpis(form: WrittenKpis) -> Kpis:
             core_tasks=tuple(settings.core_tasks),
             activation_tasks=tuple(settings.activation_tasks),
             activation_tasks_min=settings.activation_tasks_min,
+            onboarding_tasks=tuple(settings.onboarding_tasks),
+            key_trial_actions=tuple(settings.key_trial_actions),
+            top_activation_features=tuple(settings.top_activation_features),
             cohort_days=tuple(settings.cohort_days),
             accounts_active_users_min=settings.accounts_active_users_min,
+            outcome_weights_ppm=dict(settings.outcome_weights_ppm),
+            outcome_worth_ppm=dict(settings.outcome_worth_ppm),
             horizons_days=dict(settings.horizons_days),
         ),
         own=tuple(form.own),

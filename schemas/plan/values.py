@@ -23,10 +23,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from schemas.fact_kinds import FACT_KINDS, NOT_COMPUTED_KINDS
 from schemas.plan.models import (
-    CATALOGUE_KINDS,
     DURATION_UNITS_MS,
-    FACT_KINDS,
     SETTING_NAMES,
     TRAITS_PREFIX,
     Against,
@@ -159,7 +158,7 @@ SeverityName = choice("severity", get_args(Severity))
 def _check_kind(kind: Any, info: ValidationInfo) -> str:
     if not isinstance(kind, str):
         raise mistake(f"expected a fact kind, not {shown(kind)}", within="is")
-    if kind in CATALOGUE_KINDS:
+    if kind in NOT_COMPUTED_KINDS:
         raise mistake(
             f"fact kind `{kind}` is known to the catalogue, not computed yet",
             f"computed are {', '.join(FACT_KINDS)}",
@@ -168,8 +167,7 @@ def _check_kind(kind: Any, info: ValidationInfo) -> str:
     if kind not in FACT_KINDS:
         raise mistake(
             f"unknown fact kind {shown(kind)}",
-            did_you_mean(kind, (*FACT_KINDS, *CATALOGUE_KINDS))
-            or f"known are {', '.join(FACT_KINDS)}",
+            did_you_mean(kind, FACT_KINDS) or f"known are {', '.join(FACT_KINDS)}",
             within="is",
         )
     reason = surroundings(info).exclusive_kinds.get(kind)

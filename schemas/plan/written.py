@@ -51,6 +51,7 @@ from schemas.plan.values import (
 from schemas.plan.written_alerts import WrittenAlerts
 from schemas.plan.written_rules import (
     ActivationForm,
+    Kinds,
     Selectors,
     Sessions,
     Tasks,
@@ -189,6 +190,18 @@ class WrittenDimension(Written):
         default=None, validate_default=True, description="Path of the trait."
     )
 
+    kinds: Kinds | None = Field(
+        default=None,
+        description="With `property`: only events that make such facts have the dimension.",
+    )
+
+    @field_validator("kinds")
+    @classmethod
+    def _goes_with_property(cls, kinds: Any, info: ValidationInfo) -> Any:
+        if info.data.get("trait") is not None:
+            raise mistake("`kinds` goes with `property` only", within="kinds")
+        return kinds
+
     @field_validator("trait")
     @classmethod
     def _is_one_of_two(cls, trait: str | None, info: ValidationInfo) -> str | None:
@@ -239,12 +252,29 @@ class WrittenSettings(Written):
         default=KpiSettings().activation_tasks_min,
         description="How many different activation tasks key_activation_tasks_rate asks for.",
     )
+    onboarding_tasks: Tasks = Field(
+        default_factory=list, description="Key tasks that complete the onboarding of an account."
+    )
+    key_trial_actions: Tasks = Field(
+        default_factory=list, description="Key tasks that an account should do on trial."
+    )
+    top_activation_features: Annotated[list[Text], AfterValidator(each_once)] = Field(
+        default_factory=list, description="Features whose use leads to activation."
+    )
     cohort_days: Annotated[list[DayNumber], AfterValidator(ascending), Field(min_length=1)] = Field(
         default=list(KpiSettings().cohort_days), description="The days n of cohort_retention."
     )
     accounts_active_users_min: Count = Field(
         default=KpiSettings().accounts_active_users_min,
         description="How many users make an account count in accounts_3plus_active and its kin.",
+    )
+    outcome_weights_ppm: dict[Text, Count] = Field(
+        default_factory=dict,
+        description="Kind of outcome -> what a unit counts in user_led_performance, in millionths.",
+    )
+    outcome_worth_ppm: dict[Text, Count] = Field(
+        default_factory=dict,
+        description="Kind of outcome -> what a unit is worth, in millionths of a minor unit.",
     )
     horizons_days: dict[KpiId, Days] = Field(
         default_factory=dict, description="KPI -> horizon in days, in place of the catalogue's."

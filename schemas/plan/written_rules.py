@@ -19,8 +19,8 @@ from pydantic import (
     field_validator,
 )
 
+from schemas.fact_kinds import CARRIES, FACT_KINDS, NAMED_KINDS, THING_KINDS, VALUED_KINDS
 from schemas.plan.conditions import is_pattern
-from schemas.plan.models import FACT_KINDS, NAMED_KINDS, VALUED_KINDS
 from schemas.plan.values import (
     Count,
     Days,
@@ -309,27 +309,83 @@ def kinds_of(kinds: str | list[str]) -> list[str]:
     return [kinds] if isinstance(kinds, str) else kinds
 
 
+class WrittenAmount(Written):
+    """A number that stands in the event."""
+
+    property: PropertyPath = Field(description="Path of the number.")
+    scale: Count = Field(
+        default=1, description="What it is multiplied by, such as 100 for cents; then rounded."
+    )
+
+
+AmountForm = Annotated[
+    Annotated[PropertyPath, Tag("<text>")] | Annotated[WrittenAmount, Tag("<mapping>")],
+    forms("a path or `{property: <path>, scale: 100}`"),
+]
+
+
+class WrittenAttribute(Written):
+    """A further field that stands in the event."""
+
+    property: PropertyPath = Field(description="Path of the text, number, true or false.")
+
+
+def _attribute_form(value: Any) -> str:
+    return "<mapping>" if isinstance(value, dict) else "<value>"
+
+
+AttributeForm = Annotated[
+    Annotated[str | bool | int, Tag("<value>")] | Annotated[WrittenAttribute, Tag("<mapping>")],
+    Discriminator(_attribute_form),
+]
+
+
 class WrittenEvent(WrittenSelector):
     """What the selected events mean."""
 
     name: NameForm | None = Field(
         default=None,
-        description="Name of its key task or feature; by default the name of the event.",
+        description="The name that facts of some kinds have, such as a task, a feature or the id "
+        "of a ticket; by default the name of the event.",
     )
-    value: PropertyPath | None = Field(
-        default=None, description="Path of a session's length, a number of milliseconds."
+    value: AmountForm | None = Field(
+        default=None, description="Path of the number that facts of some kinds have."
+    )
+    attributes: dict[Text, AttributeForm] = Field(
+        default_factory=dict,
+        description="Further fields of the fact: a constant, or `{property: <path>}`.",
     )
     is_: Kinds = Field(alias="is", description="The kinds of facts that such an event makes.")
 
     @field_validator("is_")
     @classmethod
-    def _fits_name_and_value(cls, kinds: str | list[str], info: ValidationInfo) -> Any:
-        named = next((kind for kind in kinds_of(kinds) if kind in NAMED_KINDS), None)
-        if named is None and info.data.get("name") is not None:
-            raise mistake(f"`name` goes with {' or '.join(NAMED_KINDS)} only", within="is")
-        if not set(kinds_of(kinds)) & set(VALUED_KINDS) and info.data.get("value") is not None:
-            raise mistake(f"`value` goes with {' or '.join(VALUED_KINDS)} only", within="is")
-        if named and info.data.get("name", "mistaken") is None and not cls._one_name(info):
+    def _fits_what_it_carries(cls, kinds: str | list[str], info: ValidationInfo) -> Any:
+        given, made = info.data, kinds_of(kinds)
+        named = next((kind for kind in made if kind in NAMED_KINDS), None)
+        if named is None and given.get("name") is not None:
+            raise mistake(
+                f"{' or '.join(made)} facts have no name", "leave `name` out", within="is"
+            )
+        if not set(made) & set(VALUED_KINDS) and given.get("value") is not None:
+            raise mistake(
+                f"{' or '.join(made)} facts have no value", "leave `value` out", within="is"
+            )
+        known = {name for kind in made for name in CARRIES[kind].attributes}
+        unknown = sorted(set(given.get("attributes") or ()) - known)
+        if unknown:
+            raise mistake(
+                f"{' or '.join(made)} facts have no attribute `{unknown[0]}`",
+                f"they may have {', '.join(sorted(known))}" if known else "leave `attributes` out",
+                within="is",
+            )
+        thing = next((kind for kind in made if kind in THING_KINDS), None)
+        if thing and not isinstance(given.get("name"), WrittenName) and "name" in given:
+            raise mistake(
+                f"a {thing} needs the {CARRIES[thing].name} of each event",
+                "add `name: {property: <path>}`",
+                within="is",
+            )
+        if named and given.get("name", "mistaken") is None and not cls._one_name(info):
             raise mistake(
                 f"a {named} made of events with different names needs a name of its own",
                 "add `name: <text>` or `name: {property: <path>}`",

@@ -7,7 +7,25 @@ from typing import Any, NamedTuple
 import yaml
 
 from schemas.plan.models import ActivationTasks, FirstActivity, Plan
-from schemas.rows import FormulaRow, Row, kinds_of, resolved, rows_of
+from schemas.rows import FormulaRow, Row, needed_kinds, resolved, rows_of, settings_in
+
+GROUPS = (
+    "engagement",
+    "activation",
+    "retention",
+    "expansion",
+    "revenue",
+    "sales",
+    "marketing",
+    "satisfaction",
+    "support",
+    "quality",
+    "outcomes",
+    "delivery",
+)
+"""The files in rows/, in the order of the documentation; one for each group of KPIs."""
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Catalogue(NamedTuple):
@@ -23,8 +41,9 @@ class Catalogue(NamedTuple):
 @cache
 def catalogue_rows() -> tuple[Row, ...]:
     """All rows of the product's catalogue."""
-    text = files(__package__).joinpath("kpis.yaml").read_text(encoding="utf-8")
-    return tuple(rows_of(yaml.safe_load(text)))
+    folder = files(__package__).joinpath("rows")
+    texts = (folder.joinpath(f"{group}.yaml").read_text(encoding="utf-8") for group in GROUPS)
+    return tuple(row for text in texts for row in rows_of(yaml.load(text, _Loader)))
 
 
 def catalogue_ids() -> frozenset[str]:
@@ -40,7 +59,7 @@ def catalogue_of(plan: Plan) -> Catalogue:
     running: dict[str, Row] = {}
     idle: dict[str, str] = {}
     for row in rows:
-        reason = _idle_reason(row, wanted, provided, running)
+        reason = _idle_reason(row, wanted, provided, settings, running)
         if reason is None:
             running[row.id] = _planned(resolved(row, settings), plan)
         else:
@@ -92,18 +111,35 @@ def _wanted(rows: tuple[Row, ...], plan: Plan) -> frozenset[str]:
 
 
 def _idle_reason(
-    row: Row, wanted: frozenset[str], provided: frozenset[str], running: dict[str, Row]
+    row: Row,
+    wanted: frozenset[str],
+    provided: frozenset[str],
+    settings: dict[str, Any],
+    running: dict[str, Row],
 ) -> str | None:
     if row.id not in wanted:
         return "switched off in the plan"
-    missing = sorted(kinds_of(row) - provided)
+    missing = sorted(" or ".join(kinds) for kinds in needed_kinds(row) if not provided & {*kinds})
     if missing:
         return f"the plan maps no event to {', '.join(missing)}"
+    empty = sorted(each for each in _settings_needed(row) if settings[each] == ())
+    if empty:
+        return f"the plan leaves kpis.settings.{', '.join(empty)} empty"
     if isinstance(row, FormulaRow):
         absent = sorted(input_kpis(row) - running.keys())
         if absent:
             return f"needs {', '.join(absent)}"
     return None
+
+
+ALL_WHERE_EMPTY = ("core_tasks", "activation_tasks")
+"""Lists that stand for everything while they are empty. An empty one of the others leaves the rows
+idle that read it."""
+
+
+def _settings_needed(row: Row) -> set[str]:
+    """The settings that a row refers to and cannot do without."""
+    return settings_in(row) - set(ALL_WHERE_EMPTY)
 
 
 def _planned(row: Row, plan: Plan) -> Row:

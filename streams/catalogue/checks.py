@@ -8,8 +8,8 @@ from schemas.rows import (
     AllOf,
     AnyOf,
     Condition,
-    CountRow,
     DistinctRow,
+    FactRow,
     FirstEver,
     FormulaRow,
     Input,
@@ -22,7 +22,7 @@ from schemas.rows import (
     resolved,
     variants_of,
 )
-from streams.calendar import DAY, GRID, HOUR, PERIODS, WINDOW_DAYS
+from streams.calendar import DAY, GRID, HOUR, PERIODS, WINDOW_DAYS, YEAR_TO_DATE
 from streams.catalogue import catalogue_of, catalogue_rows, settings_of
 from streams.catalogue.alert_checks import alert_problems
 
@@ -77,9 +77,11 @@ def _periods(plan: Plan, planned: dict[str, Row]) -> Iterator[Problem]:
 
 def possible_periods(row: Row) -> tuple[str, ...]:
     """The periods that a row's operator, and what it reads, make sense for."""
-    if isinstance(row, FormulaRow | CountRow):
+    if isinstance(row, FormulaRow | FactRow):
         return PERIODS
     by_days = tuple(period for period in PERIODS if period != HOUR)
+    if isinstance(row, DistinctRow | ShareRow):
+        by_days = tuple(period for period in by_days if period != YEAR_TO_DATE)
     conditions: tuple[Condition, ...] = ()
     if isinstance(row, DistinctRow):
         conditions = (row.when,)

@@ -34,6 +34,8 @@ def compiled(term: Term) -> Terms:
         name = term
         return lambda inputs: inputs[name]
     ((operator, terms),) = term.items()
+    if operator == "positive":
+        return _positive(compiled(terms[0]))
     fold, parts = _FOLDS[operator], [compiled(part) for part in terms]
 
     def value(inputs: Mapping[str, Fraction | None]) -> Fraction | None:
@@ -44,6 +46,14 @@ def compiled(term: Term) -> Terms:
                 return None
             total = fold(total, other)
         return total
+
+    return value
+
+
+def _positive(part: Terms) -> Terms:
+    def value(inputs: Mapping[str, Fraction | None]) -> Fraction | None:
+        found = part(inputs)
+        return found if found is not None and found > 0 else None
 
     return value
 

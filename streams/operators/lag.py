@@ -1,4 +1,4 @@
-"""lag: time from an anchor to an end, by anchor day; exact quantiles and Kaplan-Meier median.
+"""lag: time from an anchor to an end, by the day of either; exact quantiles, Kaplan-Meier median.
 
 Cells: (ENDED, anchor day, lag in ms) of the subjects that reached the end and (OPEN, anchor day,
 anchor in UTC ms) of those that did not. Quantiles are of the former. The Kaplan-Meier median also
@@ -87,12 +87,14 @@ def _survival(
 class Tally(CellTally):
     """value = the row's headline; parts n, median, p90, mean, km_median, in seconds."""
 
-    depends_on_watermark = True
-
-    def __init__(self, calendar: Calendar, headline: str, horizon_ms: int | None) -> None:
+    def __init__(
+        self, calendar: Calendar, headline: str, horizon_ms: int | None, *, by_end: bool = False
+    ) -> None:
+        """`by_end`: a lag belongs to the period of its end, and so nobody is waited for."""
         super().__init__(calendar)
         self._headline, self._horizon_ms = headline, horizon_ms
-        self.never_settles = horizon_ms is None
+        self.depends_on_watermark = not by_end
+        self.never_settles = horizon_ms is None and not by_end
 
     def final_ms(self, period: str, index: int) -> int:
         end_ms = self.calendar.bounds_ms(period, index)[1]

@@ -31,7 +31,7 @@ def test_a_broker_started_again_on_its_data_has_its_topics(tmp_path: Path):
 
         broker.restart()
 
-        assert topic_names(broker) == ["kept"]
+        assert "kept" in topic_names(broker)
     assert broker.pid is None
 
 

@@ -30,13 +30,23 @@ HEADER = Header(VERSION, "hash", "ingest:0", 1_772_000_000_000, None, -1)
 UNKNOWN = Header(VERSION, "hash", "ingest:0", None, 5, None)
 ROWS = Rows(
     [("a:1", "u:1"), ("", "anon:x")],
-    [((("activity", None), ("key_task", "one")), ("country=se",)), ((), ())],
+    [
+        (
+            (
+                ("activity", None, ()),
+                ("lead", "l1", (("campaign", "spring"), ("n", 3), ("share", 0.5), ("won", True))),
+            ),
+            ("country=se",),
+        ),
+        ((), ()),
+    ],
     [0, 1],
     [1_772_000_000_000, -5],
     [0, 1],
     ["m1", "ü"],
+    [(None, -5000), ()],
 )
-NO_ROWS = Rows([], [], [], [], [], [])
+NO_ROWS = Rows([], [], [], [], [], [], [])
 VALUES = {"a": "x", "b": True, "c": 1, "d": 1.5, "e": None, "f": (1 << 64) - 1}
 
 MESSAGES = [

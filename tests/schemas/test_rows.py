@@ -90,7 +90,8 @@ def test_a_row_of_each_operator_is_read_and_written_back(row: dict[str, Any]):
         (DISTINCT | {"sneaky": 1}, "sneaky"),
         ({k: v for k, v in DISTINCT.items() if k != "definition"}, "definition"),
         (COUNT | {"each": "subject"}, "each: subject"),
-        (COUNT | {"subject": "user"}, "each: fact"),
+        (COUNT | {"subject": "thing"}, "each: subject"),
+        (COUNT | {"sum": 1}, "sum"),
         (CONVERSION | {"within_days": None}, "within_days"),
         (CONVERSION | {"variant": [1]}, "variant"),
         (RETENTION | {"variant": None}, "variant"),
@@ -116,7 +117,7 @@ def test_settings_stand_in_for_numbers_and_names():
     every = resolved(row, {"tasks": (), "least": 1})
     assert isinstance(some, ConversionRow)
     assert isinstance(every, ConversionRow)
-    assert some.goal.model_dump() == {
+    assert some.goal.model_dump(exclude_defaults=True) == {
         "names": {"kind": "key_task", "name": ("a", "b")},
         "at_least": 2,
     }

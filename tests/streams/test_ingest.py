@@ -91,23 +91,24 @@ INTERPRETER = Interpreter(load_plan(PLAN))
 def test_an_event_makes_the_facts_of_every_rule_that_selects_it(
     fields: dict[str, Any], facts: list[str]
 ):
-    meaning = INTERPRETER.code(event_of(**fields)).meaning
+    code, _ = INTERPRETER.code(event_of(**fields))
 
-    assert sorted(f"{kind} {name}" if name else kind for kind, name in meaning) == facts
+    assert sorted(f"{kind} {name}" if name else kind for kind, name, _ in code.meaning) == facts
 
 
 def test_a_fact_of_one_kind_and_name_is_made_once():
     interpreter = Interpreter(load_plan("product: X\nactivity: [Opened, Op*]\n"))
 
-    facts = interpreter.code(event_of(event="Opened")).meaning
-    assert sorted(facts) == [("activity", None), ("first_action", None)]
+    code, _ = interpreter.code(event_of(event="Opened"))
+    assert sorted(code.meaning) == [("activity", None, ()), ("first_action", None, ())]
 
 
 @pytest.mark.parametrize(("name", "first"), [("Opened", True), ("Done", False)])
 def test_the_first_action_is_an_activity_unless_the_plan_says_otherwise(name: str, first: bool):
     interpreter = Interpreter(load_plan("product: X\nactivity: Opened\nactivation: Done\n"))
 
-    assert (("first_action", None) in interpreter.code(event_of(event=name)).meaning) is first
+    code, _ = interpreter.code(event_of(event=name))
+    assert (("first_action", None, ()) in code.meaning) is first
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_an_event_has_one_value_of_every_dimension_of_properties(
 ):
     event = event_of(event="Opened", properties=properties)
 
-    assert INTERPRETER.code(event).segments == segments
+    assert INTERPRETER.code(event)[0].segments == segments
 
 
 @pytest.mark.parametrize(

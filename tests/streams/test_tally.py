@@ -9,9 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.times import HOUR_MS
-from streams.calendar import DAY, HOUR, MONTH, TRAILING_7D, TRAILING_30D, WEEK, Calendar
+from streams.calendar import (
+    DAY,
+    HOUR,
+    MONTH,
+    TRAILING_7D,
+    TRAILING_30D,
+    WEEK,
+    YEAR_TO_DATE,
+    Calendar,
+)
 from streams.operators import count, lag, membership, share
-from streams.tally import CHUNK, NULL, Hull, Steps, Tally, ratio
+from streams.tally import CHUNK, HOURLY, NULL, Hull, Steps, Tally, ratio
 from tests.laws import law
 
 CALENDAR = Calendar()
@@ -82,12 +91,13 @@ def test_a_ratio_is_exact_and_null_over_nothing():
         (MONTH, CALENDAR.month(DAY_0), 1),
         (TRAILING_7D, DAY_0, 7),
         (TRAILING_30D, DAY_0, 30),
+        (YEAR_TO_DATE, DAY_0, 303),
         (HOUR, None, 0),
     ],
 )
 def test_a_cell_changes_the_periods_that_hold_its_day(period: str, first: int | None, indexes: int):
     tally = count.Tally(CALENDAR)
-    tally.add(count.BY_DAY, DAY_0, 0, 1)
+    tally.add(count.COUNTED, DAY_0, 0, 1)
 
     changed = tally.take_changed(period)
     assert (changed.start, len(changed.until(99_999))) == (first, indexes)
@@ -96,7 +106,7 @@ def test_a_cell_changes_the_periods_that_hold_its_day(period: str, first: int | 
 
 def test_an_hourly_cell_changes_its_hour_only():
     tally = count.Tally(CALENDAR)
-    tally.add(count.BY_HOUR, 500_000, 0, 1, hourly=True)
+    tally.add(count.COUNTED + HOURLY, 500_000, 0, 1)
 
     assert list(tally.take_changed(HOUR).until(500_100)) == [500_000]
     assert tally.take_changed(DAY).start is None

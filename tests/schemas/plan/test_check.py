@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from schemas.fact_kinds import FACT_KINDS
 from schemas.plan.check import PlanInvalid, load_plan
+from schemas.plan.models import KpiSettings
 
 KNOWN_KPIS = ("dau", "wau", "mau", "user_retention_rate")
 
@@ -152,14 +154,13 @@ SELECTORS = {
 
 MEANINGS = {
     "a kind for later": (
-        "events: [{event: A, is: [activity, subscription]}]",
-        "2 fact kind `subscription` is known to the catalogue, not computed yet at events.0; "
-        "computed are activity, first_action, activation, key_task, feature, session",
+        "events: [{event: A, is: [activity, consent]}]",
+        "2 fact kind `consent` is known to the catalogue, not computed yet at events.0; "
+        f"computed are {', '.join(FACT_KINDS)}",
     ),
     "a kind like none": (
         "events: [{event: A, is: zzz}]",
-        "2 unknown fact kind `zzz` at events.0; "
-        "known are activity, first_action, activation, key_task, feature, session",
+        f"2 unknown fact kind `zzz` at events.0; known are {', '.join(FACT_KINDS)}",
     ),
     "no kind": ("events: [{event: A}]", "2 `is` is missing at events.0; add `is: ...`"),
     "a kind twice": (
@@ -168,11 +169,23 @@ MEANINGS = {
     ),
     "a name for what has none": (
         "events: [{event: A, is: activity, name: x}]",
-        "2 `name` goes with key_task or feature only at events.0",
+        "2 activity facts have no name at events.0; leave `name` out",
     ),
     "a value for what has none": (
         "events: [{event: A, is: activity, value: x}]",
-        "2 `value` goes with session only at events.0",
+        "2 activity facts have no value at events.0; leave `value` out",
+    ),
+    "an attribute for what has none": (
+        "events: [{event: A, is: activity, attributes: {status: x}}]",
+        "2 activity facts have no attribute `status` at events.0; leave `attributes` out",
+    ),
+    "an attribute of another kind": (
+        "events: [{event: A, is: trial, attributes: {state: started}}]",
+        "2 trial facts have no attribute `state` at events.0; they may have status",
+    ),
+    "a thing without an id": (
+        "events: [{event: A, is: ticket, attributes: {status: created}}]",
+        "2 a ticket needs the ticket id of each event at events.0; add `name: {property: <path>}`",
     ),
     "several names under none": (
         'events: [{event: "A*", is: key_task}, {where: {x: 1}, is: feature}]',
@@ -292,8 +305,8 @@ THE_REST = {
         "4 no rule makes the key task `b` at kpis.settings.core_tasks.0; key tasks are a",
         "4 2 tasks asked for, 1 listed in `activation_tasks` at kpis.settings.activation_tasks_min",
         "5 `-1` is too small, the least is 0 at kpis.settings.cohort_days.0",
-        "5 unknown key `milestones` at kpis.settings; known are core_tasks, activation_tasks, "
-        "activation_tasks_min, cohort_days, accounts_active_users_min, horizons_days",
+        "5 unknown key `milestones` at kpis.settings; "
+        f"known are {', '.join(KpiSettings.model_fields)}",
     ),
     "an unknown horizon": (
         "horizon: everything",
@@ -344,9 +357,8 @@ OWN = {
         "4 unknown operator `distnct` at kpis.own.0; did you mean `distinct`?",
     ),
     "a kind for later in a row": (
-        f"kpis:\n  own:{OWN_ROW}      facts: {{kind: ticket}}\n      when: {{active: P}}",
-        "4 the row names an unknown fact kind `ticket` at kpis.own.0; "
-        "known are activity, first_action, activation, key_task, feature, session",
+        f"kpis:\n  own:{OWN_ROW}      facts: {{kind: consent}}\n      when: {{active: P}}",
+        "4 the row names an unknown fact kind `consent` at kpis.own.0; did you mean `cost`?",
     ),
     "an unknown setting": (
         f"kpis:\n  own:{OWN_ROW.replace('subject: user', 'subject: account')}"
@@ -395,8 +407,7 @@ def test_a_mistake_elsewhere_does_not_make_a_reference_look_wrong() -> None:
         "activation: {all_of: [a, B, c]}",
         "2 expected an event name, a mapping such as `{event: ...}`, or a list of these "
         "at key_tasks.a",
-        "3 unknown fact kind `zzz` at events.0; "
-        "known are activity, first_action, activation, key_task, feature, session",
+        f"3 unknown fact kind `zzz` at events.0; known are {', '.join(FACT_KINDS)}",
         "3 unknown key `vale` at events.1; did you mean `value`?",
     )
 

@@ -12,6 +12,7 @@ from schemas.plan import Plan, load_plan
 from schemas.plan.infer import infer
 from schemas.plan.models import (
     ActivationOnce,
+    Amount,
     Condition,
     FirstActivity,
     FirstEvent,
@@ -88,7 +89,7 @@ def test_a_product_that_spells_its_events_well_is_understood() -> None:
         ("role", None, "role"),
     ]
     made = {fact.kind: fact for rule in plan.rules for fact in rule.facts}
-    assert made["session"].value == "durationMs"
+    assert made["session"].value == Amount(path="durationMs")
     assert made["feature"].name == NameFromProperty(path="feature")
     assert plan.milestones.distinct_users == (1, 3, 5)
     assert plan.milestones.activated_users == (3,)

@@ -11,6 +11,7 @@ from schemas.plan.models import (
     ActivationOnce,
     ActivationTasks,
     ActivationTimes,
+    Amount,
     Condition,
     Dimension,
     FactRule,
@@ -111,7 +112,7 @@ sessions: [Session Started, {event: App Opened, value: durationMs}]
         rule(track("Link Copied"), "key_task", "share"),
         rule(track("Report *"), "feature", "reports"),
         rule(track("Session Started"), "session"),
-        rule(track("App Opened"), "session", value="durationMs"),
+        rule(track("App Opened"), "session", value=Amount(path="durationMs")),
     )
     assert plan.names("key_task") == ("create", "share")
     assert plan.names("feature") == ("reports",)
@@ -139,7 +140,7 @@ events:
             facts=(FactRule(kind="feature", name=NameFromProperty(path="feature")),),
         ),
         rule(track("Card Moved"), "key_task", "Card Moved"),
-        rule(track("Session Ended"), "session", value="ms"),
+        rule(track("Session Ended"), "session", value=Amount(path="ms")),
     )
     assert plan.names("feature") == ()
 

@@ -7,8 +7,9 @@ from typing import Any, get_args
 import pytest
 import yaml
 
+from schemas.fact_kinds import FACT_KINDS
 from schemas.plan.check import load_plan
-from schemas.plan.models import FACT_KINDS, OPERATORS, KpiSettings
+from schemas.plan.models import OPERATORS, KpiSettings
 from schemas.plan.written import WrittenPlan
 from schemas.plan.written_rules import Written
 from schemas.rows import Period

@@ -32,11 +32,15 @@ first_action: Signed Up
 activation: {event: "Report *", times: 2}
 key_tasks: {report: "Report *", open: Opened}
 sessions: Session Started
+events:
+- {event: Project Started, is: project, name: {property: country}, attributes: {status: started}}
+- {event: Project Done, is: project, name: {property: country}, attributes: {status: completed}}
+- {event: Plan Changed, is: plan_change, attributes: {tier: {property: country}}}
 exclude: {users: [{trait: internal, equals: true}]}
 segments: {country: {property: country}, tier: {trait: tier}}
 milestones: {distinct_users: [1, 2], activated_users: [1]}
 horizon: all
-kpis: {levels: {account: [dau, sessions, action_to_activation_lag]}}
+kpis: {levels: {account: [dau, sessions, action_to_activation_lag, project_completion_rate]}}
 alerts:
   late_after: 9999d
   rules:
@@ -60,6 +64,9 @@ BEFORE = """
 03-01 08:31 | Opened          | u3     | a2 | fr
 03-01 09:00 | Opened          |        | a3 |
 03-01 10:00 | Session Started | anon:y |    |
+02-28 13:00 | Project Started | u1     | a1 | p1
+02-28 14:00 | Project Started | u1     | a1 | p2
+02-28 15:00 | Plan Changed    |        | a1 | free
 """
 TOLD_BEFORE = [
     {"at": "03-01 10:57", "type": "identify", "userId": "u8", "anonymousId": "v"},
@@ -82,6 +89,10 @@ AFTER = """
 02-27 09:05 | Session Started | u1     | a1 | se
 03-02 09:00 | Report Created  | u2     | a1 |
 03-03 09:00 | Session Started | u3     | a2 | fr
+03-03 10:00 | Project Done | u1   | a1 | p1
+02-28 12:00 | Project Started | u1     | a1 | p2
+02-28 16:00 | Plan Changed    |        | a1 | paid
+03-02 16:00 | Plan Changed    |        | a2 | paid
 """
 TOLD_AFTER = [
     {"at": "02-20 09:00", "type": "identify", "userId": "u7", "anonymousId": "z"},

@@ -4,10 +4,11 @@ import pytest
 
 from schemas.times import parse_iso
 from streams.calendar import DAY, HOUR, MONTH, TRAILING_7D, WEEK, Calendar
-from streams.operators.count import BY_DAY, BY_HOUR, Tally
+from streams.operators.count import COUNTED, Tally
+from streams.tally import HOURLY
 
 CALENDAR = Calendar("America/New_York", "sunday")
-COUNTED = {
+EVENTS = {
     "2026-02-28T12:00:00Z": 1,  # a Saturday
     "2026-03-01T04:59:59Z": 2,  # still Saturday in New York
     "2026-03-01T05:00:00Z": 4,
@@ -17,10 +18,10 @@ COUNTED = {
 
 def counted() -> Tally:
     tally = Tally(CALENDAR)
-    for time, n in COUNTED.items():
+    for time, n in EVENTS.items():
         ms = parse_iso(time)
-        tally.add(BY_DAY, CALENDAR.day(ms), 0, n)
-        tally.add(BY_HOUR, CALENDAR.index(HOUR, ms), 0, n, hourly=True)
+        tally.add(COUNTED, CALENDAR.day(ms), 0, n)
+        tally.add(COUNTED + HOURLY, CALENDAR.index(HOUR, ms), 0, n)
     return tally
 
 
@@ -51,7 +52,7 @@ def test_a_period_counts_what_lies_in_it(period: str, time: str, value: int):
 def test_what_was_counted_can_be_taken_out_again():
     tally = counted()
     day = CALENDAR.day(parse_iso("2026-03-08T23:00:00Z"))
-    tally.add(BY_DAY, day, 0, -8)
+    tally.add(COUNTED, day, 0, -8)
 
     assert tally.value(DAY, day, 0).number == 0
     assert tally.value(MONTH, CALENDAR.month(day), 0).number == 4

@@ -1,0 +1,147 @@
+"""What single facts add to the rows that are added up from facts: counts, sums, means, rates."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from schemas.batches import Attributes, FactOfEvent, Meaning
+from schemas.rows import FactRow, MeanRow, Passing, RateRow, SumRow, Variant
+from streams.calendar import HOUR
+from streams.contributions import TallyKey, tally_key
+from streams.measures import ALL, reads
+from streams.operators import count, mean, rate, total
+from streams.segments import shown_value
+
+Numbers = tuple[tuple[int, int, int], ...]
+"""(part, x, n) of cells."""
+NumbersOf = Callable[[int | None], Numbers]
+"""What a fact with that value adds."""
+
+
+class Addition(NamedTuple):
+    """What a fact of an event adds to a row."""
+
+    tallies: tuple[TallyKey, ...]
+    hourly: bool
+    """True: by hours, too."""
+    needs: str
+    """user or account: it counts only if its event names one; any: it always counts."""
+    place: int
+    """Number of the fact in its event."""
+    numbers: Numbers | NumbersOf
+
+
+def additions(
+    rows: Iterable[FactRow], meaning: Meaning, segments: tuple[str, ...]
+) -> tuple[Addition, ...]:
+    """What the facts of an event add to rows."""
+    return tuple(
+        Addition(
+            tallies_of(row, *fact[1:], segments), HOUR in row.periods, row.subject, place, numbers
+        )
+        for row in rows
+        for place, fact in enumerate(meaning)
+        for numbers in _numbers(row, fact)
+    )
+
+
+def tallies_of(
+    row: FactRow, name: str | None, attributes: Attributes, segments: tuple[str, ...]
+) -> tuple[TallyKey, ...]:
+    """Where a fact counts: in all segments, for its variant and in total."""
+    variant = getattr(row, "variant", None)
+    return tuple(
+        tally_key(row.id, name, segment)
+        for name in _variants(variant, name, attributes)
+        for segment in (ALL, *(segments if row.segments else ()))
+    )
+
+
+def _variants(variant: Variant | None, name: str | None, attributes: Attributes) -> tuple[str, ...]:
+    if variant is None:
+        return ("",)
+    if variant.by != "name":
+        value = dict(attributes).get(variant.by.partition(".")[2])
+        name = None if value is None else shown_value(value)
+    found = () if name is None else (name,)
+    return (*found, "") if variant.total else found
+
+
+def _numbers(row: FactRow, fact: FactOfEvent) -> Iterator[Numbers | NumbersOf]:
+    if isinstance(row, SumRow):
+        for term in row.terms:
+            if reads(term.of, *fact):
+                times = _times(term.times, fact)
+                named = term.naming is None or term.naming in dict(fact[2])
+                if times and named:
+                    yield added(times, term.without_value)
+    elif reads(row.of, *fact):
+        if isinstance(row, MeanRow):
+            numbers = averaged(row, fact[2])
+            if numbers is not None:
+                yield numbers
+        elif isinstance(row, RateRow):
+            yield _rated(row.passing, fact)
+        elif row.passing is None:
+            yield ((count.COUNTED, 0, 1),)
+        else:
+            yield _counted_if(row.passing, fact)
+
+
+def _times(times: Any, fact: FactOfEvent) -> int:
+    return int(times.get(fact[1], 0) if isinstance(times, dict) else times)
+
+
+def added(times: int, without_value: int | None) -> NumbersOf:
+    """For a sum."""
+
+    def numbers(value: int | None) -> Numbers:
+        if value is None:
+            value = without_value
+        return () if value is None else ((total.ADDED, 0, times * value),)
+
+    return numbers
+
+
+def averaged(row: MeanRow, attributes: Attributes) -> NumbersOf | None:
+    """For a mean; None if a fact with these attributes cannot be in it."""
+    if row.quantiles:
+        return lambda value: () if value is None else ((mean.COUNTED, value, 1),)
+    scale = 0 if row.percent_of is None else _scale(row.percent_of, attributes)
+    if scale is None:
+        return None
+    times = row.times
+
+    def numbers(value: int | None) -> Numbers:
+        if value is None:
+            return ()
+        return (mean.COUNTED, scale, 1), (mean.ADDED, scale, times * value)
+
+    return numbers
+
+
+def _scale(attribute: str, attributes: Attributes) -> int | None:
+    """The maximum that a fact names; None without one that can be divided by."""
+    scale = dict(attributes).get(attribute)
+    return scale if isinstance(scale, int) and not isinstance(scale, bool) and scale > 0 else None
+
+
+def _rated(passing: Passing, fact: FactOfEvent) -> NumbersOf:
+    passes = _passes(passing, fact)
+
+    def numbers(value: int | None) -> Numbers:
+        both = (rate.ALL_FACTS, 0, 1), (rate.PASSED, 0, 1)
+        return both if passes(value) else both[:1]
+
+    return numbers
+
+
+def _counted_if(passing: Passing, fact: FactOfEvent) -> NumbersOf:
+    passes = _passes(passing, fact)
+    return lambda value: ((count.COUNTED, 0, 1),) if passes(value) else ()
+
+
+def _passes(passing: Passing, fact: FactOfEvent) -> Callable[[int | None], bool]:
+    scale, percent = _scale(passing.percent_of, fact[2]), int(passing.at_least)
+    if scale is None:
+        return lambda value: False
+    return lambda value: value is not None and 100 * value >= percent * scale
