@@ -444,7 +444,9 @@ class Accounts:
                 members = account.members.items()
                 account.cold = {leaf: m.packed for leaf, m in members if m.packed is not None}
                 account.members, account.merged = {}, {}
-                account.totals, account.together = self._empty_totals, []
+                account.totals = self._empty_totals
+                if account.cold:
+                    account.together = []  # found again when the members are unpacked
 
     def _member(self, account_key: str, leaf: str) -> Member:
         account = self._account(account_key)

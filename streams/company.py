@@ -165,6 +165,9 @@ class Formula:
     def final_ms(self, period: str, index: int) -> int:
         return self._calendar.bounds_ms(period, index)[1]
 
+    def is_empty(self, period: str, index: int) -> bool:
+        return False
+
     def take_changed(self, period: str) -> Hull:
         hull, self._changed[period] = self._changed[period], Hull()
         return hull

@@ -55,6 +55,10 @@ class Source(Protocol):
 
     def final_ms(self, period: str, index: int) -> int: ...
 
+    def is_empty(self, period: str, index: int) -> bool:
+        """True if nothing lies in a period for certain: its value is 0 or null."""
+        ...
+
     def take_changed(self, period: str) -> Hull: ...
 
 
@@ -126,6 +130,8 @@ class Timeline:
         self._watermark_ms, self._first_fact_ms = watermark_ms, first_fact_ms
         self._due_ms = self._next_due_ms()
         for index in sorted(due):
+            if not self._zeros and index not in self._known and source.is_empty(period, index):
+                continue
             over = source.final_ms(period, index) <= watermark_ms
             if not over and not provisional:
                 self._pending.widen(index, index + 1)

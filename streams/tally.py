@@ -133,6 +133,10 @@ class Tally(ABC):
         """When the watermark makes a period final: its end, and the horizon of the row."""
         return self.calendar.bounds_ms(period, index)[1]
 
+    def is_empty(self, period: str, index: int) -> bool:
+        """True if nothing lies in a period for certain."""
+        return False
+
     def take_changed(self, period: str) -> Hull:
         hull, self.changed[period] = self.changed[period], Hull()
         return hull
@@ -234,6 +238,14 @@ class CellTally(Tally):
             if period != HOUR:
                 first, after = self.calendar.holding(period, at)
                 self.changed[period].widen(first, None if self.lasting else after)
+
+    def is_empty(self, period: str, index: int) -> bool:
+        if self.lasting:
+            return False
+        if period == HOUR:
+            return index not in self._hours
+        days = self._days
+        return not any(day in days for day in range(*self.calendar.days(period, index)))
 
     def cells(self, day: int) -> Iterator[tuple[tuple[int, int], int]]:
         """((part, x), n) of a day."""
