@@ -11,6 +11,7 @@ from pathlib import Path
 from schemas.outputs import KpiKey, Published, kpi_record
 from schemas.rows import (
     SETTING,
+    BalanceRow,
     ConversionRow,
     DistinctRow,
     FactRow,
@@ -19,6 +20,7 @@ from schemas.rows import (
     LagRow,
     MeanRow,
     MembershipRow,
+    MovementRow,
     RateRow,
     Row,
     ShareRow,
@@ -220,6 +222,8 @@ def _segments(row: Row) -> str:
         LagRow: "of the anchor fact",
         FormulaRow: "those of its inputs",
     }
+    if isinstance(row, BalanceRow | MovementRow):
+        return "`all`, and the plan's dimensions by states of accounts"
     if isinstance(row, FactRow):
         text = "of the fact" if of_facts(row) else "of the first fact"
     else:

@@ -325,6 +325,51 @@ class MembershipRow(_Row):
     """The numbers n; the variant is `users=<n>`."""
 
 
+class StateTest(_Strict):
+    """What the state of an account has to be: the value of its latest fact, or an attribute."""
+
+    above: int | None = None
+    at_most: int | None = None
+    """An account without such a fact stands at 0."""
+    attribute: str | None = None
+    among: tuple[Wanted, ...] = ()
+    """The values of the attribute that count."""
+    ever_above: int | None = None
+    """Some state until then was greater."""
+    never_above: int | None = None
+    """None was."""
+
+
+class BalanceRow(_Row):
+    """What accounts stand at, by their latest fact: at the end of a period, or from start to end.
+
+    sum: of the states, of the smaller one of both, of what was gained or lost between them; None:
+    accounts are counted. Only accounts whose states meet `start` and `end`.
+    """
+
+    operator: Literal["balance"]
+    subject: Literal["account"]
+    of: FactSelector
+    sum: Literal["start", "end", "lesser", "gain", "loss"] | None = None
+    start: StateTest | None = None
+    end: StateTest | None = None
+
+
+class MovementRow(_Row):
+    """Changes of the value of an account from one fact to the next, added up when they happen.
+
+    Only changes from a state that is above 0 (`from_nothing`: from one that is not), upwards or
+    downwards.
+    """
+
+    operator: Literal["movement"]
+    subject: Literal["account"]
+    of: FactSelector
+    take: Literal["gain", "loss"]
+    from_nothing: bool = False
+    variant: Variant | None = None
+
+
 class FormulaRow(_Row):
     operator: Literal["formula"]
     inputs: dict[str, Input]
@@ -341,6 +386,8 @@ Row = Annotated[
     | ConversionRow
     | LagRow
     | MembershipRow
+    | BalanceRow
+    | MovementRow
     | FormulaRow,
     Field(discriminator="operator"),
 ]

@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 
 from schemas.outputs import KpiKey, Published
 from schemas.rows import (
+    BalanceRow,
     ConversionRow,
     CountRow,
     DistinctRow,
     LagRow,
     MeanRow,
     MembershipRow,
+    MovementRow,
     RateRow,
     Row,
     ShareRow,
@@ -20,7 +22,18 @@ from schemas.rows import (
 from schemas.times import DAY_MS, SECOND_MS
 from streams.calendar import Calendar
 from streams.contributions import Cell, SpanKey, TallyKey
-from streams.operators import conversion, count, distinct, lag, mean, membership, rate, share, total
+from streams.operators import (
+    balance,
+    conversion,
+    count,
+    distinct,
+    lag,
+    mean,
+    membership,
+    rate,
+    share,
+    total,
+)
 from streams.publication import PROVISIONAL, Horizon, Timeline
 from streams.tally import CellTally, SpanTally, Tally, Value
 
@@ -46,6 +59,10 @@ def tally_of(row: Row, variant: str, calendar: Calendar) -> Tally:
         )
     if isinstance(row, RateRow):
         return rate.Tally(calendar)
+    if isinstance(row, BalanceRow):
+        return balance.Tally(calendar)
+    if isinstance(row, MovementRow):
+        return total.Tally(calendar, 1)
     if isinstance(row, MembershipRow):
         return membership.Tally(calendar)
     within_ms = None

@@ -7,11 +7,13 @@ from typing import Any
 from schemas.batches import check_version, decode_values
 from schemas.outputs import KPIS, kpi_record, kpi_record_key
 from schemas.rows import (
+    BalanceRow,
     CountRow,
     DistinctRow,
     FormulaRow,
     Input,
     MembershipRow,
+    MovementRow,
     Row,
     SumRow,
     against_in,
@@ -39,7 +41,7 @@ from streams.state_keys import (
 from streams.tally import CHUNK, Hull, Number, Value, number
 from streams.watermark import Sources
 
-NEVER_NULL = DistinctRow | CountRow | SumRow | MembershipRow
+NEVER_NULL = DistinctRow | CountRow | SumRow | MembershipRow | BalanceRow | MovementRow
 """Of nothing these are 0."""
 
 Place = tuple[str, str, str, str]

@@ -98,7 +98,7 @@ class MemberPrograms:
         )
         """The rows about users that are also published per account."""
         self.together = SubjectProgram(
-            rows_about("account", rows.values()), plan, calendar, self.measures
+            rows_about("account", rows.values()), plan, calendar, self.measures, states=True
         )
         """The rows about accounts that follow from what all their members did, taken together."""
         self.account = AccountProgram(rows.values(), self.measures, calendar)

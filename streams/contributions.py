@@ -101,6 +101,11 @@ class Moves:
     def __init__(self, groups: tuple[SpanGroup, ...], calendar: Calendar) -> None:
         self._groups, self._calendar = groups, calendar
         self._moves: dict[tuple[int, str, Shape | None, Shape | None], int] = defaultdict(int)
+        self._runs: dict[tuple[SpanKey, int, int | None], int] = defaultdict(int)
+
+    def add_run(self, key: SpanKey, start: int, end: int | None, n: int) -> None:
+        """An amount in a run of periods, known as such."""
+        self._runs[key, start, end] += n
 
     def add(self, group: int, segment: str, was: Shape | None, now: Shape | None) -> None:
         self._moves[group, segment, was, now] += 1
@@ -110,6 +115,9 @@ class Moves:
         for (number, segment, was, now), n in self._moves.items():
             _add_spans(self._groups[number], segment, was, now, n, self._calendar, deltas)
         self._moves.clear()
+        for place, n in self._runs.items():
+            deltas.spans[place] += n
+        self._runs.clear()
 
 
 def _add_spans(

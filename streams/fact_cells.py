@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from schemas.batches import Attributes, FactOfEvent, Meaning
-from schemas.rows import FactRow, MeanRow, Passing, RateRow, SumRow, Variant
+from schemas.rows import FactRow, MeanRow, MovementRow, Passing, RateRow, SumRow, Variant
 from streams.calendar import HOUR
 from streams.contributions import TallyKey, tally_key
 from streams.measures import ALL, reads
@@ -45,7 +45,7 @@ def additions(
 
 
 def tallies_of(
-    row: FactRow, name: str | None, attributes: Attributes, segments: tuple[str, ...]
+    row: FactRow | MovementRow, name: str | None, attributes: Attributes, segments: tuple[str, ...]
 ) -> tuple[TallyKey, ...]:
     """Where a fact counts: in all segments, for its variant and in total."""
     variant = getattr(row, "variant", None)

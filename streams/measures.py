@@ -9,6 +9,7 @@ is no news, so that what a subject was before and is now can be kept and compare
 from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Protocol
 
 import msgspec
@@ -22,6 +23,8 @@ Moment = tuple[int, str, str]
 """Time (UTC ms), event id, account key ('' if none); moments order by time, then id."""
 FirstFact = tuple[int, str, str, tuple[str, ...]]
 WholeFact = tuple[int, str, str, tuple[str, ...], Attributes, int | None]
+Change = tuple[int, str, int | None, Attributes]
+"""Time (UTC ms), event id, value, attributes."""
 ChainValue = tuple[int | None, dict[str, list[Moment]]]
 
 ALL = "all"
@@ -205,6 +208,37 @@ class FirstWhole(First):
         time_ms, id, account, segments, attributes, value = data
         kept = tuple((name, of) for name, of in attributes)
         return time_ms, id, account, tuple(segments), kept, value
+
+
+class Timeline:
+    """Every fact of a kind, in order: what holds at an instant is the latest one before it."""
+
+    def __init__(self, facts: FactSelector) -> None:
+        self.selectors = (facts,)
+
+    def add(self, value: list[Change] | None, fact: Fact) -> list[Change]:
+        change = (*fact.moment[:2], fact.value, fact.attributes)
+        known = value or []
+        at = bisect_left(known, change[:2], key=itemgetter(0, 1))
+        if at < len(known) and known[at][:2] == change[:2]:
+            return known
+        return [*known[:at], change, *known[at:]]
+
+    def closed(self, value: list[Change] | None, fact: Fact) -> bool:
+        return False
+
+    def merge(self, values: Sequence[list[Change] | None]) -> list[Change] | None:
+        changes = {change[:2]: change for value in values for change in value or ()}
+        return [changes[moment] for moment in sorted(changes)] or None
+
+    def packed(self, value: list[Change] | None) -> Any:
+        return value
+
+    def unpacked(self, data: Any) -> list[Change] | None:
+        return data and [
+            (time_ms, id, value, tuple((name, of) for name, of in attributes))
+            for time_ms, id, value, attributes in data
+        ]
 
 
 class Chain:

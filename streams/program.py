@@ -21,6 +21,7 @@ from schemas.rows import (
     EVERY,
     ActiveOnDay,
     Addend,
+    BalanceRow,
     Condition,
     ConversionRow,
     CountRow,
@@ -29,6 +30,7 @@ from schemas.rows import (
     LagRow,
     MeanRow,
     MembershipRow,
+    MovementRow,
     ReachesFact,
     ReachesNames,
     Row,
@@ -38,6 +40,7 @@ from schemas.rows import (
 )
 from schemas.times import DAY_MS, HOUR_MS
 from streams.active_days import ActiveDays
+from streams.balances import Balance, Dimensions, Movement, after, state_segments
 from streams.calendar import HOUR, Calendar
 from streams.contributions import Cell, Moves, Shape, SpanGroup, tally_key
 from streams.fact_cells import Numbers, added, averaged, tallies_of
@@ -54,6 +57,7 @@ from streams.measures import (
     Measure,
     NthTime,
     Reaching,
+    Timeline,
     WholeFact,
     reads,
 )
@@ -140,6 +144,10 @@ class Measures:
 
     def first(self, facts: FactSelector, since_ms: int | None = None) -> int:
         return self._slot("first", [facts], since_ms, lambda: First(facts))
+
+    def timeline(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        """All facts, in order."""
+        return self._slot("timeline", [facts], since_ms, lambda: Timeline(facts))
 
     def first_whole(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """The first time ever, with the attributes and the value that it had."""
@@ -255,13 +263,24 @@ class SubjectProgram:
         level: str = "company",
         signals: bool = False,
         signal_since_ms: int | None = None,
+        states: bool = False,
     ) -> None:
         """`measures`: where it adds those it needs; new ones by default. `level`: of its values.
 
         `signals`: activation is one. `signal_since_ms`: from when on, None: from the beginning.
+        `states`: rows are split by the states of accounts, too.
         """
         self.measures = measures or Measures(plan, calendar)
         self._calendar, self._level = calendar, level
+        self._dimensions: Dimensions = {
+            dimension.name: (
+                self.measures.timeline(FactSelector(kind=dimension.state.fact)),
+                dimension.state.attribute,
+            )
+            for dimension in plan.segments
+            if states and dimension.state is not None
+        }
+        self._dimension_slots = frozenset(slot for slot, _ in self._dimensions.values())
         parts: list[Part] = []
         groups: dict[tuple[int, bool], tuple[MaskFunction, list[tuple[str, str, str, int]]]] = {}
         for row in rows:
@@ -282,6 +301,10 @@ class SubjectProgram:
                 parts.extend(self._conversions(row))
             elif isinstance(row, LagRow):
                 parts.extend(self._lags(row))
+            elif isinstance(row, BalanceRow):
+                parts.append(self._balance(row))
+            elif isinstance(row, MovementRow):
+                parts.append(self._movement(row))
         self.groups = tuple(SpanGroup(tuple(s), f.build()) for f, s in groups.values())
         for number, (slot, segments) in enumerate(groups):
             parts.append(_spans(number, slot, segments=segments))
@@ -328,15 +351,14 @@ class SubjectProgram:
             moment = measure.first(values[slot])
             if moment is None:
                 return
-            fact = values[slot]
-            segments = fact[3] if row.segments and isinstance(measure, First) else ()
-            for segment in (ALL, *segments):
+            first = isinstance(measure, First)
+            for segment in self._segments(row, values, values[slot]) if first else (ALL,):
                 tally = tally_key(row.id, "", segment)
                 into[tally, count.COUNTED, day_of(moment[0]), 0] += sign
                 if hourly:
                     into[tally, count.COUNTED + HOURLY, moment[0] // HOUR_MS, 0] += sign
 
-        return _of_cells({slot}, add)
+        return _of_cells({slot, *self._dimension_slots}, add)
 
     def _sum(self, row: SumRow, term: Addend) -> Part:
         numbers = added(int(term.times), term.without_value)  # type: ignore[arg-type]
@@ -369,7 +391,8 @@ class SubjectProgram:
             fact: WholeFact | None = values[slot]
             if fact is None:
                 return
-            time_ms, _, _, segments, attributes, _ = fact
+            time_ms, _, _, _, attributes, _ = fact
+            segments = self._segments(row, values, fact)[1:]
             day, hour = day_of(time_ms), time_ms // HOUR_MS
             for tally in tallies_of(row, None, attributes, segments):
                 for part, x, n in numbers(fact):
@@ -377,7 +400,7 @@ class SubjectProgram:
                     if hourly:
                         into[tally, part + HOURLY, hour, x] += sign * n
 
-        return _of_cells({slot}, add)
+        return _of_cells({slot, *self._dimension_slots}, add)
 
     def _conversions(self, row: ConversionRow) -> list[Part]:
         goal = row.goal
@@ -442,7 +465,7 @@ class SubjectProgram:
         day_of, since_ms = self._calendar.day, row.since_ms(self._level, variant)
         anchor_slot = self.measures.first(row.anchor, since_ms)
         within_ms = (row.within_days or 0) * DAY_MS
-        slots = {anchor_slot, goal_slot}
+        slots = {anchor_slot, goal_slot, *self._dimension_slots}
         before_slot = until_slot = None
         if row.not_before is not None:
             before_slot = self.measures.first(row.not_before, since_ms)
@@ -451,8 +474,10 @@ class SubjectProgram:
             until_slot = self.measures.reaching(row.anchor, row.until, since_ms)
             slots.add(until_slot)
 
-        def outcome(values: Values) -> tuple[FirstFact, bool] | None:
-            """The anchor, and whether the goal was reached; None if the subject takes no part."""
+        def outcome(values: Values) -> tuple[int, tuple[str, ...], bool] | None:
+            """The anchor (UTC ms), where the subject counts, and whether the goal was reached; None
+            if it takes no part.
+            """
             anchor: FirstFact | None = values[anchor_slot]
             if anchor is None:
                 return None
@@ -466,14 +491,15 @@ class SubjectProgram:
                 chain: Chain = self.measures.all[until_slot]  # type: ignore[assignment]
                 until = chain.reached(values[until_slot], anchor_ms)
                 end_ms = end_ms if until is None else min(end_ms, until[0])
-            return anchor, reached(values, anchor_ms, end_ms)
+            segments = self._segments(row, values, anchor)
+            return anchor_ms, segments, reached(values, anchor_ms, end_ms)
 
-        def add(found: tuple[FirstFact, bool] | None, sign: int, into: Cells) -> None:
+        def add(found: tuple[int, tuple[str, ...], bool] | None, sign: int, into: Cells) -> None:
             if found is None:
                 return
-            anchor, success = found
-            day, mature_ms = day_of(anchor[0]), tally.mature_ms(anchor[0])
-            for segment in (ALL, *(anchor[3] if row.segments else ())):
+            anchor_ms, segments, success = found
+            day, mature_ms = day_of(anchor_ms), tally.mature_ms(anchor_ms)
+            for segment in segments:
                 key = tally_key(row.id, variant, segment)
                 into[key, conversion.ALL_SUBJECTS, day, mature_ms] += sign
                 if success:
@@ -486,6 +512,27 @@ class SubjectProgram:
                 add(now, +1, cells)
 
         return Part(frozenset(slots), difference)
+
+    def _balance(self, row: BalanceRow) -> Part:
+        slot = self.measures.timeline(row.of, row.since_ms(self._level))
+        found = Balance(row, self._calendar, slot, self._dimensions)
+
+        def difference(old: Values, new: Values, moves: Moves, cells: Cells) -> None:
+            found.difference(old, new, moves)
+
+        return Part(found.slots, difference)
+
+    def _movement(self, row: MovementRow) -> Part:
+        slot = self.measures.timeline(row.of, row.since_ms(self._level))
+        found = Movement(row, self._calendar, slot, self._dimensions)
+        return _of_cells(found.slots, found.add)
+
+    def _segments(self, row: Row, values: Values, fact: FirstFact | WholeFact) -> tuple[str, ...]:
+        """Where a subject counts by a first fact: what that says, and the account's states then."""
+        if not row.segments:
+            return (ALL,)
+        states = state_segments(self._dimensions, values, after(*fact[:2]))
+        return (ALL, *fact[3], *states) if self._dimensions else (ALL, *fact[3])
 
     def _lags(self, row: LagRow) -> list[Part]:
         ends = row.end if isinstance(row.end, dict) else {"": row.end}
@@ -516,10 +563,10 @@ class SubjectProgram:
                 if end_ms is None:
                     return
                 at_ms = end_ms
-            for segment in (ALL, *(anchor[3] if row.segments else ())):
+            for segment in self._segments(row, values, anchor):
                 into[tally_key(row.id, variant, segment), part, day_of(at_ms), x] += sign
 
-        return _of_cells({anchor_slot, slot}, add)
+        return _of_cells({anchor_slot, slot, *self._dimension_slots}, add)
 
     def _end(
         self, row: LagRow, end: FactSelector, since_ms: int | None

@@ -200,16 +200,25 @@ class Input(Frozen):
     clock: Clock = "sent"
 
 
-class Dimension(Frozen):
-    """A dimension that KPIs are split by; exactly one of `property` and `trait` is given.
+class AccountState(Frozen):
+    """An attribute of the account's latest fact of a kind."""
 
-    kinds: only events that make such facts have the dimension; None: all events.
+    fact: FactKind
+    attribute: str
+
+
+class Dimension(Frozen):
+    """A dimension that KPIs are split by; exactly one of `property`, `trait` and `state` is given.
+
+    kinds: only events that make such facts have the dimension; None: all events. state: the
+    attribute of the account's latest fact of a kind; only KPIs about accounts are split by it.
     """
 
     name: str
     property: str | None = None
     trait: str | None = None
     kinds: tuple[FactKind, ...] | None = None
+    state: AccountState | None = None
 
 
 class Milestones(Frozen):

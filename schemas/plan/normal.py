@@ -8,6 +8,7 @@ from schemas.plan.models import (
     ALL,
     FIRST_ACTIVITY,
     TRAITS_PREFIX,
+    AccountState,
     Activation,
     ActivationDays,
     ActivationOnce,
@@ -39,7 +40,7 @@ from schemas.plan.models import (
     SelectorType,
     Watermark,
 )
-from schemas.plan.written import WrittenInput, WrittenKpis, WrittenPlan
+from schemas.plan.written import WrittenDimension, WrittenInput, WrittenKpis, WrittenPlan
 from schemas.plan.written_alerts import normal_alerts
 from schemas.plan.written_rules import (
     WrittenActivation,
@@ -94,6 +95,7 @@ def normal_plan(plan: WrittenPlan) -> Plan:
                 name=name,
                 property=source.property,
                 trait=source.trait,
+                state=_account_state(source),
                 kinds=None if source.kinds is None else tuple(kinds_of(source.kinds)),  # type: ignore[arg-type]
             )
             for name, source in plan.segments.items()
@@ -232,6 +234,12 @@ def _fact_name(entry: WrittenEvent) -> FactName:
     if entry.name is not None:
         return NameConst(name=entry.name)
     return NameConst(name=_selector(entry).pattern)
+
+
+def _account_state(source: WrittenDimension) -> AccountState | None:
+    if source.fact is None or source.attribute is None:
+        return None
+    return AccountState(fact=source.fact, attribute=source.attribute)  # type: ignore[arg-type]
 
 
 # ---- first action and activation

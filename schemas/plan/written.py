@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, Tag, ValidationInfo, field_validator
 
+from schemas.fact_kinds import CARRIES
 from schemas.plan.models import (
     ALL,
     DEFAULT_ENTITY_DAYS,
@@ -31,6 +32,7 @@ from schemas.plan.values import (
     DimensionName,
     Duration,
     FormatName,
+    KindName,
     KpiId,
     OwnRow,
     PeriodName,
@@ -181,9 +183,29 @@ class WrittenExclude(Written):
 
 
 class WrittenDimension(Written):
-    """Where the value of a dimension is read: in the event, or in what is known of the person."""
+    """Where the value of a dimension is read: in the event, in what is known of the person, or in
+    the latest fact of the account."""
 
     nullable = frozenset({"trait"})
+
+    fact: KindName | None = Field(
+        default=None, description="Kind of the account's fact whose latest one tells the value."
+    )
+    attribute: Text | None = Field(default=None, description="With `fact`: its attribute.")
+
+    @field_validator("attribute")
+    @classmethod
+    def _goes_with_fact(cls, attribute: str, info: ValidationInfo) -> str:
+        fact = info.data.get("fact", "mistaken")
+        if fact is None:
+            raise mistake("`attribute` without `fact`", "add `fact: <kind>`")
+        known = CARRIES[fact].attributes if fact in CARRIES else (attribute,)
+        if attribute not in known:
+            raise mistake(
+                f"{fact} facts have no attribute {shown(attribute)}",
+                f"they may have {', '.join(known)}" if known else "choose another kind",
+            )
+        return attribute
 
     property: PropertyPath | None = Field(default=None, description="Path of the event's property.")
     trait: Trait | None = Field(
@@ -205,10 +227,16 @@ class WrittenDimension(Written):
     @field_validator("trait")
     @classmethod
     def _is_one_of_two(cls, trait: str | None, info: ValidationInfo) -> str | None:
+        if info.data.get("fact", "mistaken") is not None:
+            if trait is not None or info.data.get("property") is not None:
+                raise mistake("`fact` excludes `property` and `trait`", within="trait")
+            if info.data.get("attribute", "mistaken") is None:
+                raise mistake("`fact` without `attribute`", "add `attribute: <name>`")
+            return trait
         if trait is None and info.data.get("property", "mistaken") is None:
             raise mistake(
-                "a segment needs `property` or `trait`",
-                "write `{property: <path>}` or `{trait: <path>}`",
+                "a segment needs `property`, `trait` or `fact`",
+                "write `{property: <path>}`, `{trait: <path>}` or `{fact: <kind>, attribute: ...}`",
                 within="trait",
             )
         if trait is not None and info.data.get("property") is not None:

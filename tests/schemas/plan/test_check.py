@@ -73,8 +73,8 @@ watermark: {disorder: 60}
         "`first activity`? If not, write `{event: First Activity}`",
         "6 no rule makes the key task `complet` at activation.all_of.1; did you mean `complete`?",
         "9 unknown key `inn` at key_tasks.complete.where.impact; did you mean `in`?",
-        "10 a segment needs `property` or `trait` at segments.country; write `{property: <path>}` "
-        "or `{trait: <path>}`",
+        "10 a segment needs `property`, `trait` or `fact` at segments.country; write "
+        "`{property: <path>}`, `{trait: <path>}` or `{fact: <kind>, attribute: ...}`",
         "11 numbers must ascend, each once at milestones.distinct_users; write `[1, 3]`",
         "12 unknown KPI `waw` at kpis.only.1; did you mean `wau`?",
         "12 unknown key `acount` at kpis.levels; did you mean `account`?",

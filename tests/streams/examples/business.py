@@ -272,6 +272,149 @@ BUSINESS = {
            03-04 09:00 | subscription =6000 | | a2""",
         "month 03-01 = 10",
     ),
+    "mrr": Example(
+        """03-01 09:00     | subscription =5000 | | a1
+           03-31 23:59     | subscription =8000 | | a1
+           04-01 00:00     | subscription =2000 | | a2""",
+        """month 03-01 = 8000
+           day 03-30 = 5000
+           day 04-01 = 10000""",
+    ),
+    "paying_accounts": Example(
+        """03-01 09:00 | subscription =5000 | | a1
+           03-01 09:00 | subscription =3000 | | a2
+           03-01 09:00 | subscription =0    | | a3
+           03-05 09:00 | subscription =0    | | a2""",
+        """day 03-04 = 2
+           day 03-05 = 1
+           month 03-01 = 1""",
+    ),
+    "arpa": Example(
+        """03-02 09:00 | subscription =5000 | | a1
+           03-02 09:00 | subscription =3000 | | a2
+           03-02 09:00 | subscription =0    | | a3
+           03-01 09:00 | Used               | | a1""",
+        """month 03-01 = 4000
+           day 03-01 = null""",
+    ),
+    "mrr_new": Example(
+        """02-10 09:00 | subscription =100  | | a2
+           02-11 09:00 | subscription =0    | | a2
+           03-10 09:00 | subscription =5000 | | a1
+           03-11 09:00 | subscription =300  | | a2""",
+        """month 03-01 = 5000
+           month 04-01 = 0""",
+    ),
+    "mrr_reactivation": Example(
+        """01-10 09:00 | subscription =2000 | | a1
+           02-10 09:00 | subscription =0    | | a1
+           03-10 09:00 | subscription =3000 | | a1
+           03-10 09:00 | subscription =7000 | | a2""",
+        """month 03-01 = 3000
+           month 01-01 = 0""",
+    ),
+    "mrr_expansion": Example(
+        """02-10 09:00 | subscription =1000 | | a1
+           03-10 09:00 | subscription =1500 | | a1
+           02-10 09:00 | subscription =1000 | | a2
+           03-10 09:00 | subscription =400  | | a2
+           03-10 09:00 | subscription =400  | | a3""",
+        """month 03-01 = 500
+           month 04-01 = 0""",
+    ),
+    "mrr_contraction": Example(
+        """02-10 09:00 | subscription =1000 | | a1
+           03-10 09:00 | subscription =1500 | | a1
+           02-10 09:00 | subscription =1000 | | a2
+           03-10 09:00 | subscription =400  | | a2
+           02-10 09:00 | subscription =900  | | a3
+           03-10 09:00 | subscription =0    | | a3""",
+        "month 03-01 = 600",
+    ),
+    "mrr_churn": Example(
+        """02-10 09:00 | subscription =1000 | | a1
+           03-10 09:00 | subscription =0    | | a1
+           02-10 09:00 | subscription =1000 | | a2
+           03-10 09:00 | subscription =400  | | a2""",
+        "month 03-01 = 1000",
+    ),
+    "ltv": Example(
+        """02-10 09:00 | subscription =100000 | | a1
+           02-10 09:00 | subscription =200000 | | a2
+           02-10 09:00 | subscription =200000 | | a3
+           03-10 09:00 | subscription =0      | | a1
+           03-10 09:00 | subscription =0      | | a2""",
+        """month 03-01 = 250000
+           month 04-01 = null""",
+    ),
+    "ltv_cac": Example(
+        """02-10 09:00 | subscription =500000 | | a1
+           02-10 09:00 | subscription =10     | | a2
+           02-11 09:00 | subscription =0      | | a2
+           03-10 09:00 | subscription =0      | | a1
+           03-10 09:00 | subscription =1      | | a3
+           03-10 09:00 | spend =100000 type:marketing | |
+           04-10 09:00 | spend =100000 type:marketing | |""",
+        """month 03-01 = 5
+           month 04-01 = null""",
+    ),
+    "subscription_churn_rate": Example(
+        """02-10 09:00 | subscription =10 | | a1
+           02-10 09:00 | subscription =10 | | a2
+           02-10 09:00 | subscription =10 | | a3
+           02-10 09:00 | subscription =10 | | a4
+           03-10 09:00 | subscription =0  | | a1
+           03-10 09:00 | subscription =0  | | a2
+           03-30 09:00 | subscription =10 | | a2""",
+        """month 03-01 = 0.25
+           month 02-01 = null
+           year_to_date 03-31 = null""",
+    ),
+    "crr": Example(
+        """2025-12-10 09:00 | subscription =10 | | a1
+           2025-12-10 09:00 | subscription =10 | | a2
+           03-10 09:00 | subscription =0  | | a1
+           03-10 09:00 | subscription =10 | | a3""",
+        """month 03-01 = 0.5
+           month 02-01 = 1
+           year_to_date 03-09 = 1
+           year_to_date 03-10 = 0.5""",
+    ),
+    "drr": Example(
+        """02-10 09:00 | subscription =1000 | | a1
+           03-10 09:00 | subscription =1500 | | a1
+           02-10 09:00 | subscription =1000 | | a2
+           03-10 09:00 | subscription =400  | | a2""",
+        "month 03-01 = 0.7",
+    ),
+    "nrr": Example(
+        """02-10 09:00 | subscription =1000 | | a1
+           03-10 09:00 | subscription =1500 | | a1
+           02-10 09:00 | subscription =1000 | | a2
+           03-10 09:00 | subscription =0    | | a2
+           03-10 09:00 | subscription =900  | | a3""",
+        "month 03-01 = 0.75",
+    ),
+    "expansion_revenue": Example(
+        """03-02 09:00 | subscription =5000 | | a1
+           03-03 09:00 | subscription =8000 kind:upsell | | a1
+           03-04 09:00 | subscription =7000 | | a1
+           03-03 09:00 | subscription =4000 | | a2""",
+        """month 03-01 = 3000
+           [upsell] day 03-03 = 3000
+           year_to_date 03-02 = 0""",
+    ),
+    "customers_total": Example(
+        """03-02 09:00 | plan_change tier:paid  | | a1
+           03-02 09:00 | plan_change tier:trial | | a2
+           03-03 09:00 | plan_change tier:free  | | a2
+           03-02 09:00 | plan_change tier:trial | | a3
+           03-02 09:00 | plan_change tier:paid  | | a4
+           03-04 09:00 | plan_change tier:ended | | a4""",
+        """day 03-02 = 2
+           day 03-04 = 2
+           month 03-01 = 2""",
+    ),
     "new_customers": Example(
         """03-02 09:00 | plan_change tier:free | | a1
            03-09 09:00 | plan_change tier:paid | | a1

@@ -1,0 +1,171 @@
+"""Rows about what an account stands at (balance) and how that changes (movement), compiled.
+
+The state of an account at an instant is its latest fact before it. A change alters the periods from
+its own on, and, as the state at their start, the periods after it.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from schemas.rows import BalanceRow, MovementRow, StateTest
+from schemas.times import HOUR_MS
+from streams.calendar import HOUR, YEAR_TO_DATE, Calendar
+from streams.contributions import Cell, Moves, span_key
+from streams.fact_cells import tallies_of
+from streams.measures import ALL, Change
+from streams.operators import balance, total
+from streams.segments import shown_value
+from streams.tally import HOURLY
+
+Dimensions = Mapping[str, tuple[int, str]]
+"""Name -> slot of the timeline that tells its value, and the attribute."""
+Edge = tuple[int] | tuple[int, str, str]
+"""An instant (UTC ms); or just after a fact, see `after`."""
+_MOMENT = itemgetter(0, 1)
+
+
+def after(time_ms: int, event_id: str) -> Edge:
+    """The edge between a fact and those that follow it, at the same instant, too."""
+    return time_ms, event_id, ""
+
+
+def changes_before(timeline: Sequence[Change] | None, edge: Edge) -> Sequence[Change]:
+    timeline = timeline or ()
+    return timeline[: bisect_left(timeline, edge, key=_MOMENT)]
+
+
+def state_before(timeline: Sequence[Change] | None, edge: Edge) -> Change | None:
+    """The latest change before an edge; None: there is none."""
+    at = bisect_left(timeline or (), edge, key=_MOMENT)
+    return timeline[at - 1] if timeline and at else None
+
+
+def state_segments(dimensions: Dimensions, values: Sequence[Any], edge: Edge) -> Iterator[str]:
+    """Where an account belongs by its states before an edge."""
+    for name, (slot, attribute) in dimensions.items():
+        state = state_before(values[slot], edge)
+        shown = None if state is None else dict(state[3]).get(attribute)
+        yield f"{name}={shown_value(shown)}"
+
+
+class Balance:
+    """The contributions of one row."""
+
+    def __init__(
+        self, row: BalanceRow, calendar: Calendar, slot: int, dimensions: Dimensions
+    ) -> None:
+        """`slot`: of the timeline."""
+        self._row, self._calendar, self._slot = row, calendar, slot
+        self._dimensions = dimensions if row.segments else {}
+        self.slots = frozenset({slot, *(of for of, _ in self._dimensions.values())})
+
+    def difference(self, old: Sequence[Any], new: Sequence[Any], moves: Moves) -> None:
+        """Adds what an account contributes now minus what it contributed before."""
+        for period in self._row.periods:
+            for sign, values in ((-1, old), (+1, new)):
+                for run in self._runs(values, period):
+                    key = span_key(self._row.id, "", run.segment, period, balance.AMOUNT)
+                    moves.add_run(key, run.start, run.end, sign * run.amount)
+
+    def _runs(self, values: Sequence[Any], period: str) -> Iterator["_Run"]:
+        if values[self._slot] is None:
+            return
+        borders = self._borders(values, period)
+        for start, end in zip(borders, [*borders[1:], None], strict=True):
+            amount = self._amount(values, period, start)
+            if amount:
+                # Who is followed through a period belongs where it stood at the start.
+                edges_ms = self._calendar.bounds_ms(period, start)
+                edge_ms = edges_ms[0 if self._row.start is not None else 1]
+                for segment in (ALL, *state_segments(self._dimensions, values, (edge_ms,))):
+                    yield _Run(segment, start, end, amount)
+
+    def _borders(self, values: Sequence[Any], period: str) -> list[int]:
+        """The indexes from which on something else may hold."""
+        calendar, found = self._calendar, set[int]()
+        for slot in self.slots:
+            for time_ms, *_ in values[slot] or ():
+                index = calendar.index(period, time_ms)
+                found |= {index, index + 1}
+                if period == YEAR_TO_DATE:
+                    found.add(calendar.holding(period, index)[1])
+        return sorted(found)
+
+    def _amount(self, values: Sequence[Any], period: str, index: int) -> int:
+        row, timeline = self._row, values[self._slot]
+        start_ms, end_ms = self._calendar.bounds_ms(period, index)
+        if not _meets(row.start, timeline, start_ms) or not _meets(row.end, timeline, end_ms):
+            return 0
+        if row.sum is None:
+            return 1
+        start, end = _value(timeline, start_ms), _value(timeline, end_ms)
+        return {
+            "start": start,
+            "end": end,
+            "lesser": min(start, end),
+            "gain": max(end - start, 0),
+            "loss": max(start - end, 0),
+        }[row.sum]
+
+
+class _Run(NamedTuple):
+    """An amount in the periods from `start` on; `end` None: in all later ones."""
+
+    segment: str
+    start: int
+    end: int | None
+    amount: int
+
+
+def _value(timeline: Sequence[Change], ms: int) -> int:
+    state = state_before(timeline, (ms,))
+    return 0 if state is None else state[2] or 0
+
+
+def _meets(test: StateTest | None, timeline: Sequence[Change], ms: int) -> bool:
+    if test is None:
+        return True
+    before = changes_before(timeline, (ms,))
+    value = before[-1][2] or 0 if before else 0
+    attributes = dict(before[-1][3]) if before else {}
+    highest = max((each[2] or 0 for each in before), default=0)
+    return (
+        (test.above is None or value > test.above)
+        and (test.at_most is None or value <= test.at_most)
+        and (test.ever_above is None or highest > test.ever_above)
+        and (test.never_above is None or highest <= test.never_above)
+        and (test.attribute is None or attributes.get(test.attribute) in test.among)
+    )
+
+
+class Movement:
+    """The contributions of one row."""
+
+    def __init__(
+        self, row: MovementRow, calendar: Calendar, slot: int, dimensions: Dimensions
+    ) -> None:
+        """`slot`: of the timeline."""
+        self._row, self._calendar, self._slot = row, calendar, slot
+        self._dimensions = dimensions if row.segments else {}
+        self.slots = frozenset({slot, *(of for of, _ in self._dimensions.values())})
+
+    def add(self, values: Sequence[Any], sign: int, into: dict[Cell, int]) -> None:
+        """Adds what an account contributes, times a sign."""
+        before = 0
+        for time_ms, event_id, value, attributes in values[self._slot] or ():
+            amount, before = self._amount(before, value or 0), value or 0
+            if not amount:
+                continue
+            edge = after(time_ms, event_id)
+            segments = tuple(state_segments(self._dimensions, values, edge))
+            for tally in tallies_of(self._row, None, attributes, segments):
+                into[tally, total.ADDED, self._calendar.day(time_ms), 0] += sign * amount
+                if HOUR in self._row.periods:
+                    into[tally, total.ADDED + HOURLY, time_ms // HOUR_MS, 0] += sign * amount
+
+    def _amount(self, before: int, value: int) -> int:
+        if (before <= 0) != self._row.from_nothing:
+            return 0
+        return max(value - before if self._row.take == "gain" else before - value, 0)

@@ -1,0 +1,17 @@
+"""balance: what accounts stand at when a period ends, or how they went from its start to its end.
+
+Additive over accounts, never over periods: an account contributes to every period from a change of
+its state on, so contributions are spans, as those of active subjects are, with amounts for counts.
+"""
+
+from streams.tally import SpanTally, Value
+
+AMOUNT = 0
+
+
+class Tally(SpanTally):
+    """value = the sum over all accounts, or their number."""
+
+    def value(self, period: str, index: int, watermark_ms: int) -> Value:
+        n = self.at(period, AMOUNT, index)
+        return Value(n, n, None)
