@@ -1,0 +1,227 @@
+"""Every row of the catalogue gives the same numbers in any order, split, batches and restarts.
+
+What a run of all facts at once, in the order of time, says of every row is what any other run says.
+There is no list of rows here: whatever the catalogue has is in it.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import orjson
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from schemas.fact_kinds import CARRIES
+from schemas.plan.check import load_plan
+from schemas.plan.models import Plan
+from schemas.rows import per_account
+from schemas.times import DAY_MS, HOUR_MS, MINUTE_MS, iso, parse_iso
+from streams.catalogue import catalogue_of, catalogue_rows
+from streams.engine import Engine
+from tests.laws import examples
+from tests.records import Record, is_nothing, result_of
+from tests.streams.test_catalogue_examples import PLAN
+
+FIRST_DAY_MS = parse_iso("2025-12-20T00:00:00Z")
+DAYS = 75
+UNTIL_MS = FIRST_DAY_MS + (DAYS + 5) * DAY_MS
+NOW_MS = parse_iso("2030-01-01T00:00:00Z")
+FLUSH_MS = 120_000
+
+USES = ("Used", "Used", "Signed Up", "Activated", "Bought", "Invited", "Shared")
+WORDS = {
+    "status": (
+        *("started", "ended", "created", "opened", "converted", "lost", "sent", "viewed", "shown"),
+        *("mql", "sql", "customer", "completed", "shipped", "resolved", "first_response", "closed"),
+    ),
+    "tier": ("trial", "free", "paid", "ended"),
+    "type": ("recurring", "one_off", "marketing", "sales", "serving", "support"),
+    "kind": ("upsell", "nps", "csat", "review", "guide", "defect", "downtime"),
+    "campaign": ("spring", "autumn"),
+    "scale": (5, 10),
+}
+NAMES = {"awareness": ("reach", "mention"), "outcome": ("time_saved", "sale")}
+
+
+class Told(NamedTuple):
+    """An event, and how often it is sent."""
+
+    event: dict[str, Any]
+    times: int
+
+
+@cache
+def plan() -> Plan:
+    """Everything on, per account too, with people who may be left out and states as segments."""
+    every = [row.id for row in catalogue_rows() if per_account(row)]
+    return load_plan(
+        yaml.safe_dump(
+            PLAN
+            | {
+                "kpis": PLAN["kpis"] | {"levels": {"account": every}},
+                "segments": {
+                    "campaign": {"property": "campaign", "kinds": ["lead", "spend"]},
+                    "tier": {"fact": "plan_change", "attribute": "tier"},
+                },
+                "exclude": {"users": [{"trait": "internal", "equals": True}]},
+            }
+        )
+    )
+
+
+moments = st.builds(
+    lambda day, hour, minute: FIRST_DAY_MS + day * DAY_MS + hour * HOUR_MS + minute * MINUTE_MS,
+    st.integers(0, DAYS - 1),
+    st.sampled_from((0, 1, 12, 23)),
+    st.sampled_from((0, 0, 30)),
+)
+users = st.sampled_from(("u1", "u2", "u3", None))
+accounts = st.sampled_from(("a1", "a1", "a2", None))
+
+
+@st.composite
+def uses(draw: st.DrawFn) -> tuple[str, dict[str, Any], str | None, str | None]:
+    user = draw(users) or "u1"
+    return draw(st.sampled_from(USES)), {}, user, draw(accounts)
+
+
+@st.composite
+def carrying(draw: st.DrawFn) -> tuple[str, dict[str, Any], str | None, str | None]:
+    """A fact of a kind that carries something."""
+    kind = draw(st.sampled_from([kind for kind, carries in CARRIES.items() if any(carries[:3])]))
+    carries = CARRIES[kind]
+    properties: dict[str, Any] = {}
+    if carries.name is not None:
+        properties["name"] = draw(st.sampled_from(NAMES.get(kind, ("x", "y"))))
+    if carries.value is not None and draw(st.integers(0, 5)):
+        properties["value"] = draw(st.sampled_from((0, 0, 3, 9, 1000, 1500, -200)))
+    for attribute in carries.attributes:
+        if attribute in WORDS and draw(st.integers(0, 7)):
+            properties[attribute] = draw(st.sampled_from(WORDS[attribute]))
+    user, account = draw(users), draw(accounts)
+    if user is None and account is None and not carries.of_nobody:
+        account = "a1"
+    return kind, properties, user, account
+
+
+@st.composite
+def events(draw: st.DrawFn) -> list[Told]:
+    found = []
+    for number in range(draw(st.integers(1, 40))):
+        name, properties, user, account = draw(st.one_of(uses(), carrying()))
+        event = {
+            "messageId": f"m{number}",
+            "type": "track",
+            "event": name,
+            "properties": properties,
+        }
+        event["timestamp"] = iso(draw(moments))
+        if user is not None:
+            event["userId"] = user
+        if account is not None:
+            event["context"] = {"groupId": account}
+        found.append(Told(event, draw(st.sampled_from((1, 1, 1, 2)))))
+    for number in range(draw(st.integers(0, 2))):
+        event = {"messageId": f"t{number}", "type": "identify", "userId": draw(users) or "u1"}
+        event["traits"] = {"internal": draw(st.booleans())}
+        event["timestamp"] = iso(draw(moments))
+        found.append(Told(event, 1))
+    return found
+
+
+class Run(NamedTuple):
+    """How the events come."""
+
+    order: Sequence[int]
+    partitions: int
+    input_partitions: int
+    batch: int
+    restart_every: int
+    warm: int
+    held: int
+    """So many come last, once everything else is final."""
+
+
+@st.composite
+def runs(draw: st.DrawFn, count: int) -> Run:
+    return Run(
+        draw(st.permutations(range(count))),
+        draw(st.integers(1, 3)),
+        draw(st.integers(1, 2)),
+        draw(st.integers(1, 12)),
+        draw(st.integers(1, 4)),
+        draw(st.sampled_from((0, 1, 1000))),
+        draw(st.integers(0, count)),
+    )
+
+
+def numbers(records: dict[Any, Record]) -> dict[Any, Any]:
+    """What the last record of each key says, without what only says nothing."""
+    return {
+        key: (record["value"], record["parts"])
+        for key, record in records.items()
+        if not is_nothing(record["value"])
+    }
+
+
+class Outcome(NamedTuple):
+    kpis: dict[Any, Any]
+    signals: dict[str, Any]
+
+
+def outcome(told: list[bytes], run: Run) -> Outcome:
+    engine = Engine(
+        plan(),
+        input_partitions=run.input_partitions,
+        partitions=run.partitions,
+        warm=run.warm,
+    )
+    now_ms = NOW_MS
+    ordered = [told[i] for i in run.order]
+    first, last = ordered[: len(ordered) - run.held], ordered[len(ordered) - run.held :]
+    for part in (first, last):
+        for number, start in enumerate(range(0, len(part), run.batch)):
+            partition = number % run.input_partitions
+            engine.feed(part[start : start + run.batch], partition=partition, now_ms=now_ms)
+            now_ms += FLUSH_MS
+            engine.step(now_ms)
+            if number % run.restart_every == run.restart_every - 1:
+                engine.settle(now_ms := now_ms + FLUSH_MS)
+                engine.restart()
+        engine.advance(UNTIL_MS)
+        engine.settle(now_ms := now_ms + FLUSH_MS)
+    result = result_of(engine.outputs)
+    assert result.dead_letters == []
+    signals = {id: record | {"revision": 0} for id, record in result.signals.items()}
+    return Outcome(numbers(result.kpis), signals)
+
+
+fuzzed = settings(
+    max_examples=examples(8),
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+@fuzzed
+@given(st.data())
+def test_every_row_gives_the_same_numbers_however_its_facts_come(data: st.DataObject):
+    found = data.draw(events())
+    told = [orjson.dumps(each.event) for each in found for _ in range(each.times)]
+    in_time = sorted(range(len(told)), key=lambda i: orjson.loads(told[i])["timestamp"])
+
+    at_once = outcome(told, Run(in_time, 1, 1, len(told), 1 << 30, 1000, 0))
+    otherwise = outcome(told, data.draw(runs(len(told))))
+
+    keys = at_once.kpis.keys() | otherwise.kpis.keys()
+    both = {key: (at_once.kpis.get(key), otherwise.kpis.get(key)) for key in keys}
+    assert {key: values for key, values in both.items() if values[0] != values[1]} == {}
+    assert otherwise.signals == at_once.signals
+
+
+def test_that_plan_runs_the_whole_catalogue():
+    assert catalogue_of(plan()).rows.keys() == {row.id for row in catalogue_rows()}
