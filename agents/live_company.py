@@ -11,11 +11,12 @@ from typing import Any
 import orjson
 
 from agents.checkpoints.memory import OnRecords
+from agents.pace import Pace
 from agents.running import run_embedded
 from agents.sample import START_MS
 from agents.stages import stages_of_topics
 from agents.web import Address
-from agents.worker import Pace, StageSpec
+from agents.worker import StageSpec
 from schemas.plan.models import Plan
 from schemas.times import DAY_MS, parse_iso
 from streams.ingest import Ingest

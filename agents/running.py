@@ -25,6 +25,7 @@ from agents.checkpoints.stuck import StuckTransactions
 from agents.clock import wall_ms
 from agents.finish import Pipeline, finished
 from agents.monitor import Monitor
+from agents.pace import Pace
 from agents.topics import state_role, topic_name
 from agents.transport.batches import DataPlaneApp
 from agents.transport.group import leave_unless_all_is_read
@@ -37,7 +38,7 @@ from agents.transport.kafka import (
 )
 from agents.transport.memory import MemoryBroker
 from agents.web import Address
-from agents.worker import Pace, StageSpec, Worker
+from agents.worker import StageSpec, Worker
 from streams.stage import RecordBatch
 
 REPLAY_PACE = Pace(quiet_s=None, records=100_000)

@@ -27,6 +27,7 @@ from agents.checkpoints import (
     WaitForAssignment,
 )
 from agents.observer import Observer
+from agents.pace import SHORTEST_S, Load, Pace
 from agents.transport.batches import Delivery
 from streams.stage import Outgoing, StagePartition
 
@@ -35,8 +36,6 @@ log = logging.getLogger(__name__)
 RETRY_PAUSE_S = 0.1
 RETRY_FOR_S = 120.0
 """A checkpoint that cannot be committed for so long needs a restart, or a person."""
-IDLE_PAUSE_S = 0.01
-"""The shortest time between two checkpoints."""
 AHEAD_S = 5.0
 """So much work may be done ahead of a checkpoint that is being committed: it is kept in memory."""
 
@@ -59,29 +58,6 @@ class StageSpec:
     @property
     def agent_name(self) -> str:
         return self.agent or self.name
-
-
-@dataclass(frozen=True)
-class Pace:
-    """When to take checkpoints.
-
-    Every `quiet_s` up to about half of the worker's capacity, every `busy_s` at all of it; with
-    None only after `records` input records (a replay) or when it is asked for.
-    """
-
-    quiet_s: float | None = 0.1
-    busy_s: float = 1.0
-    records: int | None = None
-
-    def interval_s(self, busy_ratio: float) -> float | None:
-        """Seconds between checkpoints when this share of the time goes into processing.
-
-        Reading and committing share the interpreter: processing gets about 0.7 of the time at best.
-        """
-        if self.quiet_s is None:
-            return None
-        load = min(max((busy_ratio - 0.4) / 0.3, 0.0), 1.0)
-        return self.quiet_s + load * (self.busy_s - self.quiet_s)
 
 
 @dataclass
@@ -132,8 +108,7 @@ class Worker:
         self._due = asyncio.Event()
         self._stopping = False
         self._records_since = 0
-        self._busy_s = 0.0
-        self._snapshot_at = time.monotonic()
+        self._load = Load(time.monotonic())
         self.durable_s: float | None = None
         self.busy_s: dict[str, float] = dict.fromkeys(self._by_name, 0.0)
         """How long each stage has processed in all."""
@@ -142,7 +117,7 @@ class Worker:
 
     async def room(self) -> None:
         """Waits until another delivery may be processed: backpressure where commits are slow."""
-        if self._busy_s > AHEAD_S and self._committing.locked():
+        if self._load.busy_s > AHEAD_S and self._committing.locked():
             async with self._committing:
                 pass
 
@@ -161,7 +136,7 @@ class Worker:
         owned.deliveries[tp] += 1
         owned.positions[tp] = delivery.position
         busy_s = time.perf_counter() - started
-        self._busy_s += busy_s
+        self._load.add(busy_s)
         self.busy_s[owned.home.stage] += busy_s
         self._records_since += len(delivery.batch.offsets)
         if self._pace.records is not None and self._records_since >= self._pace.records:
@@ -295,9 +270,9 @@ class Worker:
         self._due.set()
 
     async def _wait_until_due(self) -> None:
-        elapsed_s = max(time.monotonic() - self._snapshot_at, IDLE_PAUSE_S)
-        interval_s = self._pace.interval_s(self._busy_s / elapsed_s)
-        wait_s = None if interval_s is None else max(interval_s - elapsed_s, IDLE_PAUSE_S)
+        elapsed_s = time.monotonic() - self._load.snapshot_at_s
+        interval_s = self._pace.interval_s(self._load.busy_ratio)
+        wait_s = None if interval_s is None else max(interval_s - elapsed_s, SHORTEST_S)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._due.wait(), wait_s)
         if not self._stopping:
@@ -313,7 +288,7 @@ class Worker:
                 return False
             try:
                 checkpoint = self._snapshot()
-                taken_s = self._snapshot_at
+                taken_s = self._load.snapshot_at_s
                 if checkpoint is None:
                     self.durable_s = taken_s
                     return True
@@ -349,7 +324,8 @@ class Worker:
 
     def _snapshot(self) -> Checkpoint | None:
         """Takes what changed out of every stage partition; None when nothing did."""
-        self._records_since, self._snapshot_at = 0, time.monotonic()
+        self._records_since = 0
+        self._load.begin_snapshot(time.monotonic())
         started = time.perf_counter()
         now_ms = self._clock()
         states: list[StageState] = []
@@ -363,8 +339,9 @@ class Worker:
             records += flushed.records
             if flushed.entities:
                 states.append(StageState(owned.home, flushed.entities))
-        self._busy_s = time.perf_counter() - started
-        self._observer.took_snapshot(self._busy_s)
+        snapshot_s = time.perf_counter() - started
+        self._load.add(snapshot_s)
+        self._observer.took_snapshot(snapshot_s)
         return Checkpoint(states, records, positions, now_ms) if positions else None
 
     def _settle(self, checkpoint: Checkpoint, mark: str) -> None:

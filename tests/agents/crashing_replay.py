@@ -19,8 +19,8 @@ import agents.file_readers
 import agents.replay
 from agents.checkpoints.journal import Journal
 from agents.cli import main
+from agents.pace import Pace
 from agents.results import ResultFiles
-from agents.worker import Pace
 
 agents.replay.REPLAY_PACE = Pace(quiet_s=None, records=800)
 agents.file_readers.DEFAULT_LINES = agents.file_readers.PART_LINES = 400

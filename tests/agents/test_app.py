@@ -8,9 +8,10 @@ import pytest
 
 from agents.app import build_app
 from agents.checkpoints.memory import MemoryCheckpoints
+from agents.pace import Pace
 from agents.running import memory_broker
 from agents.transport.batches import DataPlaneApp
-from agents.worker import Pace, StageSpec, Worker
+from agents.worker import StageSpec, Worker
 from tests.agents.toy import Count
 
 

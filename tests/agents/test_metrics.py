@@ -16,10 +16,11 @@ from agents.checkpoints import Checkpoint, RetryCheckpoint, WaitForAssignment
 from agents.checkpoints.memory import MemoryCheckpoints
 from agents.metrics import Metrics, Sight
 from agents.observer import Observer
+from agents.pace import Pace
 from agents.running import memory_broker
 from agents.stages import stages_of_topics
 from agents.transport.batches import Delivery
-from agents.worker import Pace, Worker
+from agents.worker import Worker
 from schemas.plan.check import load_plan
 from schemas.times import iso
 from streams.catalogue import catalogue_ids

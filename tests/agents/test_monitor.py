@@ -13,8 +13,9 @@ import pytest
 
 from agents.checkpoints import StopWorker
 from agents.monitor import Monitor
+from agents.pace import Pace
 from agents.web import Address, found, serving
-from agents.worker import Pace, StageSpec, Worker
+from agents.worker import StageSpec, Worker
 from deploy.kafka.local_broker import free_ports
 from tests.agents.test_worker import NOW_MS, Store, Sum, assign
 

@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from agents.cli import main
-from agents.worker import Pace
+from agents.pace import Pace
 from tests.oracle import Key
 from tests.replays import Replayed, read_replay
 

@@ -17,8 +17,9 @@ from agents.checkpoints import (
     StopWorker,
     WaitForAssignment,
 )
+from agents.pace import Pace
 from agents.transport.batches import Delivery
-from agents.worker import Pace, StageSpec, Worker
+from agents.worker import StageSpec, Worker
 from streams.stage import Flushed, Outgoing, RecordBatch
 
 EVENTS = TP("events", 0)
@@ -361,20 +362,6 @@ def test_a_stage_that_raises_while_flushing_ends_the_worker(monkeypatch: pytest.
             await worker.failure
 
     run(scenario)
-
-
-@pytest.mark.parametrize(
-    ("busy_ratio", "interval_s"),
-    [(0.0, 0.1), (0.4, 0.1), (0.55, 0.55), (0.7, 1.0), (1.0, 1.0)],
-)
-def test_checkpoints_are_further_apart_the_busier_the_worker_is(
-    busy_ratio: float, interval_s: float
-):
-    assert Pace(quiet_s=0.1, busy_s=1.0).interval_s(busy_ratio) == pytest.approx(interval_s)
-
-
-def test_a_replay_takes_no_checkpoint_by_time():
-    assert Pace(quiet_s=None, records=1000).interval_s(1.0) is None
 
 
 def test_processing_waits_for_a_commit_that_it_has_run_far_ahead_of(

@@ -9,8 +9,9 @@ import pytest
 
 from agents.checkpoints import Home
 from agents.checkpoints.memory import MemoryCheckpoints
+from agents.pace import Pace
 from agents.running import memory_broker, run_embedded
-from agents.worker import Pace, StageSpec
+from agents.worker import StageSpec
 from streams.stage import Flushed, Outgoing, RecordBatch
 from tests.agents.toy import PARTITIONS, Count, Split, events, expected_outputs, stages
 

@@ -7,10 +7,10 @@ import sys
 
 from agents.checkpoints import StopWorker
 from agents.log_lines import log_to_standard_error
+from agents.pace import Pace
 from agents.running import run_worker
 from agents.transport.kafka import KafkaSettings
 from agents.web import Address
-from agents.worker import Pace
 from tests.agents.toy import stages
 from tests.agents.toy_faults import install
 

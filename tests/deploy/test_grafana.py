@@ -16,11 +16,12 @@ import orjson
 import pytest
 import yaml
 
+from agents.pace import Pace
 from agents.running import run_embedded
 from agents.sample import START_MS, sample_lines
 from agents.stages import COMPANY, stages_of_topics
 from agents.web import Address
-from agents.worker import Pace, StageSpec
+from agents.worker import StageSpec
 from deploy.grafana.build import FOLDER, dashboards
 from deploy.grafana.queries import ROWS
 from deploy.kafka.local_broker import free_ports

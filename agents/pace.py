@@ -1,0 +1,52 @@
+"""When to take the next checkpoint."""
+
+from dataclasses import dataclass
+
+SHORTEST_S = 0.01
+"""The shortest time between two checkpoints."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How far checkpoints are apart.
+
+    Every `quiet_s` up to about half of the worker's capacity, every `busy_s` at all of it; with
+    None only after `records` input records (a replay) or when it is asked for.
+    """
+
+    quiet_s: float | None = 0.1
+    busy_s: float = 1.0
+    records: int | None = None
+
+    def interval_s(self, busy_ratio: float) -> float | None:
+        """Seconds between checkpoints when this share of the time goes into processing.
+
+        Reading and committing share the interpreter: processing gets about 0.7 of the time at best.
+        """
+        if self.quiet_s is None:
+            return None
+        load = min(max((busy_ratio - 0.4) / 0.3, 0.0), 1.0)
+        return self.quiet_s + load * (self.busy_s - self.quiet_s)
+
+
+class Load:
+    """What share of its time a worker has been busy, with batches and with snapshots.
+
+    It is taken from snapshot to snapshot: soon after one there would be little but that one, and
+    what goes fast would look like hard work. Times are monotonic seconds.
+    """
+
+    def __init__(self, now_s: float) -> None:
+        self.snapshot_at_s = now_s
+        self.busy_s = 0.0
+        """Since the last snapshot began."""
+        self.busy_ratio = 0.0
+        """Of late: half of it is of the time between the last two snapshots."""
+
+    def add(self, busy_s: float) -> None:
+        self.busy_s += busy_s
+
+    def begin_snapshot(self, now_s: float) -> None:
+        last = self.busy_s / max(now_s - self.snapshot_at_s, SHORTEST_S)
+        self.busy_ratio = (self.busy_ratio + last) / 2
+        self.snapshot_at_s, self.busy_s = now_s, 0.0
