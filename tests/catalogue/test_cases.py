@@ -1,0 +1,64 @@
+"""The worked examples themselves: readable, complete, and about rows that exist."""
+
+from collections import Counter
+from functools import cache
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.acceptance.shared_data import SHARED, needs_shared_data
+from tests.catalogue.cases import CASES, YAML, Case, Malformed, _case, load_cases
+
+ALL = load_cases()
+
+
+@cache
+def asked_for() -> dict[str, dict[str, Any]]:
+    """KPI id -> its row as it was asked for."""
+    rows = next(yaml.load_all((SHARED / "kpis.yaml").read_text(), YAML))
+    return {row["id"]: row for row in rows}
+
+
+def test_a_kpi_has_one_case_or_two_and_the_second_says_what_it_shows():
+    for kpi, times in Counter(case.kpi for case in ALL).items():
+        assert times <= 2, kpi
+        assert sum(case.shows is None for case in ALL if case.kpi == kpi) == 1, kpi
+
+
+@needs_shared_data
+def test_a_case_stands_in_the_file_of_its_group():
+    rows = asked_for()
+    for path in CASES.glob("*.yaml"):
+        for case in yaml.load(path.read_text(), YAML):
+            assert rows[case["kpi"]]["group"] == path.stem, case["kpi"]
+
+
+@needs_shared_data
+@pytest.mark.parametrize("case", ALL, ids=str)
+def test_a_case_expects_only_what_its_row_publishes(case: Case):
+    row = asked_for()[case.kpi]
+    for line in (*case.expect.values, *case.expect.lines):
+        assert line.period in row["periods"]
+    if case.expect.signals is not None:
+        assert row["operator"] == "membership"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"expect": {}}, "expects nothing"),
+        ({"facts": []}, "0 facts"),
+        ({"expect": {"values": [{"period": "week", "value": 1}]}}, "week says its start"),
+        ({"expect": {"values": [{"period": "trailing_7d", "value": 1}]}}, "says its last day"),
+        ({"setings": {}}, "unknown field `setings`"),
+    ],
+)
+def test_a_case_that_means_nothing_is_refused(change: dict[str, Any], why: str):
+    case = {
+        "kpi": "dau",
+        "facts": [[ALL[0].facts[0].time, "activity", "a1", "u1"]],
+        "expect": {"signals": [{"signal": "enter", "subject": "u1", "at": ALL[0].until}]},
+    }
+    with pytest.raises((Malformed, ValueError), match=why):
+        _case({**case, **change})
