@@ -236,8 +236,8 @@ def _variants(row: Row) -> str | None:
     if isinstance(row, LagRow) and isinstance(row.end, dict):
         return ", ".join(f"`{variant}`" for variant in row.end)
     if isinstance(named, Variant):
-        by = "name" if named.by == "name" else f"`{named.by.partition('.')[2]}`"
-        return f"each {by} of the facts" + (", and all together without one" * named.total)
+        shown = f"`{named.shown_as}=<{named.by.rpartition('.')[2]}>` of the facts"
+        return shown + (", and all together without one" * named.total)
     return None if named is None else VARIANTS[named]
 
 

@@ -39,6 +39,8 @@ class Variant(_Strict):
     """What values are split by beside segments: names, or an attribute; never added up across."""
 
     by: str = Field(pattern=r"^(name|attributes\.[a-z_]+)$")
+    shown_as: str
+    """The variant is `<shown_as>=<name>`."""
     total: bool = True
     """True: a value of all together, without a variant, too."""
 

@@ -62,7 +62,7 @@ def _variants(variant: Variant | None, name: str | None, attributes: Attributes)
     if variant.by != "name":
         value = dict(attributes).get(variant.by.partition(".")[2])
         name = None if value is None else shown_value(value)
-    found = () if name is None else (name,)
+    found = () if name is None else (f"{variant.shown_as}={name}",)
     return (*found, "") if variant.total else found
 
 

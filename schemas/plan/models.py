@@ -245,9 +245,9 @@ class KpiSettings(Frozen):
     top_activation_features: tuple[str, ...] = ()
     cohort_days: tuple[int, ...] = (1, 7, 30)
     accounts_active_users_min: int = 3
-    outcome_weights_ppm: dict[str, int] = Field(default_factory=dict)
+    outcome_impact_per_million: dict[str, int] = Field(default_factory=dict)
     """Kind of outcome -> what a unit counts in user_led_performance, in millionths."""
-    outcome_worth_ppm: dict[str, int] = Field(default_factory=dict)
+    outcome_worth_per_million: dict[str, int] = Field(default_factory=dict)
     """Kind of outcome -> what a unit is worth, in millionths of a minor unit."""
     horizons_days: dict[str, int] = Field(default_factory=dict)
     """KPI id -> horizon in days, where it differs from the catalogue's."""

@@ -296,11 +296,11 @@ class WrittenSettings(Written):
         default=KpiSettings().accounts_active_users_min,
         description="How many users make an account count in accounts_3plus_active and its kin.",
     )
-    outcome_weights_ppm: dict[Text, Count] = Field(
+    outcome_impact_per_million: dict[Text, Count] = Field(
         default_factory=dict,
         description="Kind of outcome -> what a unit counts in user_led_performance, in millionths.",
     )
-    outcome_worth_ppm: dict[Text, Count] = Field(
+    outcome_worth_per_million: dict[Text, Count] = Field(
         default_factory=dict,
         description="Kind of outcome -> what a unit is worth, in millionths of a minor unit.",
     )

@@ -39,8 +39,8 @@ PLAN: dict[str, Any] = {
             "onboarding_tasks": ["buy", "invite", "share"],
             "key_trial_actions": ["buy", "invite"],
             "top_activation_features": ["board", "invites"],
-            "outcome_weights_ppm": {"time_saved": 500_000, "sale": 100_000},
-            "outcome_worth_ppm": {"time_saved": 250_000},
+            "outcome_impact_per_million": {"time_saved": 500_000, "sale": 100_000},
+            "outcome_worth_per_million": {"time_saved": 250_000},
         }
     },
     "events": [

@@ -32,10 +32,10 @@ BUSINESS = {
            03-02 11:00 | feature report | u1 | a1
            03-02 11:00 | feature report | u2 | a1
            03-02 11:00 | feature share  | u2 | a1""",
-        """[report] day 03-02 = 4
-           [share] day 03-02 = 1
+        """[feature=report] day 03-02 = 4
+           [feature=share] day 03-02 = 1
            day 03-02 = 5
-           [report] hour 03-02 11:00 = 2""",
+           [feature=report] hour 03-02 11:00 = 2""",
     ),
     "product_adoption_rate": Example(
         """03-01 09:00 | Signed Up | u1..u2 | a1
@@ -143,8 +143,8 @@ BUSINESS = {
            03-06 09:00 | opportunity o4 status:lost kind:cross_sell | | a2
            03-07 09:00 | opportunity o4 status:opened kind:upsell | | a2""",
         """month 03-01 = 4
-           [upsell] month 03-01 = 3
-           [cross_sell] month 03-01 = 1
+           [kind=upsell] month 03-01 = 3
+           [kind=cross_sell] month 03-01 = 1
            year_to_date 03-04 = 3""",
     ),
     "opportunities_converted": Example(
@@ -401,7 +401,7 @@ BUSINESS = {
            03-04 09:00 | subscription =7000 | | a1
            03-03 09:00 | subscription =4000 | | a2""",
         """month 03-01 = 3000
-           [upsell] day 03-03 = 3000
+           [kind=upsell] day 03-03 = 3000
            year_to_date 03-02 = 0""",
     ),
     "customers_total": Example(
@@ -487,9 +487,9 @@ BUSINESS = {
         """03-01 09:00 | lead l1 status:created | |
            03-03 09:00 | lead l1 status:mql | |
            03-11 09:00 | lead l1 status:customer | | a1""",
-        """[mql] month 03-01 = 172800
-           [customer] month 03-01 = 864000
-           [sql] month 03-01 = null""",
+        """[stage=mql] month 03-01 = 172800
+           [stage=customer] month 03-01 = 864000
+           [stage=sql] month 03-01 = null""",
     ),
     "campaign_pipeline": Example(
         """03-02 09:00 | lead l1 status:created =1000 campaign:spring | |
@@ -520,7 +520,7 @@ BUSINESS = {
            03-02 11:00 | guide tour status:viewed kind:guide | u2 | a1
            03-02 11:00 | guide tour status:shown kind:guide  | u2 | a1
            03-02 11:00 | guide help status:viewed kind:resource_center | u2 | a1""",
-        """[tour] day 03-02 = 3
+        """[guide=tour] day 03-02 = 3
            day 03-02 = 3""",
     ),
     "leads_per_spend": Example(
@@ -623,8 +623,8 @@ BUSINESS = {
         """03-02 09:00 | outcome time_saved =3600 | u1 | a1
            03-02 10:00 | outcome time_saved =1800 | u2 | a1
            03-02 11:00 | outcome cost_reduced =500 | u2 | a1""",
-        """[time_saved] day 03-02 = 5400
-           [cost_reduced] day 03-02 = 500""",
+        """[kind=time_saved] day 03-02 = 5400
+           [kind=cost_reduced] day 03-02 = 500""",
     ),
     "time_saved": Example(
         """03-02 09:00 | outcome time_saved =7200 | u1 | a1

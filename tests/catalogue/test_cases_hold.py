@@ -1,0 +1,67 @@
+"""Every case of a row that the catalogue has gives the numbers, and the signals, it states."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from schemas.times import iso
+from streams.catalogue import catalogue_ids
+from tests.catalogue.cases import Case, Value, load_cases
+from tests.catalogue.running import run
+from tests.records import Result, same_number
+
+CASES = [case for case in load_cases() if case.kpi in catalogue_ids()]
+
+NOT_THERE = {
+    "customer_roi": "formulas have no values per account",
+    "user_roi": "formulas have no values per account",
+    "guide_views": "its part `viewers` is not counted",
+}
+"""What a row that the catalogue has does not do yet."""
+
+
+def param(case: Case) -> Any:
+    reason = NOT_THERE.get(case.kpi)
+    marks = [] if reason is None else [pytest.mark.xfail(reason=reason, strict=True)]
+    return pytest.param(case, id=str(case), marks=marks)
+
+
+def found(case: Case, value: Value, result: Result) -> float | None:
+    """What was published; null for what never was."""
+    start_ms, end_ms = (int(each.timestamp() * 1000) for each in value.bounds())
+    # A property that is missing is shown as such in every dimension, and has no name of its own.
+    segment = value.segment.replace("=unrated", "=(none)")
+    place = (case.kpi, value.variant, value.level, value.subject, segment, value.period)
+    record = result.kpis.get((*place, start_ms, end_ms))  # type: ignore[call-overload]
+    if record is None:
+        return None
+    number: float | None
+    number = (record["parts"] or {}).get(value.part) if value.part else record["value"]
+    return number
+
+
+def same(found: float | None, stated: float | None) -> bool:
+    return same_number(found, stated) or (not found and not stated)
+
+
+@pytest.mark.parametrize("case", map(param, CASES))
+def test_a_case_gives_what_it_states(case: Case):
+    result = run(case)
+
+    assert result.dead_letters == []
+    for value in case.expect.values:
+        number = found(case, value, result)
+        assert same(number, value.value), f"{value}: {number}"
+    if case.expect.signals is not None:
+        stated = {
+            (f"{case.kpi}.{each.signal}", each.subject, iso(int(each.at.timestamp() * 1000)))
+            for each in case.expect.signals
+        }
+        given = {
+            (each["signal"], each["account"] or each["user"], each["at"])
+            for each in result.signals.values()
+            if each["signal"].startswith(f"{case.kpi}.")
+        }
+        assert given == stated
