@@ -20,6 +20,7 @@ from schemas.rows import (
     LagRow,
     MeanRow,
     MembershipRow,
+    MilestoneRow,
     MovementRow,
     RateRow,
     Row,
@@ -148,6 +149,11 @@ def _facts(row: Row) -> Iterator[tuple[str, str]]:
     if settings:
         yield "settings", settings
     if isinstance(row, MembershipRow):
+        both = f"`{row.id}.enter` and, unless nobody leaves, `{row.id}.leave`"
+        yield "signals", f"{both}, see [signals](../outputs.md#signals)"
+    if row.opt_in:
+        yield "runs", "only where the plan lists it in `kpis.also`"
+    if isinstance(row, MilestoneRow):
         yield "signals", f"`{row.id}.enter`, see [signals](../outputs.md#signals)"
     yield "key in `<prefix>.kpis`", f"`{_key(row)}`"
 
@@ -222,6 +228,8 @@ def _segments(row: Row) -> str:
         LagRow: "of the anchor fact",
         FormulaRow: "those of its inputs",
     }
+    if isinstance(row, MembershipRow):
+        return "`all` only"
     if isinstance(row, BalanceRow | MovementRow):
         return "`all`, and the plan's dimensions by states of accounts"
     if isinstance(row, FactRow):
@@ -283,7 +291,7 @@ def _key(row: Row) -> str:
     """The record key of one value, as it is written."""
     calendar, period = Calendar(), row.periods[0]
     variant = None
-    if isinstance(row, MembershipRow):
+    if isinstance(row, MilestoneRow):
         variant = "users=3"
     elif isinstance(row, ConversionRow) and row.variant is not None:
         variant = "n=7"

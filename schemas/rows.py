@@ -166,6 +166,8 @@ class _Row(_Strict):
     asked_in: tuple[int, ...] = ()
     published: bool = True
     """False: only formulas read it."""
+    opt_in: bool = False
+    """True: it runs only where the plan asks for it, as it costs more than others do."""
     _since_ms: Mapping[str, int] = PrivateAttr(default_factory=dict)
 
     def since_ms(
@@ -317,14 +319,83 @@ class LagRow(_Row):
     within_days: int | None = None
 
 
-class MembershipRow(_Row):
+class MilestoneRow(_Row):
     """Accounts that ever had n users with a first fact; reaching n is a signal."""
 
-    operator: Literal["membership"]
+    operator: Literal["milestone"]
     subject: Literal["account"]
     members: FirstEver
     reach: str | tuple[int, ...]
     """The numbers n; the variant is `users=<n>`."""
+
+
+# ---- conditions of a membership: true and false of one subject as time goes by
+
+
+class Silent(_Strict):
+    """The latest such fact is so long ago; who never had one is not silent."""
+
+    silent: FactSelector
+    days: int | str
+
+
+class Since(_Strict):
+    """The first such fact is at least so long ago."""
+
+    since: FactSelector
+    days: int | str = 0
+
+
+class Reached(_Strict):
+    """There was such a fact, at or after the first one of `after`, at most so many days later."""
+
+    reached: FactSelector
+    after: FactSelector
+    within_days: int | str | None = None
+
+
+class Latest(_Strict):
+    """The latest such fact has a value, or an attribute, like that."""
+
+    latest: FactSelector
+    above: int | str | None = None
+    at_most: int | str | None = None
+    attribute: str | None = None
+    among: tuple[Wanted, ...] = ()
+
+
+class Halved(_Strict):
+    """At the end of a day: at most half as many days with such facts in the last thirty as in the
+    thirty before, of which there were at least so many.
+    """
+
+    halved: FactSelector
+    at_least: int | str
+
+
+class AllHold(_Strict):
+    all: tuple["Holds", ...] = Field(min_length=1)
+
+
+class AnyHolds(_Strict):
+    any: tuple["Holds", ...] = Field(min_length=1)
+
+
+class HoldsNot(_Strict):
+    not_: "Holds" = Field(alias="not")
+
+
+Holds = Silent | Since | Reached | Latest | Halved | AllHold | AnyHolds | HoldsNot
+
+
+class MembershipRow(_Row):
+    """Users, or accounts, of whom a condition holds; entering and leaving are signals."""
+
+    operator: Literal["membership"]
+    subject: Literal["user", "account"]
+    when: Holds
+    value: Literal["members", "entries"] = "members"
+    """`members` at the end of a period; or `entries` in it."""
 
 
 class StateTest(_Strict):
@@ -387,6 +458,7 @@ Row = Annotated[
     | RateRow
     | ConversionRow
     | LagRow
+    | MilestoneRow
     | MembershipRow
     | BalanceRow
     | MovementRow
@@ -403,7 +475,7 @@ def of_facts(row: Row) -> bool:
     return isinstance(row, FactRow) and not (isinstance(row, _Counting) and row.each == "subject")
 
 
-for _model in (Members, AllOf, AnyOf, Not):
+for _model in (Members, AllOf, AnyOf, Not, AllHold, AnyHolds, HoldsNot, MembershipRow):
     _model.model_rebuild()
 
 _ROW: TypeAdapter[Row] = TypeAdapter(Row)
@@ -430,7 +502,7 @@ def variants_of(row: Row) -> tuple[str, ...]:
         return tuple(f"n={n}" for n in row.variant)
     if isinstance(row, LagRow) and isinstance(row.end, dict):
         return tuple(row.end)
-    if isinstance(row, MembershipRow) and isinstance(row.reach, tuple):
+    if isinstance(row, MilestoneRow) and isinstance(row.reach, tuple):
         return tuple(f"users={n}" for n in row.reach)
     return ("",)
 

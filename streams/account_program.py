@@ -12,7 +12,7 @@ from schemas.keys import shown_user
 from schemas.rows import (
     DistinctRow,
     FactSelector,
-    MembershipRow,
+    MilestoneRow,
     Row,
     ShareRow,
     variants_of,
@@ -72,13 +72,13 @@ class Standings(NamedTuple):
 class Entered(NamedTuple):
     """A membership row of an account, and its first n members; none: the row is not entered."""
 
-    row: MembershipRow
+    row: MilestoneRow
     n: int
     before: Sequence[Entry]
     after: Sequence[Entry]
 
 
-def entry_signal(row: MembershipRow) -> str:
+def entry_signal(row: MilestoneRow) -> str:
     """What is said when an account enters a membership row."""
     return f"{row.id}.enter"
 
@@ -93,7 +93,7 @@ class AccountProgram:
         self.orders: list[tuple[FactSelector, int | None]] = []
         """What members are ordered by the first of, and since when it counts."""
         self._order_slots: list[int] = []
-        self.memberships: list[tuple[MembershipRow, int]] = []
+        self.memberships: list[tuple[MilestoneRow, int]] = []
         """Rows whose entries are signals, with the number of the order they read."""
         windows: dict[tuple[int, str], tuple[set[int], set[bool]]] = {}
         groups: dict[tuple[int, bool], tuple[MaskFunction, list[tuple[str, str, str, int]]]] = {}
@@ -108,7 +108,7 @@ class AccountProgram:
                     for part, condition in enumerate(span_conditions(row)):
                         function.add(condition, period)
                         slots.append((row.id, "", period, part))
-            elif isinstance(row, MembershipRow) and row.reach:
+            elif isinstance(row, MilestoneRow) and row.reach:
                 since_ms = row.since_ms("company", variants_of(row)[0])
                 self.memberships.append((row, self._order(row.members.first, since_ms)))
         for (measure, segments), (function, _) in groups.items():

@@ -34,6 +34,7 @@ from schemas.rows import FactRow, of_facts
 from schemas.times import HOUR_MS, MINUTE_MS, iso
 from streams.account_program import AccountTotals, Entered, Entry, entry_signal
 from streams.account_state import Account, Member
+from streams.agenda import Agenda
 from streams.alerting.rules import Series
 from streams.book import Book
 from streams.compiled_plan import CompiledPlan
@@ -43,15 +44,14 @@ from streams.duplicates import SeenIds
 from streams.fact_batches import Code, FactBatches
 from streams.fact_cells import Addition, additions
 from streams.measures import ALL, Fact, Measure, Moment
+from streams.memberships import Passage, passages
 from streams.program import Step, Values
 from streams.publication import Horizon
 from streams.schedule import Schedule
 from streams.signals import Revisions, Standing
 from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.state_keys import (
-    ALERTS as ALERTS_RECORD,
-)
-from streams.state_keys import (
+    AGENDA,
     BOOK,
     MEMBER,
     PARTITION,
@@ -61,6 +61,9 @@ from streams.state_keys import (
     read_value,
     state_key,
     state_value,
+)
+from streams.state_keys import (
+    ALERTS as ALERTS_RECORD,
 )
 from streams.state_keys import (
     SIGNALS as SIGNALS_RECORD,
@@ -154,6 +157,9 @@ class Accounts:
         self._empty_totals = AccountTotals(self._program)
         self._before: dict[tuple[str, str], Values] = {}
         """(account, root) -> measures of a person at the last flush, if they may have changed."""
+        self._agenda = Agenda()
+        self._told_until_ms: int | None = None
+        """The watermark at the last flush."""
         self._before_together: dict[str, Values] = {}
         """Account -> measures of all its members together at the last flush, likewise."""
         self._unsaved: dict[tuple[str, str], Member] = {}
@@ -179,7 +185,8 @@ class Accounts:
     @property
     def signals(self) -> Iterable[str]:
         """The signals that may be given here."""
-        return {entry_signal(row) for row, _ in self._program.memberships}
+        milestones = {entry_signal(row) for row, _ in self._program.memberships}
+        return milestones.union(*(each.signals for each in self._together.memberships))
 
     @property
     def accounts(self) -> int:
@@ -496,8 +503,16 @@ class Accounts:
             self._settle(self._accounts[key], persons, entities, records)
         cells = self._deltas.cells
         for key, old in self._before_together.items():
-            self._together.difference(old, self._accounts[key].together, self._moves, cells)
+            account = self._accounts[key]
+            self._together.difference(old, account.together, self._moves, cells)
+            self._pass(account, old, entities, records)
         self._before_together.clear()
+        for key, standing in self._agenda.take_due(self.watermark_ms):
+            self._tell(self._accounts[key], [(None, standing)], entities, records)
+        self._told_until_ms = self.watermark_ms
+        for key, coming in self._agenda.take_unsaved():
+            packed = None if coming is None else state_value(coming)
+            entities.append((state_key(AGENDA, key), packed))
         touched_by_things = self._settle_things()
         entities += self._things.take_unsaved()
         for place, member in self._unsaved.items():
@@ -539,18 +554,50 @@ class Accounts:
             apply(own, account.book)
         after = program.standings(totals)
         program.difference(before, after, self._moves, self._deltas.cells)
-        changes = [
-            record
-            for entered in program.entered(before, after)
-            for record in account.revisions.changes(
+        milestones = [
+            (
                 self._milestone(account, entered, entered.before),
                 self._milestone(account, entered, entered.after),
             )
+            for entered in program.entered(before, after)
         ]
-        for signal in changes:
+        self._tell(account, milestones, entities, records)
+
+    def _pass(
+        self,
+        account: Account,
+        old: Values,
+        entities: list[tuple[bytes, bytes | None]],
+        records: list[Outgoing],
+    ) -> None:
+        """Tells of memberships that an account has entered or left, and notes what is to come."""
+        memberships, shown = self._together.memberships, shown_account(account.key)
+        if not memberships or shown is None:
+            return
+
+        def stands(passage: Passage) -> Standing:
+            signal, at_ms, _, evidence = passage
+            return Standing(signal, None, shown, shown, None, at_ms, evidence)
+
+        was = passages(memberships, old, self._told_until_ms, stands).told
+        now, coming = passages(memberships, account.together, self.watermark_ms, stands)
+        self._agenda.replace(account.key, coming)
+        changes = [(was.get(place), now.get(place)) for place in sorted(was.keys() | now.keys())]
+        self._tell(account, changes, entities, records)
+
+    def _tell(
+        self,
+        account: Account,
+        changes: Sequence[tuple[Standing | None, Standing | None]],
+        entities: list[tuple[bytes, bytes | None]],
+        records: list[Outgoing],
+    ) -> None:
+        """The records that lead from what stood of an account to what stands."""
+        signals = [each for was, now in changes for each in account.revisions.changes(was, now)]
+        for signal in signals:
             records.append(Outgoing(SIGNALS, None, *signal_record(signal)))
             self.board.hear_signal(account.key, signal)
-        if changes:
+        if signals:
             place = state_key(SIGNALS_RECORD, account.key)
             entities.append((place, state_value(account.revisions.revised)))
 
@@ -684,12 +731,16 @@ class Accounts:
             book = self._account(place[0]).book
             if book is not None:
                 book.load(tuple(place[1:]), content)
+        elif what == AGENDA:
+            self._account(place[0])
+            self._agenda.load(place[0], content)
         elif what == SEEN:
             self._seen.load(place[0], place[1], content)
         elif what == PARTITION:
             self._sources.load(*content)
 
     def restored(self) -> None:
+        self._told_until_ms = self.watermark_ms
         for account in self._accounts.values():
             if not account.key or len(account.cold) > LARGE_ACCOUNT:
                 self._thaw(account)

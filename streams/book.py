@@ -13,6 +13,7 @@ from schemas.rows import (
     LagRow,
     MeanRow,
     MembershipRow,
+    MilestoneRow,
     MovementRow,
     RateRow,
     Row,
@@ -63,7 +64,9 @@ def tally_of(row: Row, variant: str, calendar: Calendar) -> Tally:
         return balance.Tally(calendar)
     if isinstance(row, MovementRow):
         return total.Tally(calendar, 1)
-    if isinstance(row, MembershipRow):
+    if isinstance(row, MembershipRow) and row.value == "entries":
+        return count.Tally(calendar)
+    if isinstance(row, MilestoneRow | MembershipRow):
         return membership.Tally(calendar)
     within_ms = None
     if isinstance(row, ConversionRow | LagRow) and row.within_days is not None:

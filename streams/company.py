@@ -13,6 +13,7 @@ from schemas.rows import (
     FormulaRow,
     Input,
     MembershipRow,
+    MilestoneRow,
     MovementRow,
     Row,
     SumRow,
@@ -41,7 +42,9 @@ from streams.state_keys import (
 from streams.tally import CHUNK, Hull, Number, Value, number
 from streams.watermark import Sources
 
-NEVER_NULL = DistinctRow | CountRow | SumRow | MembershipRow | BalanceRow | MovementRow
+NEVER_NULL = (
+    DistinctRow | CountRow | SumRow | MilestoneRow | MembershipRow | BalanceRow | MovementRow
+)
 """Of nothing these are 0."""
 
 Place = tuple[str, str, str, str]

@@ -17,7 +17,7 @@ from schemas.rows import (
     FactRow,
     FactSelector,
     FormulaRow,
-    MembershipRow,
+    MilestoneRow,
     Row,
     ShareRow,
     dimension_unit,
@@ -95,7 +95,7 @@ def _meaning(plan: Plan, row: Row, catalogue: Catalogue) -> list[Any]:
     computed = {key: value for key, value in data.items() if key not in _WORDS}
     if isinstance(row, ConversionRow):
         computed.pop("variant", None)
-    if isinstance(row, MembershipRow):
+    if isinstance(row, MilestoneRow):
         del computed["reach"]
     if not isinstance(row, DistinctRow | ShareRow | FormulaRow):
         # All periods but hours are added up from days: another one needs nothing of its own.

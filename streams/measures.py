@@ -23,6 +23,7 @@ Moment = tuple[int, str, str]
 """Time (UTC ms), event id, account key ('' if none); moments order by time, then id."""
 FirstFact = tuple[int, str, str, tuple[str, ...]]
 WholeFact = tuple[int, str, str, tuple[str, ...], Attributes, int | None]
+EdgesValue = tuple[dict[int, tuple[int, int]], int, int, int]
 Change = tuple[int, str, int | None, Attributes]
 """Time (UTC ms), event id, value, attributes."""
 ChainValue = tuple[int | None, dict[str, list[Moment]]]
@@ -208,6 +209,70 @@ class FirstWhole(First):
         time_ms, id, account, segments, attributes, value = data
         kept = tuple((name, of) for name, of in attributes)
         return time_ms, id, account, tuple(segments), kept, value
+
+
+class DayEdges:
+    """The first and the last instant of every active day: `(older days, day, first, last)`.
+
+    The newest day stands by itself, so that another fact of it copies no other day.
+    """
+
+    def __init__(self, facts: FactSelector) -> None:
+        self.selectors = (facts,)
+
+    def add(self, value: EdgesValue | None, fact: Fact) -> EdgesValue:
+        time_ms, day = fact.moment[0], fact.day
+        if value is None:
+            return {}, day, time_ms, time_ms
+        older, newest, first, last = value
+        if day == newest:
+            if first <= time_ms <= last:
+                return value
+            return older, day, min(first, time_ms), max(last, time_ms)
+        if day > newest:
+            return {**older, newest: (first, last)}, day, time_ms, time_ms
+        known = older.get(day)
+        if known is not None and known[0] <= time_ms <= known[1]:
+            return value
+        edges = _both((time_ms, time_ms), known)
+        return {**older, day: edges}, newest, first, last
+
+    def closed(self, value: EdgesValue | None, fact: Fact) -> bool:
+        return False
+
+    def merge(self, values: Sequence[EdgesValue | None]) -> EdgesValue | None:
+        merged: dict[int, tuple[int, int]] = {}
+        for value in values:
+            for day, edges in self.days(value).items():
+                merged[day] = _both(edges, merged.get(day))
+        if not merged:
+            return None
+        newest = max(merged)
+        first, last = merged.pop(newest)
+        return merged, newest, first, last
+
+    @staticmethod
+    def days(value: EdgesValue | None) -> dict[int, tuple[int, int]]:
+        """(first, last) of every day, in UTC ms."""
+        if value is None:
+            return {}
+        older, newest, first, last = value
+        return {**older, newest: (first, last)}
+
+    def packed(self, value: EdgesValue | None) -> Any:
+        return value
+
+    def unpacked(self, data: Any) -> EdgesValue | None:
+        if data is None:
+            return None
+        older, newest, first, last = data
+        return {day: (edges[0], edges[1]) for day, edges in older.items()}, newest, first, last
+
+
+def _both(edges: tuple[int, int], others: tuple[int, int] | None) -> tuple[int, int]:
+    if others is None:
+        return edges
+    return min(edges[0], others[0]), max(edges[1], others[1])
 
 
 class Timeline:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from schemas.keys import shown_account
 from schemas.outputs import KpiKey
 from schemas.plan.models import Plan
-from schemas.rows import MembershipRow, dimension_unit, of_facts, unit, variants_of
+from schemas.rows import MilestoneRow, dimension_unit, of_facts, unit, variants_of
 from streams.calendar import Calendar
 from streams.catalogue import catalogue_of
 from streams.compiled_plan import CompiledPlan
@@ -80,7 +80,7 @@ def _refusals(change: Change, wanted: Mapping[str, str], plan: Plan) -> Iterable
 
 def _refused_rows(change: Change, plan: Plan) -> Iterable[str]:
     for id, row in catalogue_of(plan).rows.items():
-        if isinstance(row, MembershipRow):
+        if isinstance(row, MilestoneRow):
             reach = [unit("company", id, variant) for variant in variants_of(row)]
             known = any(each in change.kept for each in reach)
             for each in reach:

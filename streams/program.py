@@ -30,6 +30,7 @@ from schemas.rows import (
     LagRow,
     MeanRow,
     MembershipRow,
+    MilestoneRow,
     MovementRow,
     ReachesFact,
     ReachesNames,
@@ -48,6 +49,7 @@ from streams.measures import (
     ALL,
     AllNames,
     Chain,
+    DayEdges,
     Days,
     DaysWithin,
     Fact,
@@ -61,6 +63,7 @@ from streams.measures import (
     WholeFact,
     reads,
 )
+from streams.memberships import Membership
 from streams.operators import conversion, count, distinct, lag, share
 from streams.operators.conditions import MaskFunction
 from streams.tally import HOURLY
@@ -145,6 +148,10 @@ class Measures:
     def first(self, facts: FactSelector, since_ms: int | None = None) -> int:
         return self._slot("first", [facts], since_ms, lambda: First(facts))
 
+    def edges(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        """The first and the last instant of every active day."""
+        return self._slot("edges", [facts], since_ms, lambda: DayEdges(facts))
+
     def timeline(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """All facts, in order."""
         return self._slot("timeline", [facts], since_ms, lambda: Timeline(facts))
@@ -220,7 +227,7 @@ def rows_about(subject: str, rows: Iterable[Row]) -> list[Row]:
         for row in rows
         if getattr(row, "subject", None) == subject
         and not of_facts(row)
-        and not (subject == "account" and isinstance(row, DistinctRow | ShareRow | MembershipRow))
+        and not (subject == "account" and isinstance(row, DistinctRow | ShareRow | MilestoneRow))
     ]
 
 
@@ -281,6 +288,8 @@ class SubjectProgram:
             if states and dimension.state is not None
         }
         self._dimension_slots = frozenset(slot for slot, _ in self._dimensions.values())
+        self.memberships: list[Membership] = []
+        """Rows whose entries and exits are signals."""
         parts: list[Part] = []
         groups: dict[tuple[int, bool], tuple[MaskFunction, list[tuple[str, str, str, int]]]] = {}
         for row in rows:
@@ -305,6 +314,8 @@ class SubjectProgram:
                 parts.append(self._balance(row))
             elif isinstance(row, MovementRow):
                 parts.append(self._movement(row))
+            elif isinstance(row, MembershipRow):
+                parts.append(self._membership(row))
         self.groups = tuple(SpanGroup(tuple(s), f.build()) for f, s in groups.values())
         for number, (slot, segments) in enumerate(groups):
             parts.append(_spans(number, slot, segments=segments))
@@ -525,6 +536,11 @@ class SubjectProgram:
     def _movement(self, row: MovementRow) -> Part:
         slot = self.measures.timeline(row.of, row.since_ms(self._level))
         found = Movement(row, self._calendar, slot, self._dimensions)
+        return _of_cells(found.slots, found.add)
+
+    def _membership(self, row: MembershipRow) -> Part:
+        found = Membership(row, self.measures, self._calendar, row.since_ms(self._level))
+        self.memberships.append(found)
         return _of_cells(found.slots, found.add)
 
     def _segments(self, row: Row, values: Values, fact: FirstFact | WholeFact) -> tuple[str, ...]:

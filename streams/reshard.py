@@ -9,6 +9,7 @@ from streams.contributions import TallyKey
 from streams.delta_batches import tally_partition
 from streams.duplicates import chunk_number, generation_of
 from streams.state_keys import (
+    AGENDA,
     ALERTS,
     BOOK,
     COPY,
@@ -64,7 +65,7 @@ def _home(stage: str, what: str, place: list[Any], count: int) -> int:
     if what == MEMBER:
         account, leaf = place
         return partition_of(account or leaf, count)
-    assert what in (SIGNALS, ALERTS, BOOK, LEAF, COPY, PERSON, THING), what
+    assert what in (AGENDA, SIGNALS, ALERTS, BOOK, LEAF, COPY, PERSON, THING), what
     return partition_of(place[0], count)
 
 

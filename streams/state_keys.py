@@ -12,6 +12,7 @@ STATE_VERSION = 1
 
 MEMBER, LEAF, COPY, PERSON, THING = "member", "leaf", "copy", "person", "thing"
 SIGNALS, BOOK, SEEN, VALUES, ALERTS = "signals", "book", "seen", "values", "alerts"
+AGENDA = "agenda"
 PARTITION = "partition"
 
 _encode = msgspec.msgpack.Encoder().encode

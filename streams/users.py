@@ -32,17 +32,19 @@ from schemas.keys import partition_of, shown_account, shown_user
 from schemas.outputs import SIGNALS, signal_record
 from schemas.plan.conditions import compile_where
 from schemas.times import SECOND_MS, iso
+from streams.agenda import Agenda
 from streams.compiled_plan import CompiledPlan
 from streams.contributions import Deltas, Moves
 from streams.delta_batches import delta_records
 from streams.identity import chain_through, root_of
 from streams.measures import Fact, Reaching
+from streams.memberships import Passage, passages
 from streams.person_state import Copy, Leaf, LeafState, Person
 from streams.program import Step, Values
 from streams.signals import Revisions, Standing
 from streams.stage import Flushed, Outgoing, RecordBatch
-from streams.state_keys import ALERTS as ALERTS_RECORD
 from streams.state_keys import (
+    AGENDA,
     COPY,
     LEAF,
     PARTITION,
@@ -52,6 +54,7 @@ from streams.state_keys import (
     state_key,
     state_value,
 )
+from streams.state_keys import ALERTS as ALERTS_RECORD
 from streams.traits import TraitDays, TraitSegments, latest, merged, tell
 from streams.warmth import WARM, Warm
 from streams.watermark import Announcements, Sources
@@ -126,6 +129,9 @@ class Users:
         self._peers: dict[int, _Peers] = {}
         self._deltas = Deltas()
         self._moves = Moves(self._program.groups, self._calendar)
+        self._agenda = Agenda()
+        self._told_until_ms: int | None = None
+        """The watermark at the last flush."""
         self._nobody: Values = self._program.empty()
 
     @property
@@ -135,7 +141,7 @@ class Users:
     @property
     def signals(self) -> Iterable[str]:
         """The signals that may be given here."""
-        return (ACTIVATED,)
+        return (ACTIVATED, *(s for each in self._program.memberships for s in each.signals))
 
     @property
     def leaves(self) -> int:
@@ -439,6 +445,12 @@ class Users:
                 self._send_copy(leaf, leaf.root, self._packed_state(leaf))
         self._to_send.clear()
         self._before.clear()
+        for root, standing in self._agenda.take_due(self.watermark_ms):
+            self._tell(root, None, standing, records, entities)
+        self._told_until_ms = self.watermark_ms
+        for key, coming in self._agenda.take_unsaved():
+            value = None if coming is None else state_value(coming)
+            entities.append((state_key(AGENDA, key), value))
         self._handed_over.clear()
         for partition, told in sorted(states.items()):
             for part in _parts(told):
@@ -482,9 +494,44 @@ class Users:
         handed_over = own is not None and self._counts_alone(own)
         counted = self._values_of([own]) if own is not None and handed_over else values
         self._differ(before, counted)
+        self._pass(root, before, values, records, entities)
         if all(before[slot] is values[slot] for slot in self._program.activation or ()):
             return
         was, now = self._activated(root, before), self._activated(root, values)
+        self._tell(root, was, now, records, entities)
+
+    def _pass(
+        self,
+        root: str,
+        before: Values,
+        values: Values,
+        records: list[Outgoing],
+        entities: list[tuple[bytes, bytes | None]],
+    ) -> None:
+        """Tells of memberships that a person has entered or left, and notes what is to come."""
+        memberships, user = self._program.memberships, shown_user(root)
+        if not memberships:
+            return
+
+        def stands(passage: Passage) -> Standing:
+            signal, at_ms, _, evidence = passage
+            return Standing(signal, None, user, None, user, at_ms, evidence)
+
+        was = passages(memberships, before, self._told_until_ms, stands).told
+        now, coming = passages(memberships, values, self.watermark_ms, stands)
+        self._agenda.replace(root, coming)
+        for place in sorted(was.keys() | now.keys()):
+            self._tell(root, was.get(place), now.get(place), records, entities)
+
+    def _tell(
+        self,
+        root: str,
+        was: Standing | None,
+        now: Standing | None,
+        records: list[Outgoing],
+        entities: list[tuple[bytes, bytes | None]],
+    ) -> None:
+        """The records that lead from what stood of a person to what stands."""
         if was == now:
             return
         person = self._persons.get(root) or Person()
@@ -571,6 +618,8 @@ class Users:
             told, revised = content
             person.told = {(t[0], t[1]): (t[2], t[3]) for t in told}
             person.revisions = Revisions(revised)
+        elif what == AGENDA:
+            self._agenda.load(place[0], content)
         elif what == ALERTS_RECORD:
             self.board.load(place[0], content)
         elif what == PARTITION:
@@ -597,7 +646,7 @@ class Users:
         into.packed = packed
 
     def restored(self) -> None:
-        """Nothing more to rebuild."""
+        self._told_until_ms = self.watermark_ms
 
 
 def _unpacked(traits: dict[str, dict[int, list[Any]]]) -> TraitDays:

@@ -56,11 +56,12 @@ class Told(NamedTuple):
 def plan() -> Plan:
     """Everything on, per account too, with people who may be left out and states as segments."""
     every = [row.id for row in catalogue_rows() if per_account(row)]
+    asked_for = [row.id for row in catalogue_rows() if row.opt_in]
     return load_plan(
         yaml.safe_dump(
             PLAN
             | {
-                "kpis": PLAN["kpis"] | {"levels": {"account": every}},
+                "kpis": PLAN["kpis"] | {"levels": {"account": every}, "also": asked_for},
                 "segments": {
                     "campaign": {"property": "campaign", "kinds": ["lead", "spend"]},
                     "tier": {"fact": "plan_change", "attribute": "tier"},

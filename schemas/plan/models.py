@@ -245,6 +245,10 @@ class KpiSettings(Frozen):
     top_activation_features: tuple[str, ...] = ()
     cohort_days: tuple[int, ...] = (1, 7, 30)
     accounts_active_users_min: int = 3
+    inactive_days: int = 30
+    slow_to_value_days: int = 7
+    fast_to_value_days: int = 1
+    churn_silence_days: int = 14
     outcome_impact_per_million: dict[str, int] = Field(default_factory=dict)
     """Kind of outcome -> what a unit counts in user_led_performance, in millionths."""
     outcome_worth_per_million: dict[str, int] = Field(default_factory=dict)
@@ -262,6 +266,8 @@ class Kpis(Frozen):
 
     only: tuple[str, ...] | None = None
     without: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    """Rows that run only where they are asked for."""
     levels: ExtraLevels = ExtraLevels()
     periods: dict[str, tuple[Period, ...]] = Field(default_factory=dict)
     """KPI id -> periods added to the row's own."""

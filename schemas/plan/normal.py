@@ -297,6 +297,7 @@ def _kpis(form: WrittenKpis) -> Kpis:
     return Kpis(
         only=None if form.only is None else tuple(sorted(form.only)),
         without=tuple(sorted(form.without)),
+        also=tuple(sorted(form.also)),
         levels=ExtraLevels(account=tuple(sorted(form.levels.account))),
         periods={kpi: tuple(periods) for kpi, periods in form.periods.items()},
         settings=KpiSettings(
@@ -308,6 +309,10 @@ def _kpis(form: WrittenKpis) -> Kpis:
             top_activation_features=tuple(settings.top_activation_features),
             cohort_days=tuple(settings.cohort_days),
             accounts_active_users_min=settings.accounts_active_users_min,
+            inactive_days=settings.inactive_days,
+            slow_to_value_days=settings.slow_to_value_days,
+            fast_to_value_days=settings.fast_to_value_days,
+            churn_silence_days=settings.churn_silence_days,
             outcome_impact_per_million=dict(settings.outcome_impact_per_million),
             outcome_worth_per_million=dict(settings.outcome_worth_per_million),
             horizons_days=dict(settings.horizons_days),

@@ -296,6 +296,22 @@ class WrittenSettings(Written):
         default=KpiSettings().accounts_active_users_min,
         description="How many users make an account count in accounts_3plus_active and its kin.",
     )
+    inactive_days: Days = Field(
+        default=KpiSettings().inactive_days,
+        description="After so many days without activity a user is inactive.",
+    )
+    slow_to_value_days: Days = Field(
+        default=KpiSettings().slow_to_value_days,
+        description="After so many days without a key task or an outcome a user is slow to value.",
+    )
+    fast_to_value_days: Days = Field(
+        default=KpiSettings().fast_to_value_days,
+        description="Within so many days a user is fast to value.",
+    )
+    churn_silence_days: Days = Field(
+        default=KpiSettings().churn_silence_days,
+        description="After so many days without activity a paying account is at risk.",
+    )
     outcome_impact_per_million: dict[Text, Count] = Field(
         default_factory=dict,
         description="Kind of outcome -> what a unit counts in user_led_performance, in millionths.",
@@ -324,6 +340,9 @@ class WrittenKpis(Written):
         default=None, description="Just these KPIs; by default all whose facts the plan makes."
     )
     without: KpiIds = Field(default_factory=list, description="None of these KPIs.")
+    also: KpiIds = Field(
+        default_factory=list, description="KPIs that run only where they are asked for."
+    )
     levels: WrittenLevels = WrittenLevels()
     periods: dict[
         KpiId, Annotated[list[PeriodName], AfterValidator(each_once), Field(min_length=1)]

@@ -96,7 +96,9 @@ def _wanted(rows: tuple[Row, ...], plan: Plan) -> frozenset[str]:
     """Ids that the plan asks for, with what their formulas read."""
     by_id = {row.id: row for row in rows}
     own = {row.id for row in plan.kpis.own}
-    asked = by_id.keys() if plan.kpis.only is None else own.union(plan.kpis.only)
+    usual = {row.id for row in rows if not row.opt_in}
+    asked = usual if plan.kpis.only is None else own.union(plan.kpis.only)
+    asked = asked.union(plan.kpis.also)
     wanted: set[str] = set()
     waiting = [id for id in asked if id not in plan.kpis.without]
     while waiting:
@@ -118,7 +120,7 @@ def _idle_reason(
     running: dict[str, Row],
 ) -> str | None:
     if row.id not in wanted:
-        return "switched off in the plan"
+        return "runs only if listed in kpis.also" if row.opt_in else "switched off in the plan"
     missing = sorted(" or ".join(kinds) for kinds in needed_kinds(row) if not provided & {*kinds})
     if missing:
         return f"the plan maps no event to {', '.join(missing)}"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from schemas.plan.check import Problem
 from schemas.plan.models import ALL, AlertRule, Plan, Watch
 from schemas.plan.values import did_you_mean
-from schemas.rows import FormulaRow, MembershipRow, Row, variants_of
+from schemas.rows import FormulaRow, MembershipRow, MilestoneRow, Row, variants_of
 from streams.calendar import DAY
 
 ACTIVATED = "activated"
@@ -61,8 +61,14 @@ def _series(
 
 
 def _signal(planned: Mapping[str, Row], rule: AlertRule, place: str) -> Iterator[Problem]:
-    entered = {f"{id}.enter": row for id, row in planned.items() if isinstance(row, MembershipRow)}
-    known = [ACTIVATED, *entered]
+    entered = {f"{id}.enter": row for id, row in planned.items() if isinstance(row, MilestoneRow)}
+    passed = (
+        f"{id}.{what}"
+        for id, row in planned.items()
+        if isinstance(row, MembershipRow)
+        for what in ("enter", "leave")
+    )
+    known = [ACTIVATED, *entered, *passed]
     signal = rule.signal or ""
     if signal not in known:
         guess = did_you_mean(signal, known) or f"known are {', '.join(known)}"

@@ -1,13 +1,14 @@
-"""membership: how many accounts have entered for good, such as those that ever had n users.
+"""membership: how many subjects are in, such as accounts that pay and are silent.
 
-Entering is a signal, `<kpi>.enter`; a late fact that moves the instant of entry retracts it.
+Entering is a signal, `<kpi>.enter`, and so is leaving, `<kpi>.leave`; a late fact that moves the
+instant retracts it. A milestone is a membership that is never left.
 """
 
 from streams.tally import CellTally, Value
 
 
 class Tally(CellTally):
-    """Cells: (0, day of entry, 0). value = entries before the end of the period."""
+    """Cells: (0, day of entry or exit, 0). value = who is in at the end of the period."""
 
     lasting = True
 

@@ -11,7 +11,7 @@ from schemas.rows import (
     FormulaRow,
     Input,
     LagRow,
-    MembershipRow,
+    MilestoneRow,
     kinds_of,
     kpi_in,
     per_account,
@@ -57,7 +57,7 @@ RETENTION = COMMON | {
 }
 LAG = COMMON | {"operator": "lag", "subject": "user", "anchor": FIRST, "end": DONE}
 MEMBERSHIP = COMMON | {
-    "operator": "membership",
+    "operator": "milestone",
     "subject": "account",
     "members": {"first": DONE},
     "reach": [3, 5],
@@ -107,7 +107,7 @@ def test_a_row_that_cannot_be_is_refused_at_its_place(row: dict[str, Any], mista
 
 def test_settings_stand_in_for_numbers_and_names():
     membership = resolved(row_of(MEMBERSHIP | {"reach": "setting.n"}), {"n": (1, 3)})
-    assert isinstance(membership, MembershipRow)
+    assert isinstance(membership, MilestoneRow)
     assert membership.reach == (1, 3)
 
     named = {"kind": "key_task", "name": "setting.tasks"}

@@ -72,7 +72,7 @@ SIGNAL = re.compile(
 
 def utc_ms(moment: str) -> int:
     """UTC milliseconds of `03-01 09:00`; the year is 2026."""
-    return parse_iso(moment if moment.startswith("20") else f"2026-{moment}")
+    return parse_iso(moment if moment.startswith("202") else f"2026-{moment}")
 
 
 def lines(text: str) -> Iterator[str]:

@@ -3,6 +3,61 @@
 from tests.streams.examples import Example
 
 USE = {
+    "declining_users": Example(
+        """01-01..01-10 09:00 | Used | u1..u2 | a1
+           02-01..02-05 09:00 | Used | u1     | a1
+           02-01..02-06 09:00 | Used | u2     | a1""",
+        """day 02-28 = 1
+           day 01-20 = 0""",
+    ),
+    "inactive_users": Example(
+        """03-01 12:00 | Used | u1 | a1
+           03-02 12:00 | Used | u2 | a2""",
+        """day 03-30 = 0
+           day 03-31 = 1
+           day 04-01 = 2""",
+        "04-03",
+    ),
+    "fast_to_value_users": Example(
+        """03-01 09:00         | Used   | u1..u2 | a1
+           03-02 09:00         | Bought | u1     | a1
+           03-02 09:00:00.001  | Bought | u2     | a1""",
+        """day 03-01 = 0
+           day 03-02 = 1""",
+    ),
+    "slow_to_value_users": Example(
+        """03-01 09:00 | Used   | u1 | a1
+           03-10 09:00 | Bought | u1 | a1""",
+        """day 03-07 = 0
+           day 03-08 = 1
+           day 03-09 = 1
+           day 03-10 = 0""",
+    ),
+    "churn_risk_accounts": Example(
+        """02-01 00:00 | subscription =5000 |    | a1
+           03-01 08:00 | Used               | u1 | a1
+           03-20 08:00 | Used               | u2 | a1
+           02-01 00:00 | subscription =0    |    | a2
+           03-01 08:00 | Used               | u3 | a2""",
+        """day 03-14 = 0
+           day 03-15 = 1
+           day 03-19 = 1
+           day 03-20 = 0""",
+    ),
+    "nps_promoters": Example(
+        """03-01 09:00 | survey =9 kind:nps scale:10 | u1 | a1
+           03-05 09:00 | survey =6 kind:nps scale:10 | u1 | a1
+           03-01 09:00 | survey =5 kind:csat scale:5 | u2 | a1""",
+        """day 03-01 = 1
+           day 03-04 = 1
+           day 03-05 = 0""",
+    ),
+    "nps_detractors": Example(
+        """03-01 09:00 | survey =9 kind:nps scale:10 | u1 | a1
+           03-05 09:00 | survey =6 kind:nps scale:10 | u1 | a1""",
+        """day 03-04 = 0
+           day 03-05 = 1""",
+    ),
     "dau": Example(
         """03-01 09:00        | Used | u1 | a1
            03-01 10:00        | Used | u1 | a2

@@ -40,7 +40,9 @@ exclude: {users: [{trait: internal, equals: true}]}
 segments: {country: {property: country}, tier: {trait: tier}}
 milestones: {distinct_users: [1, 2], activated_users: [1]}
 horizon: all
-kpis: {levels: {account: [dau, sessions, action_to_activation_lag, project_completion_rate]}}
+kpis:
+  also: [inactive_users]
+  levels: {account: [dau, sessions, action_to_activation_lag, project_completion_rate]}
 alerts:
   late_after: 9999d
   rules:

@@ -1,0 +1,62 @@
+"""Signals that time alone will give, until the watermark has come so far.
+
+One heap for all subjects of a partition: nobody looks at a subject before something of it is due,
+however many there are.
+"""
+
+from collections.abc import Iterator, Sequence
+from heapq import heappop, heappush
+from typing import Any
+
+from streams.signals import Standing
+
+
+class Agenda:
+    """What is to come, by the key of a subject."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, list[Standing]] = {}
+        self._heap: list[tuple[int, str]] = []
+        self._unsaved: set[str] = set()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._of.values()))
+
+    def replace(self, key: str, coming: Sequence[Standing]) -> None:
+        """What is to come of a subject, instead of what was."""
+        if not coming and key not in self._of:
+            return
+        ordered = sorted(coming, key=lambda each: (each.at_ms, each.signal, each.variant or ""))
+        if ordered == self._of.get(key):
+            return
+        self._unsaved.add(key)
+        self._of.pop(key, None)
+        if ordered:
+            self._of[key] = ordered
+            heappush(self._heap, (ordered[0].at_ms, key))
+
+    def take_due(self, watermark_ms: int | None) -> Iterator[tuple[str, Standing]]:
+        """What is due, in the order of its instants and then of subjects."""
+        while self._heap and watermark_ms is not None and self._heap[0][0] <= watermark_ms:
+            at_ms, key = heappop(self._heap)
+            coming = self._of.get(key)
+            if not coming or coming[0].at_ms != at_ms:
+                continue  # it was replaced since
+            yield key, coming.pop(0)
+            self._unsaved.add(key)
+            if coming:
+                heappush(self._heap, (coming[0].at_ms, key))
+            else:
+                del self._of[key]
+
+    # ---- checkpoints
+
+    def take_unsaved(self) -> Iterator[tuple[str, Any]]:
+        """(key, content or None) of every subject of which something else is to come now."""
+        for key in sorted(self._unsaved):
+            yield key, self._of.get(key)
+        self._unsaved.clear()
+
+    def load(self, key: str, content: Sequence[Any]) -> None:
+        coming = self._of[key] = [Standing(*each) for each in content]
+        heappush(self._heap, (coming[0].at_ms, key))
