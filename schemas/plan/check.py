@@ -4,9 +4,9 @@ import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from schemas.plan.models import FIRST_ACTIVITY, Plan
@@ -39,7 +39,7 @@ class Problem:
 
 
 class PlanInvalid(Exception):
-    """A plan cannot be used; `problems` has every mistake, in the order of the file."""
+    """A plan (or sinks) cannot be used; `problems` has every mistake, in the order of the file."""
 
     def __init__(self, problems: Collection[Problem]) -> None:
         self.problems = sorted(problems, key=lambda problem: problem.line or 0)
@@ -56,28 +56,34 @@ def load_plan(
     known_kpis: ids of the catalogue; None leaves KPI ids unchecked.
     Raises PlanInvalid with every mistake, and OSError for a file that cannot be read.
     """
-    source = read_source(_text(path_or_text))
+    source = read_source(text_of(path_or_text))
     if not isinstance(source.data, dict):
         raise PlanInvalid(_flaws(source) or [_NO_PLAN])
-    try:
-        plan = WrittenPlan.model_validate(
-            source.data, context=_surroundings(source.data, known_kpis)
-        )
-    except ValidationError as error:
-        found = (_problem(details, source) for details in error.errors(include_url=False))
-        problems = [problem for problem in found if problem is not None]
-        raise PlanInvalid([*_flaws(source), *dict.fromkeys(problems)]) from None
-    if source.flaws:
-        raise PlanInvalid(_flaws(source))
-    return normal_plan(plan)
+    return normal_plan(written(source, WrittenPlan, _surroundings(source.data, known_kpis)))
 
 
 _NO_PLAN = Problem(
     "", "expected a mapping with `product` and more", "let `headwater plan infer` propose one"
 )
 
+Model = TypeVar("Model", bound=BaseModel)
 
-def _text(path_or_text: str | os.PathLike[str]) -> str:
+
+def written(source: Source, model: type[Model], context: Any) -> Model:
+    """What a file of mappings says, read as a model. Raises PlanInvalid with every mistake."""
+    try:
+        found = model.model_validate(source.data, context=context)
+    except ValidationError as error:
+        all_of_it = (_problem(each, source, model) for each in error.errors(include_url=False))
+        problems = [problem for problem in all_of_it if problem is not None]
+        raise PlanInvalid([*_flaws(source), *dict.fromkeys(problems)]) from None
+    if source.flaws:
+        raise PlanInvalid(_flaws(source))
+    return found
+
+
+def text_of(path_or_text: str | os.PathLike[str]) -> str:
+    """The text of a file, or the text itself (see `load_plan`)."""
     if isinstance(path_or_text, str) and ("\n" in path_or_text or ": " in path_or_text):
         return path_or_text
     try:
@@ -148,13 +154,13 @@ def _flaws(source: Source) -> list[Problem]:
     ]
 
 
-def _problem(details: ErrorDetails, source: Source) -> Problem | None:
+def _problem(details: ErrorDetails, source: Source, model: type[BaseModel]) -> Problem | None:
     """None if the error is about a form that was not meant, or follows from another one."""
     loc, kind = details["loc"], details["type"]
     if kind == "too_short" and details["input"]:
         return None  # entries of a tuple with mistakes are not counted
     about_key = kind in ("missing", "extra_forbidden")
-    spot = find_spot(WrittenPlan, loc[:-1] if about_key else loc, source.data)
+    spot = find_spot(model, loc[:-1] if about_key else loc, source.data)
     if spot is None:
         return None
     if about_key:
