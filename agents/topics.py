@@ -16,7 +16,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType, NewPartitions
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from schemas.outputs import ALERTS, DEAD_LETTERS, KPIS, SIGNALS
+from schemas.outputs import ALERTS, DEAD_LETTERS, KPIS, SIGNALS, UNDELIVERED
 from streams.topology import Partitions
 
 DAY_MS = 24 * 60 * 60 * 1000
@@ -75,6 +75,7 @@ def topics_of(counts: Partitions) -> tuple[Topic, ...]:
         Topic(KPIS, 8, "compact", None),
         Topic(SIGNALS, 8, "delete", 90),
         Topic(ALERTS, 8, "delete", 90),
+        Topic(UNDELIVERED, 1, "delete", 90),
         Topic(DEAD_LETTERS, 8, "delete", 7),
     )
 

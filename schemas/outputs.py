@@ -1,6 +1,6 @@
 """What Headwater writes for others to read, to the letter of docs/outputs.md.
 
-KPI values, signals and dead letters; the same JSON on Kafka topics and in the files of a replay.
+KPI values, signals, alerts and dead letters; the same JSON on topics and in the files of a replay.
 """
 
 from base64 import b64encode
@@ -17,6 +17,17 @@ SIGNALS = "signals"
 ALERTS = "alerts"
 DEAD_LETTERS = "dead-letters"
 ROLES = (KPIS, SIGNALS, ALERTS, DEAD_LETTERS)
+UNDELIVERED = "undelivered-alerts"
+"""Written by the delivery of alerts alone."""
+
+REFUSED, GAVE_UP, UNREADABLE = "refused", "gave_up", "unreadable"
+UNDELIVERED_CODES = {
+    REFUSED: "the receiver will never take it: an answer from 300 to 499 other than 408, 425 and "
+    "429, or a mail server's 500 and above",
+    GAVE_UP: "no attempt succeeded within the sink's `give_up_after`",
+    UNREADABLE: "the record on the topic of alerts is no alert",
+}
+"""Why an alert was not delivered."""
 
 ID_HEX_DIGITS = 32
 EVIDENCE_IDS_MAX = 20
@@ -157,3 +168,30 @@ def dead_letter_record(
             "offset": offset,
         }
     )
+
+
+class Undelivered(NamedTuple):
+    """An alert that a sink did not take."""
+
+    sink: str
+    code: str
+    reason: str
+    attempts: int
+
+
+def undelivered_record(
+    said: Undelivered, original: bytes, topic: str, partition: int, offset: int, now_ms: int
+) -> tuple[bytes, bytes]:
+    """Record key (the sink) and value of a dead letter of the delivery; laid out as the others."""
+    record = {
+        "original": b64encode(original).decode(),
+        "code": said.code,
+        "reason": said.reason,
+        "topic": topic,
+        "partition": partition,
+        "offset": offset,
+        "sink": said.sink,
+        "attempts": said.attempts,
+        "at": iso(now_ms),
+    }
+    return said.sink.encode(), _encode(record)

@@ -41,7 +41,10 @@ def parse_iso(text: str) -> int:
     >>> parse_iso("2026-03-01T10:15:30.1239+01:00") == parse_iso("2026-03-01T09:15:30.123Z")
     True
     """
+    return (moment_of(text) - _EPOCH) // _MILLISECOND
+
+
+def moment_of(text: str) -> datetime:
+    """The moment of an ISO-8601 time, as `parse_iso` reads it."""
     moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // _MILLISECOND
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

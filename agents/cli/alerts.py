@@ -1,18 +1,34 @@
-"""`headwater alerts`: what the rules of a plan have to say, in the terminal."""
+"""`headwater alerts`: what the rules of a plan have to say, in the terminal and delivered."""
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 import orjson
 
-from agents.cli.options import Moment, kafka_options, plan_in, plan_option, settings_in
+from agents.cli.options import (
+    EXIT_BAD_USAGE,
+    Beginning,
+    Moment,
+    kafka_options,
+    plan_in,
+    plan_option,
+    report_problems,
+    settings_in,
+)
 from schemas.plan.models import Severity
+
+if TYPE_CHECKING:
+    from schemas.plan.models import Plan
+    from schemas.sinks import Sink
 
 STATES = ("firing", "resolved", "disproved")
 COLOURS = {"critical": "red", "warning": "yellow", "info": "cyan"}
@@ -91,6 +107,78 @@ def tail(
                     click.echo(orjson.dumps(event) if as_json else line_of(event["data"]))
     except AlertTopicError as error:
         raise click.ClickException(str(error)) from None
+
+
+@alerts.command()
+@click.argument(
+    "sinks_file",
+    metavar="SINKS",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+@plan_option
+@kafka_options
+@click.option(
+    "--http",
+    metavar="HOST:PORT",
+    help="Serve /metrics, /healthz and /readyz there, or HEADWATER_HTTP. By default nowhere.",
+)
+@click.option(
+    "--from",
+    "from_ms",
+    metavar="TIME",
+    type=Beginning(),
+    default=lambda: round(time.time() * 1000),
+    help="Where a new sink begins: `earliest`, or with alerts written from a time on; by default "
+    "now. One that was there before goes on where it was.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Log more than warnings.")
+def deliver(
+    sinks_file: Path,
+    plan_file: Path,
+    kafka: tuple[str, ...],
+    bootstrap_servers: str | None,
+    http: str | None,
+    from_ms: int | None,
+    verbose: bool,
+) -> None:
+    """Send alerts to the sinks of a YAML file, until SIGTERM or Ctrl-C.
+
+    Every alert reaches every sink that wants it, at least once; a copy has the same id. A sink that
+    fails is tried again and again, and holds up no other one. What it does not take in the end is
+    on the topic `<prefix>.undelivered-alerts`.
+
+    \b
+    Examples:
+      headwater alerts deliver sinks.yaml --plan plan.yaml --bootstrap-servers localhost:9092
+      headwater alerts deliver sinks.yaml --plan plan.yaml --from 2026-03-01 --http 127.0.0.1:9466
+    """
+    plan, settings = plan_in(plan_file), settings_in(bootstrap_servers, kafka, http=http)
+    sinks = _sinks_in(sinks_file, plan)
+
+    from agents.cli.topics import telling_topic_errors
+    from agents.delivery.deliverer import deliver as deliver_to
+    from agents.log_lines import log_to_standard_error
+
+    log_to_standard_error(verbose=verbose)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with telling_topic_errors():
+        deliver_to(plan, sinks, settings, from_ms=from_ms, stop=stop)
+
+
+def _sinks_in(file: Path, plan: Plan) -> dict[str, Sink]:
+    """The sinks in a file; on mistakes in it all are reported and the command ends."""
+    from schemas.plan.check import PlanInvalid
+    from schemas.sinks import load_sinks
+
+    try:
+        return load_sinks(file, os.environ, plan)
+    except PlanInvalid as invalid:
+        report_problems(invalid, file)
+        raise click.exceptions.Exit(EXIT_BAD_USAGE) from None
+    except OSError as error:
+        raise click.UsageError(f"{file} cannot be read: {error.strerror}") from None
 
 
 def filtering(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from schemas.plan.models import Plan
 
 EXIT_BAD_USAGE = 2
+EARLIEST = "earliest"
 
 
 class Moment(click.ParamType):
@@ -40,6 +41,15 @@ class Moment(click.ParamType):
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
         return round(moment.timestamp() * 1000)
+
+
+class Beginning(Moment):
+    """A moment, or the word for all there is (None)."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | None:
+        return None if value == EARLIEST else super().convert(value, param, ctx)
 
 
 class Listening(click.ParamType):

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
 from agents.cli.options import (
     EXIT_BAD_USAGE,
+    Beginning,
     Moment,
     kafka_options,
     plan_in,
     plan_option,
     settings_in,
 )
-
-EARLIEST = "earliest"
-
-
-class _Beginning(Moment):
-    """A moment, or the word for all there is (None)."""
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | None:
-        return None if value == EARLIEST else super().convert(value, param, ctx)
 
 
 @click.command(short_help="Work on Kafka: events in, numbers and signals out.")
@@ -46,7 +35,7 @@ class _Beginning(Moment):
     "--from",
     "from_ms",
     metavar="TIME",
-    type=_Beginning(),
+    type=Beginning(),
     help="Where to begin on the very first run: `earliest`, as by default, or a time of records.",
 )
 @click.option(

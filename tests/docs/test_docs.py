@@ -19,7 +19,17 @@ from agents.sample import sample_lines
 from agents.topics import TOPICS
 from docs import generate_kpis
 from schemas.events import DEAD_LETTER_CODES
-from schemas.outputs import ALERTS, DEAD_LETTERS, KPIS, SIGNALS
+from schemas.outputs import (
+    ALERTS,
+    DEAD_LETTERS,
+    KPIS,
+    REFUSED,
+    SIGNALS,
+    UNDELIVERED,
+    UNDELIVERED_CODES,
+    Undelivered,
+    undelivered_record,
+)
 from schemas.plan.check import load_plan
 from schemas.times import iso, parse_iso
 from streams.catalogue import catalogue_ids, catalogue_of
@@ -34,6 +44,7 @@ SCHEMAS = {
     SIGNALS: DOCS / "schemas" / "signal.schema.json",
     ALERTS: DOCS / "schemas" / "alert.schema.json",
     DEAD_LETTERS: DOCS / "schemas" / "dead_letter.schema.json",
+    UNDELIVERED: DOCS / "schemas" / "undelivered_alert.schema.json",
 }
 
 every_page = pytest.mark.parametrize(
@@ -159,7 +170,7 @@ def plan_snippets(page: Path) -> Iterator[str]:
     for block in blocks(page) if page != DOCS / "plan.md" else ():
         if block.language in ("yaml", "yml"):
             data = yaml.safe_load(block.text)
-            if isinstance(data, dict) and not data.keys() & {"asyncapi", "services"}:
+            if isinstance(data, dict) and not data.keys() & {"asyncapi", "services", "sinks"}:
                 yield block.text
 
 
@@ -187,7 +198,7 @@ def sample_records(page: Path) -> Iterator[dict[str, Any]]:
 
 
 def role_of(record: Mapping[str, Any]) -> str:
-    keys = {"kpi": KPIS, "signal": SIGNALS, "specversion": ALERTS}
+    keys = {"kpi": KPIS, "signal": SIGNALS, "specversion": ALERTS, "sink": UNDELIVERED}
     return next((role for key, role in keys.items() if key in record), DEAD_LETTERS)
 
 
@@ -315,7 +326,9 @@ def outputs() -> Mapping[str, list[bytes]]:
     engine.settle(now_ms=1 << 43)
     engine.feed(list(late_events()), now_ms=parse_iso("2026-03-31T13:00:00Z"))
     engine.settle(now_ms=1 << 44)
-    return engine.outputs
+    said = Undelivered("crm", REFUSED, "HTTP 404: gone", 1)
+    _, aside = undelivered_record(said, engine.outputs[ALERTS][0], "t", 0, 0, now_ms=1 << 40)
+    return {**engine.outputs, UNDELIVERED: [aside]}
 
 
 def values(records: Iterable[bytes], field: str) -> set[Any]:
@@ -351,6 +364,14 @@ def test_a_record_with_another_field_is_no_output(role: str, outputs: Mapping[st
 def test_the_schema_of_dead_letters_has_every_code():
     schema = json.loads(SCHEMAS[DEAD_LETTERS].read_text(encoding="utf-8"))
     assert schema["properties"]["code"]["enum"] == list(DEAD_LETTER_CODES)
+
+
+def test_every_code_of_an_undelivered_alert_is_documented_in_its_words():
+    page = (DOCS / "outputs.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|$", page, re.MULTILINE))
+    assert {code: rows.get(code) for code in UNDELIVERED_CODES} == UNDELIVERED_CODES
+    schema = json.loads(SCHEMAS[UNDELIVERED].read_text(encoding="utf-8"))
+    assert schema["properties"]["code"]["enum"] == list(UNDELIVERED_CODES)
 
 
 def test_asyncapi_describes_the_topics_that_are_written_and_points_to_their_schemas():

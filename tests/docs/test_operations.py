@@ -14,6 +14,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
+from agents.delivery.metrics import DeliveryMetrics
 from agents.metrics import PREFIX, Metrics
 from agents.settings import HTTP_VARIABLE, read_settings
 from agents.web import Address, found, serving
@@ -25,10 +26,10 @@ SUFFIX = {"counter": "_total", "info": "_info"}
 
 def metric_names() -> set[str]:
     """The names of our own metrics, as a scrape shows them."""
-    families = Metrics(CollectorRegistry()).registry.collect()
     return {
         family.name + SUFFIX.get(family.type, "")
-        for family in families
+        for metrics in (Metrics, DeliveryMetrics)
+        for family in metrics(CollectorRegistry()).registry.collect()
         if family.name.startswith(PREFIX)
     }
 
@@ -44,6 +45,7 @@ def test_names_and_units_are_as_prometheus_asks():
     counted = {"headwater_ready", "headwater_partitions", "headwater_ids_remembered"}
     counted |= {"headwater_state_entities", "headwater_kpi_series_left_out"}
     counted |= {"headwater_alerts_held_back"}  # subjects
+    counted |= {"headwater_alerts_held_in_quiet_hours"}
     counted |= {"headwater_kpi_value", "headwater_kpi_closed_value"}  # each KPI has its own
     for family in Metrics(CollectorRegistry()).registry.collect():
         assert family.documentation.endswith(".") or not family.name.startswith(PREFIX)
