@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from streams.catalogue import catalogue_rows
 from tests.acceptance.shared_data import SHARED, needs_shared_data
 from tests.catalogue.cases import CASES, YAML, Case, Malformed, _case, load_cases
 
@@ -20,6 +21,15 @@ def asked_for() -> dict[str, dict[str, Any]]:
     return {row["id"]: row for row in rows}
 
 
+def known_rows() -> dict[str, dict[str, Any]]:
+    """Those asked for, and the catalogue's own beside them."""
+    own = {
+        row.id: {"group": row.group, "periods": row.periods, "operator": row.operator}
+        for row in catalogue_rows()
+    }
+    return own | asked_for()
+
+
 def test_a_kpi_has_one_case_or_two_and_the_second_says_what_it_shows():
     for kpi, times in Counter(case.kpi for case in ALL).items():
         assert times <= 2, kpi
@@ -28,7 +38,7 @@ def test_a_kpi_has_one_case_or_two_and_the_second_says_what_it_shows():
 
 @needs_shared_data
 def test_a_case_stands_in_the_file_of_its_group():
-    rows = asked_for()
+    rows = known_rows()
     for path in CASES.glob("*.yaml"):
         for case in yaml.load(path.read_text(), YAML):
             assert rows[case["kpi"]]["group"] == path.stem, case["kpi"]
@@ -37,7 +47,7 @@ def test_a_case_stands_in_the_file_of_its_group():
 @needs_shared_data
 @pytest.mark.parametrize("case", ALL, ids=str)
 def test_a_case_expects_only_what_its_row_publishes(case: Case):
-    row = asked_for()[case.kpi]
+    row = known_rows()[case.kpi]
     for line in (*case.expect.values, *case.expect.lines):
         assert line.period in row["periods"]
     if case.expect.signals is not None:
@@ -62,3 +72,12 @@ def test_a_case_that_means_nothing_is_refused(change: dict[str, Any], why: str):
     }
     with pytest.raises((Malformed, ValueError), match=why):
         _case({**case, **change})
+
+
+@needs_shared_data
+def test_every_row_that_was_asked_for_has_a_case():
+    assert set(asked_for()) <= {case.kpi for case in ALL}
+
+
+def test_every_row_that_the_catalogue_publishes_has_a_case():
+    assert {row.id for row in catalogue_rows() if row.published} <= {case.kpi for case in ALL}
