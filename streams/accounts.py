@@ -40,7 +40,7 @@ from streams.book import Book
 from streams.compiled_plan import CompiledPlan
 from streams.contributions import Cell, Deltas, Moves, TallyKey, tally_key
 from streams.delta_batches import delta_records
-from streams.duplicates import SeenIds
+from streams.duplicates import IDS_MAX, SeenIds
 from streams.fact_batches import Code, FactBatches
 from streams.fact_cells import Addition, additions
 from streams.measures import ALL, Fact, Measure, Moment
@@ -124,11 +124,13 @@ class Accounts:
         throttled: bool = True,
         until: Callable[[], int | None] = lambda: None,
         warm: int = WARM,
+        ids_max: int = IDS_MAX,
     ) -> None:
         """`sources`: of the ingest stage. `bounded` False: message ids of any age are kept.
 
         `until`: where time stands in the end; there nothing waits for a later flush. `warm`:
-        memberships in accounts used lately that are kept unpacked.
+        memberships in accounts used lately that are kept unpacked. `ids_max`: message ids that are
+        remembered.
         """
         plan, rows = compiled.plan, compiled.catalogue.rows
         self._calendar = compiled.calendar
@@ -144,7 +146,7 @@ class Accounts:
         self._rows_of_facts: list[FactRow] = [r for r in rows.values() if of_facts(r)]  # type: ignore[misc]
         self._coded: dict[tuple[Meaning, tuple[str, ...]], _Coded] = {}
         self._marks: dict[tuple[Meaning, tuple[str, ...]], int] = {}
-        self._seen = SeenIds(plan.duplicates.usage_window_ms if bounded else None)
+        self._seen = SeenIds(plan.duplicates.usage_window_ms if bounded else None, ids_max)
         self._sources = Sources(sources)
         self._announcements = Announcements(
             compiled.hash, f"accounts:{partition}", throttled=throttled

@@ -17,8 +17,8 @@ import xxhash
 
 from schemas.times import HOUR_MS
 
-IDS_MAX = 2_000_000
-"""Ids that one partition remembers."""
+IDS_MAX = 32_000_000
+"""Ids that all partitions together remember."""
 
 _SETTLED_MAX = 100_000
 """After so many sorted ids the next ones wait for the next flush: some 50 ms."""

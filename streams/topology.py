@@ -9,6 +9,7 @@ from streams.accounts import Accounts
 from streams.catalogue import Catalogue
 from streams.company import Company
 from streams.compiled_plan import CompiledPlan
+from streams.duplicates import IDS_MAX
 from streams.history import NEW, History
 from streams.ingest import Ingest
 from streams.tallies import Tallies
@@ -42,7 +43,7 @@ class Topology:
         """`input_partitions`: partitions of every input topic. `bounded`, `until`: see Ingest.
 
         `throttled` False: nothing is held back to spare readers (a replay). `warm`: memberships,
-        and raw ids, that a stage partition keeps unpacked.
+        and raw ids, that all partitions of a stage together keep unpacked.
         """
         self.plan, self.partitions = plan, partitions
         self._compiled = CompiledPlan(plan, history)
@@ -93,7 +94,8 @@ class Topology:
             bounded=self._bounded,
             throttled=self._throttled,
             until=self._until,
-            warm=self._warm,
+            warm=_share(self._warm, self.partitions.accounts),
+            ids_max=_share(IDS_MAX, self.partitions.accounts),
         )
 
     def users(self, partition: int) -> Users:
@@ -106,7 +108,7 @@ class Topology:
             tally_partitions=self.partitions.tallies,
             throttled=self._throttled,
             until=self._until,
-            warm=self._warm,
+            warm=_share(self._warm, self.partitions.users),
         )
 
     def tallies(self, partition: int) -> Tallies:
@@ -130,6 +132,11 @@ class Topology:
             throttled=self._throttled,
             until=self._until,
         )
+
+
+def _share(bound: int, partitions: int) -> int:
+    """What is left of a stage's bound to one of its partitions."""
+    return max(bound // partitions, 1)
 
 
 def _sources(stage: str, partitions: int) -> list[str]:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-WARM = 1_000
-"""What a stage partition keeps unpacked by default: see Warm."""
+WARM = 32_000
+"""What all partitions of a stage together keep unpacked by default: see Warm."""
 
 
 class Warm:
