@@ -71,7 +71,7 @@ CARRIES: dict[str, Carries] = {
     "subscription": Carries(value="minor units a month", attributes=("kind",)),
     "payment": Carries(value="minor units", attributes=("type",)),
     "cost": Carries(None, "minor units", ("type",), of_nobody=True),
-    "survey": Carries(value="points", attributes=("kind", "scale")),
+    "survey": Carries(value="points", attributes=("kind", "scale"), of_nobody=True),
     "ticket": Carries("ticket id", "points", ("status",), thing=True, of_nobody=True),
     "role": Carries(name="role"),
     "lead": Carries(

@@ -42,6 +42,8 @@ def plan_of(case: Case) -> dict[str, Any]:
     dimensions = {
         name for value in expected.values for name in SEGMENTS if f"{name}=" in value.segment
     }
+    if "activation_tasks_k" in case.settings:
+        settings["activation_tasks_min"] = case.settings["activation_tasks_k"]
     kpis: dict[str, Any] = {"only": [case.kpi], "settings": settings}
     if per_account(row) and any(value.level == "account" for value in expected.values):
         kpis["levels"] = {"account": [case.kpi]}
@@ -61,6 +63,7 @@ def plan_of(case: Case) -> dict[str, Any]:
             for kind, carries in CARRIES.items()
             if kind not in ("activity", "first_action", "activation")
         ],
+        "milestones": {"distinct_users": case.settings.get("milestones", [1, 3, 5, 10])},
         "segments": {name: SEGMENTS[name] for name in sorted(dimensions)},
         "kpis": kpis,
         "horizon": "all",
