@@ -20,9 +20,9 @@ from schemas.rows import per_account
 from schemas.times import DAY_MS, HOUR_MS, MINUTE_MS, iso, parse_iso
 from streams.catalogue import catalogue_of, catalogue_rows
 from streams.engine import Engine
+from tests.catalogue.running import PLAN
 from tests.laws import examples
 from tests.records import Record, is_nothing, result_of
-from tests.streams.test_catalogue_examples import PLAN
 
 FIRST_DAY_MS = parse_iso("2025-12-20T00:00:00Z")
 DAYS = 75
@@ -30,7 +30,20 @@ UNTIL_MS = FIRST_DAY_MS + (DAYS + 5) * DAY_MS
 NOW_MS = parse_iso("2030-01-01T00:00:00Z")
 FLUSH_MS = 120_000
 
-USES = ("Used", "Used", "Signed Up", "Activated", "Bought", "Invited", "Shared")
+USES = ("activity", "activity", "first_action", "activation", "key_task", "key_task")
+TASKS = ("buy", "invite", "share")
+SETTINGS = {
+    "core_tasks": ["buy"],
+    "activation_tasks": ["buy", "invite"],
+    "onboarding_tasks": ["buy", "invite"],
+    "key_trial_actions": ["buy"],
+    "top_activation_features": ["x"],
+    "cohort_days": [1, 7],
+    "outcome_impact_per_million": {"time_saved": 500_000},
+    "outcome_worth_per_million": {"time_saved": 250_000, "sale": 3},
+    "inactive_days": 10,
+    "churn_silence_days": 5,
+}
 WORDS = {
     "status": (
         *("started", "ended", "created", "opened", "converted", "lost", "sent", "viewed", "shown"),
@@ -61,7 +74,11 @@ def plan() -> Plan:
         yaml.safe_dump(
             PLAN
             | {
-                "kpis": PLAN["kpis"] | {"levels": {"account": every}, "also": asked_for},
+                "kpis": {
+                    "levels": {"account": every},
+                    "also": asked_for,
+                    "settings": SETTINGS,
+                },
                 "segments": {
                     "campaign": {"property": "campaign", "kinds": ["lead", "spend"]},
                     "tier": {"fact": "plan_change", "attribute": "tier"},
@@ -84,8 +101,9 @@ accounts = st.sampled_from(("a1", "a1", "a2", None))
 
 @st.composite
 def uses(draw: st.DrawFn) -> tuple[str, dict[str, Any], str | None, str | None]:
-    user = draw(users) or "u1"
-    return draw(st.sampled_from(USES)), {}, user, draw(accounts)
+    kind, user = draw(st.sampled_from(USES)), draw(users) or "u1"
+    properties = {"name": draw(st.sampled_from(TASKS))} if kind == "key_task" else {}
+    return kind, properties, user, draw(accounts)
 
 
 @st.composite

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -30,6 +31,27 @@ SEGMENTS = {
 }
 
 
+PLAN: dict[str, Any] = {
+    "product": "Cases",
+    "activity": "activity",
+    "first_action": "first_action",
+    "activation": "activation",
+    "events": [
+        {
+            "event": kind,
+            "is": kind,
+            **({"name": {"property": "name"}} if carries.name else {}),
+            **({"value": "value"} if carries.value else {}),
+            "attributes": {each: {"property": each} for each in carries.attributes},
+        }
+        for kind, carries in CARRIES.items()
+        if kind not in ("activity", "first_action", "activation")
+    ],
+    "horizon": "all",
+}
+"""Every event makes the one fact that its name says."""
+
+
 def plan_of(case: Case) -> dict[str, Any]:
     (row,) = [row for row in catalogue_rows() if row.id == case.kpi]
     settings = {
@@ -47,33 +69,22 @@ def plan_of(case: Case) -> dict[str, Any]:
     kpis: dict[str, Any] = {"only": [case.kpi], "settings": settings}
     if per_account(row) and any(value.level == "account" for value in expected.values):
         kpis["levels"] = {"account": [case.kpi]}
-    return {
-        "product": "Cases",
-        "activity": "activity",
-        "first_action": "first_action",
-        "activation": "activation",
-        "events": [
-            {
-                "event": kind,
-                "is": kind,
-                **({"name": {"property": "name"}} if carries.name else {}),
-                **({"value": "value"} if carries.value else {}),
-                "attributes": {each: {"property": each} for each in carries.attributes},
-            }
-            for kind, carries in CARRIES.items()
-            if kind not in ("activity", "first_action", "activation")
-        ],
+    return PLAN | {
         "milestones": {"distinct_users": case.settings.get("milestones", [1, 3, 5, 10])},
         "segments": {name: SEGMENTS[name] for name in sorted(dimensions)},
         "kpis": kpis,
-        "horizon": "all",
     }
 
 
 def run(case: Case) -> Result:
-    engine = Engine(load_plan(yaml.safe_dump(plan_of(case))))
-    engine.feed(list(_records(case.facts)), now_ms=NOW_MS)
-    engine.advance(int(case.until.timestamp() * 1000))
+    """All that is published of the facts of a case."""
+    return run_facts(case.facts, plan_of(case), case.until)
+
+
+def run_facts(facts: list[Fact], plan: dict[str, Any], until: datetime) -> Result:
+    engine = Engine(load_plan(yaml.safe_dump(plan)))
+    engine.feed(list(_records(facts)), now_ms=NOW_MS)
+    engine.advance(int(until.timestamp() * 1000))
     engine.settle(NOW_MS)
     return result_of(engine.outputs)
 

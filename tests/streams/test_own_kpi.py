@@ -1,5 +1,6 @@
 """KPIs that stand in a plan only, under `kpis: own`, and give their values without any code."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -7,7 +8,9 @@ import yaml
 
 from schemas.plan.check import PlanInvalid, load_plan
 from streams.catalogue import catalogue_ids
-from tests.streams.test_catalogue_examples import PLAN, Example, check
+from tests.catalogue.cases import Detail, Fact
+from tests.catalogue.running import PLAN, run_facts
+from tests.records import same_number
 
 BUYERS = """
 id: buyers
@@ -53,30 +56,37 @@ definition: Core actions of the week, divided by its active users. Null when nob
 example: 3 purchases, 2 active users -> 1.5.
 """
 
+
+def at(day: int, hour: int = 9) -> datetime:
+    """In March 2026, of which the 2nd is a Monday."""
+    return datetime(2026, 3, day, hour, tzinfo=UTC)
+
+
+def done(day: int, task: str, *users: str) -> list[Fact]:
+    return [Fact(at(day), "key_task", "a1", user, Detail(task)) for user in users]
+
+
+def used(day: int, *users: str) -> list[Fact]:
+    return [Fact(at(day), "activity", "a1", user) for user in users]
+
+
 OWN = {
-    BUYERS: Example(
-        """03-02 09:00 | Bought | u1 | a1
-           03-03 09:00 | Bought | u1 | a1
-           03-04 09:00 | Bought | u2 | a1
-           03-04 09:00 | Shared | u3 | a1""",
-        "week 03-02 = 2",
+    BUYERS: (
+        [
+            *done(2, "buy", "u1"),
+            *done(3, "buy", "u1"),
+            *done(4, "buy", "u2"),
+            *done(4, "share", "u3"),
+        ],
+        {2: (2, None)},
     ),
-    LASTING_BUYERS: Example(
-        """03-02 09:00 | Bought | u1..u4 | a1
-           03-09 09:00 | Bought | u1     | a1
-           03-09 09:00 | Shared | u2     | a1""",
-        """week 03-09 = 0.25
-           week 03-09 .numerator = 1
-           week 03-09 .denominator = 4
-           week 03-02 = null""",
+    LASTING_BUYERS: (
+        [*done(2, "buy", "u1", "u2", "u3", "u4"), *done(9, "buy", "u1"), *done(9, "share", "u2")],
+        {9: (0.25, {"numerator": 1, "denominator": 4}), 2: (None, None)},
     ),
-    PURCHASES_PER_USER: Example(
-        """03-02 09:00 | Bought | u1     | a1
-           03-02 10:00 | Bought | u1..u2 | a1
-           03-02 11:00 | Used   | u1..u2 | a1""",
-        """week 03-02 = 1.5
-           week 03-02 .purchases = 3
-           week 03-09 = null""",
+    PURCHASES_PER_USER: (
+        [*done(2, "buy", "u1"), *done(3, "buy", "u1", "u2"), *used(3, "u1", "u2")],
+        {2: (1.5, {"purchases": 3, "users": 2}), 9: (None, None)},
     ),
 }
 
@@ -87,10 +97,20 @@ def own_row(text: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("text", OWN, ids=lambda text: own_row(text)["id"])
 def test_a_kpi_of_the_companys_own_gives_its_value(text: str):
-    row = own_row(text)
+    row, (facts, stated) = own_row(text), OWN[text]
     assert row["id"] not in catalogue_ids()
+    kpis = {"only": ["dau"], "own": [row], "settings": {"core_tasks": ["buy"]}}
 
-    check(row["id"], OWN[text], PLAN | {"kpis": PLAN["kpis"] | {"only": ["dau"], "own": [row]}})
+    result = run_facts(facts, PLAN | {"kpis": kpis}, at(20))
+
+    for day, (value, parts) in stated.items():
+        (record,) = [
+            record
+            for key, record in result.kpis.items()
+            if key.kpi == row["id"] and key.start_ms == at(day, 0).timestamp() * 1000
+        ]
+        assert same_number(record["value"], value)
+        assert parts is None or record["parts"] == parts
 
 
 def test_a_row_of_ones_own_that_uses_an_unknown_operator_is_a_mistake_of_the_plan():
