@@ -175,20 +175,24 @@ def load_cases() -> list[Case]:
 def _cases_of(path: Path) -> Iterator[Case]:
     for raw in yaml.load(path.read_text(), Loader):
         try:
-            yield _case(raw)
+            yield case_of(raw)
         except (ValueError, TypeError, KeyError) as error:
             where = raw.get("kpi", raw) if isinstance(raw, dict) else raw
             raise Malformed(f"{path.name}, {where}: {error}") from error
 
 
-def _case(raw: dict[str, Any]) -> Case:
+def case_of(raw: dict[str, Any]) -> Case:
     facts = [fact for entry in raw["facts"] for fact in _facts(entry)]
     if not facts or len(facts) > LONGEST_EXPANSION:
         raise Malformed(f"{len(facts)} facts: say at least 1 and at most {LONGEST_EXPANSION}")
-    raw["expect"]["values"] = [_with_number(value) for value in raw["expect"].get("values", [])]
-    raw["expect"]["lines"] = [_with_number(line) for line in raw["expect"].get("lines", [])]
-    end = _midnight(max(fact.time for fact in facts)) + timedelta(days=1)
-    case = msgspec.convert({"until": end, **raw, "facts": []}, Case)
+    expect = dict(raw["expect"])
+    for name in ("values", "lines"):
+        expect[name] = [_with_number(line) for line in expect.get(name, [])]
+    newest = max(fact.time for fact in facts)
+    end = _midnight(newest) + timedelta(days=1)
+    case = msgspec.convert({"until": end, **raw, "facts": [], "expect": expect}, Case)
+    if newest >= case.until:
+        raise Malformed(f"a fact of {newest} at or after the watermark {case.until}")
     _check(case)
     return msgspec.structs.replace(case, facts=facts)
 
@@ -224,8 +228,11 @@ def _check(case: Case) -> None:
     expect = case.expect
     if not (expect.values or expect.signals or expect.lines):
         raise Malformed("expects nothing")
-    for line in (*expect.values, *expect.lines):
-        line.bounds()
+    lines: list[Value | Line] = [*expect.values, *expect.lines]
+    for line in lines:
+        _start, end = line.bounds()
+        if line.period != "hour" and end - timedelta(days=1) >= case.until:
+            raise Malformed(f"the watermark {case.until} comes before the last day of {line}")
     for value in expect.values:
         if (value.level == "company") != (value.subject is None):
             raise Malformed(

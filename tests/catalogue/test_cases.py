@@ -9,9 +9,10 @@ import yaml
 
 from streams.catalogue import catalogue_rows
 from tests.acceptance.shared_data import SHARED, needs_shared_data
-from tests.catalogue.cases import CASES, YAML, Case, Malformed, _case, load_cases
+from tests.catalogue.cases import CASES, YAML, Case, Malformed, case_of, load_cases
 
 ALL = load_cases()
+MONTH = ALL[0].facts[0].time.replace(day=1, hour=0)
 
 
 @cache
@@ -61,6 +62,8 @@ def test_a_case_expects_only_what_its_row_publishes(case: Case):
         ({"facts": []}, "0 facts"),
         ({"expect": {"values": [{"period": "week", "value": 1}]}}, "week says its start"),
         ({"expect": {"values": [{"period": "trailing_7d", "value": 1}]}}, "says its last day"),
+        ({"expect": {"values": [{"period": "month", "start": MONTH, "value": 1}]}}, "last day of"),
+        ({"until": ALL[0].facts[0].time}, "at or after the watermark"),
         ({"setings": {}}, "unknown field `setings`"),
     ],
 )
@@ -71,7 +74,7 @@ def test_a_case_that_means_nothing_is_refused(change: dict[str, Any], why: str):
         "expect": {"signals": [{"signal": "enter", "subject": "u1", "at": ALL[0].until}]},
     }
     with pytest.raises((Malformed, ValueError), match=why):
-        _case({**case, **change})
+        case_of({**case, **change})
 
 
 @needs_shared_data
