@@ -140,9 +140,9 @@ def headwater_commands() -> Iterator[list[str]]:
     for service in compose["services"].values():
         if service["image"].startswith("headwater:") and "entrypoint" not in service:
             yield service["command"]
-    for path in sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml")):
+    for path in sorted((ROOT / "deploy" / "kubernetes").rglob("*.yaml")):
         for found in yaml.safe_load_all(path.read_text()):
-            if found["kind"] in ("StatefulSet", "Job"):
+            if found["kind"] in ("StatefulSet", "Job", "Deployment"):
                 yield found["spec"]["template"]["spec"]["containers"][0]["args"]
     for line in (ROOT / "Makefile").read_text().splitlines():
         if line.startswith("\t$(BIN)/headwater "):

@@ -18,6 +18,7 @@ from agents.metrics import READS
 from agents.settings import BOOTSTRAP_VARIABLE, HTTP_VARIABLE, SLOT_VARIABLE, read_settings
 from deploy.grafana.panels import DOCS
 from schemas.plan.check import load_plan
+from schemas.sinks import load_sinks
 from streams.catalogue import catalogue_ids
 from streams.topology import Partitions
 
@@ -25,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 KUBERNETES = ROOT / "deploy" / "kubernetes"
+DELIVERY = KUBERNETES / "delivery"
 GRAFANA = ROOT / "deploy" / "grafana"
 OTHERS = ("monitoring.coreos.com/v1", "keda.sh/v1alpha1", "kustomize.config.k8s.io/v1beta1")
 """Kinds of which Kubernetes itself has no schema."""
@@ -179,6 +181,15 @@ def test_the_topic_that_is_made_is_the_one_that_the_plan_reads():
     ]
 
 
+def test_the_sinks_that_come_with_the_stack_need_only_what_it_passes_on():
+    deliverer = SERVICES["deliverer"]
+    mounted = dict(volume.split(":")[1::-1] for volume in deliverer["volumes"])
+    sinks, plan = deliverer["command"][2], deliverer["command"][4]
+    given = dict.fromkeys(deliverer["environment"], "https://chat.example.com/hook")
+    loaded_plan = load_plan(ROOT / mounted[plan], known_kpis=catalogue_ids())
+    assert list(load_sinks(ROOT / mounted[sinks], given, loaded_plan)) == ["chat"]
+
+
 # ---- Kubernetes
 
 
@@ -236,8 +247,28 @@ def test_no_worker_is_added_that_would_have_nothing_to_do():
     assert metric in {read.name for read in READS}
 
 
+def test_the_component_that_delivers_is_whole():
+    component = loaded(DELIVERY / "kustomization.yaml")
+    (deployment,) = (loaded(DELIVERY / name) for name in component["resources"])
+    kubernetes_validate.validate(deployment, SCHEMAS, strict=True)
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert deployment["spec"]["selector"]["matchLabels"] == labels
+    assert labels != one("StatefulSet")["spec"]["template"]["metadata"]["labels"]
+
+    spec = deployment["spec"]["template"]["spec"]
+    assert spec["securityContext"] == pod("StatefulSet")["securityContext"]
+    (container,) = spec["containers"]
+    assert [each["containerPort"] for each in container["ports"]] == [image_port()]
+    made = (*one("Kustomization")["configMapGenerator"], *component["configMapGenerator"])
+    maps = {each["name"]: each["files"] for each in made}
+    paths = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+    for volume in spec["volumes"]:
+        (file,) = maps[volume["configMap"]["name"]]
+        assert f"{paths[volume['name']]}/{file}" in container["args"]
+
+
 def test_variables_are_those_that_settings_read():
-    texts = [DOCKERFILE, COMPOSE.read_text(), *(p.read_text() for p in KUBERNETES.iterdir())]
+    texts = [DOCKERFILE, COMPOSE.read_text(), *(p.read_text() for p in KUBERNETES.rglob("*.yaml"))]
     named = {name for text in texts for name in re.findall(r"\bHEADWATER_[A-Z_]+", text)}
     assert named <= {BOOTSTRAP_VARIABLE, HTTP_VARIABLE, SLOT_VARIABLE}
 

@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -49,12 +51,12 @@ def start(kafka: str, prefix: str, receiver: Receiver, tmp_path: Path) -> Iterat
     """Starts a deliverer to the receiver."""
     plan, sinks = tmp_path / "plan.yaml", tmp_path / "sinks.yaml"
     plan.write_text(f"product: Deliver\nprefix: {prefix}\n")
-    sinks.write_text(
-        f"sinks: {{crm: {{webhook: {{url: '{receiver.url}', secret: {{env: KEY}}}}}}}}"
-    )
     started = []
 
-    def start() -> subprocess.Popen[bytes]:
+    def start(also: str = "") -> subprocess.Popen[bytes]:
+        sinks.write_text(
+            f"sinks:\n  crm: {{webhook: {{url: '{receiver.url}', secret: {{env: KEY}}}}}}\n{also}"
+        )
         command = ["-m", "agents.cli", "alerts", "deliver", str(sinks), "--plan", str(plan)]
         process = subprocess.Popen(
             [sys.executable, *command, "--bootstrap-servers", kafka, "--from", "earliest"],
@@ -80,14 +82,15 @@ def committed(kafka: str, prefix: str) -> int | None:
     return max(each or 0 for each in stands)
 
 
-def undelivered(kafka: str, prefix: str) -> list[dict[str, object]]:
+def undelivered(kafka: str, prefix: str) -> dict[str, Any]:
+    """The first record of the topic of undelivered alerts."""
     consumer = KafkaConsumer(
         topic_name(prefix, UNDELIVERED),
         bootstrap_servers=kafka,
         auto_offset_reset="earliest",
         consumer_timeout_ms=5_000,
     )
-    found = [orjson.loads(next(consumer).value)]
+    found: dict[str, Any] = orjson.loads(next(consumer).value)
     consumer.close()
     return found
 
@@ -117,19 +120,26 @@ def test_a_deliverer_killed_between_delivery_and_commit_delivers_a_copy_with_the
     assert committed(kafka, prefix) == 2
 
 
-def test_what_a_sink_refuses_is_on_the_topic_of_undelivered_alerts_and_the_next_one_goes_on(
+def test_a_sink_that_hangs_holds_up_no_other_and_what_one_refuses_is_kept_with_the_reason(
     kafka: str, prefix: str, write: Callable[..., None], start: Start, receiver: Receiver
 ) -> None:
-    receiver.answer = lambda got: Answer(
-        400 if got.body == alert("1" * 32) else 200, body=b"no such account"
-    )
+    released = threading.Event()
+
+    def answer(got: Got) -> Answer:
+        if got.path.endswith("/slow"):
+            released.wait(60)
+        return Answer(400 if got.body == alert("1" * 32) else 200, body=b"no such account")
+
+    receiver.answer = answer
     write(alert("1" * 32), b"nonsense", alert("2" * 32))
-    deliverer = start()
-    receiver.wait_for(2)
+    slow = f"  slow: {{webhook: {{url: '{receiver.url}/slow', secret: {{env: KEY}}}}, timeout: 1s}}"
+    deliverer = start(slow)
+    assert [got.path for got in receiver.wait_for(2)] == ["/hook", "/hook"]
     deliverer.send_signal(signal.SIGTERM)
     assert deliverer.wait(30) == 0, deliverer.stderr.read()
+    released.set()
 
-    (refused,) = undelivered(kafka, prefix)
+    refused = undelivered(kafka, prefix)
     assert b64decode(refused["original"]) == alert("1" * 32)
     assert (refused["sink"], refused["code"], refused["attempts"]) == ("crm", "refused", 1)
     assert refused["reason"] == "HTTP 400: no such account"
