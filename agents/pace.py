@@ -10,7 +10,7 @@ SHORTEST_S = 0.01
 class Pace:
     """How far checkpoints are apart.
 
-    Every `quiet_s` up to about half of the worker's capacity, every `busy_s` at all of it; with
+    Every `quiet_s` while the worker has time to spare, every `busy_s` when it has none; with
     None only after `records` input records (a replay) or when it is asked for.
     """
 
@@ -19,13 +19,13 @@ class Pace:
     records: int | None = None
 
     def interval_s(self, busy_ratio: float) -> float | None:
-        """Seconds between checkpoints when this share of the time goes into processing.
+        """Seconds between checkpoints when the worker is busy for this share of its time.
 
-        Reading and committing share the interpreter: processing gets about 0.7 of the time at best.
+        Reading and committing share the interpreter: a worker with a backlog gets to 0.8 or more.
         """
         if self.quiet_s is None:
             return None
-        load = min(max((busy_ratio - 0.4) / 0.3, 0.0), 1.0)
+        load = min(max((busy_ratio - 0.6) / 0.3, 0.0), 1.0)
         return self.quiet_s + load * (self.busy_s - self.quiet_s)
 
 
