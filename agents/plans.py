@@ -28,6 +28,8 @@ from streams.topology import Partitions
 
 PLANS = "plans"
 RUNNING, PARTITIONS = b"running", b"partitions"
+UNWRITTEN = Partitions(accounts=16, users=16, tallies=8)
+"""Of prefixes whose topics were created before counts were always written down."""
 TRANSACTION_S = 15.0
 CLAIMS_MAX = 10
 SHOWN_MAX = 20
@@ -71,7 +73,7 @@ def read_plans(settings: KafkaSettings, prefix: str) -> Written:
     """What was committed to the topic. StopWorker if it cannot be read."""
     records = read_compacted(settings, topic_name(prefix, PLANS))
     counts = records.get(PARTITIONS)
-    partitions = Partitions() if counts is None else Partitions(**orjson.loads(counts))
+    partitions = UNWRITTEN if counts is None else Partitions(**orjson.loads(counts))
     written = records.get(RUNNING)
     if written is None:
         return Written(None, partitions)

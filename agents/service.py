@@ -132,20 +132,20 @@ def create_topics(
     `wanted` None: the numbers that are written down, or the default. TopicError if others are.
     """
     security, bootstrap = settings.security(), settings.bootstrap_servers
-    known, prefix = Partitions(), plan.prefix
+    prefix, created = plan.prefix, list[str]()
     plans = topic_name(prefix, PLANS)
-    exists = bool(partition_counts(bootstrap, [plans], security=security))
-    if exists:
+    if partition_counts(bootstrap, [plans], security=security):
         known = read_plans(settings.of_worker(prefix), prefix).partitions
         if wanted not in (None, known):
             raise TopicError(
                 f"The prefix {prefix} has {known} already: `headwater topics reshard` changes it."
             )
-    partitions = wanted or known
-    created = create(bootstrap, prefix, replication, partitions=partitions, security=security)
-    if not exists and partitions != Partitions():
-        write_records(settings.of_worker(prefix), prefix, [partitions_record(partitions)])
-    return created
+    else:
+        known = wanted or Partitions()
+        # Before anything has these numbers: a repeated command has to know them.
+        created = create(bootstrap, prefix, replication, only=PLANS, security=security)
+        write_records(settings.of_worker(prefix), prefix, [partitions_record(known)])
+    return created + create(bootstrap, prefix, replication, partitions=known, security=security)
 
 
 def plans_of(plan: Plan, settings: Settings, inputs: Sequence[str] = ()) -> Written:

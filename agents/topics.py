@@ -112,18 +112,21 @@ def create(
     replication: int = BROKER_DEFAULT,
     *,
     partitions: Partitions = Partitions(),  # noqa: B008 - it is immutable
+    only: str | None = None,
     security: Mapping[str, Any] = PLAINTEXT,
 ) -> list[str]:
     """Create the topics that do not exist yet and return their names, in the table's order.
 
     Topics that exist stay as they are (`check` tells whether they fit). `replication` is the number
-    of copies of each partition; by default the broker decides. Returns when every new topic can be
+    of copies of each partition; by default the broker decides. `only`: the role of the one topic to
+    create. Returns when every new topic can be
     used. `security` is what kafka-python needs to connect. TopicError when the broker cannot be
     reached or refuses.
     """
     with _admin(bootstrap, security) as admin:
         existing = set(admin.list_topics())
-        missing = [t for t in topics_of(partitions) if t.name(prefix) not in existing]
+        wanted = [t for t in topics_of(partitions) if only in (None, t.role)]
+        missing = [t for t in wanted if t.name(prefix) not in existing]
         if not missing:
             return []
         answer = admin.create_topics(

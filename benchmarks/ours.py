@@ -10,12 +10,16 @@ from typing import NamedTuple
 import yaml
 
 from agents import topics
+from agents.service import create_topics
+from agents.settings import read_settings
 from benchmarks.answers import Answer, differences, from_headwater, read_committed
 from benchmarks.generate import Filled
 from benchmarks.measured import BenchmarkError, Timed
 from benchmarks.processes import run
 from schemas.outputs import KPIS, SIGNALS
+from schemas.plan.check import load_plan
 from schemas.times import DAY_MS, iso
+from streams.catalogue import catalogue_ids
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -36,11 +40,13 @@ DEFAULT_PLAN = Job("default", HERE / "default_plan.yaml")
 def time_run(job: Job, bootstrap: str, topic: str, filled: Filled) -> Timed:
     """`headwater run` from a topic's beginning to its end, exactly once, on topics of its own."""
     prefix = f"{topic}.{job.key}"
-    topics.create(bootstrap, prefix, replication=1)
+    plan_file = _plan(job, topic, prefix)
+    plan = load_plan(plan_file, known_kpis=catalogue_ids())
+    create_topics(plan, read_settings(bootstrap), 1, None)
     end_ms = (filled.last_ms // DAY_MS + 1) * DAY_MS
     command = [
         *(headwater(), "run"),
-        *("--plan", str(_plan(job, topic, prefix))),
+        *("--plan", str(plan_file)),
         *("--bootstrap-servers", bootstrap),
         *("--until", iso(end_ms)),
     ]

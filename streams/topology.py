@@ -20,9 +20,9 @@ from streams.warmth import WARM
 class Partitions(NamedTuple):
     """Partitions of the stages. `headwater topics reshard` changes them under a prefix."""
 
-    accounts: int = 16
-    users: int = 16
-    tallies: int = 8
+    accounts: int = 4
+    users: int = 4
+    tallies: int = 2
 
 
 class Topology:

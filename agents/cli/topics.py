@@ -52,12 +52,13 @@ def create(
 ) -> None:
     """Create the topics that do not exist yet. Those that exist stay as they are.
 
-    A stage can be shared by as many workers as it has partitions.
+    A stage can be shared by as many workers as it has partitions: accounts and users by 4, tallies
+    by 2, unless you say so.
 
     \b
     Examples:
       headwater topics create --plan plan.yaml --bootstrap-servers localhost:9092
-      headwater topics create --plan plan.yaml --accounts 32 --users 32
+      headwater topics create --plan plan.yaml --accounts 16 --users 16
     """
     plan = plan_in(plan_file)
     settings = settings_in(bootstrap_servers, kafka)

@@ -9,6 +9,8 @@ from pathlib import Path
 import yaml
 
 from agents import topics
+from agents.service import create_topics
+from agents.settings import read_settings
 from benchmarks.generate import fill_topic
 from benchmarks.measure.shared import WORK, headwater
 from benchmarks.measure.worker import Worker
@@ -32,8 +34,8 @@ class Installation:
         self.input = input_topic or f"{self.prefix}-events"
         if input_topic is None:
             fill_topic(bootstrap, self.input, 0, INPUT_PARTITIONS)
-        topics.create(bootstrap, self.prefix, replication=1)
         self.plan_file = _plan_file(self.input, self.prefix)
+        create_topics(self.plan, read_settings(bootstrap), 1, None)
         self._workers: list[Worker] = []
 
     def __enter__(self) -> Installation:

@@ -13,10 +13,10 @@ from kafka.admin import NewPartitions
 from agents import maintenance
 from agents.checkpoints import StopWorker
 from agents.maintenance import MaintenanceError
-from agents.plans import PlanDiffers, read_plans
+from agents.plans import UNWRITTEN, PlanDiffers, read_plans
 from agents.service import create_topics, drain_prefix, plans_of, reshard_prefix, work
 from agents.settings import Settings
-from agents.topics import PARTITIONS, TopicError, grow, topic_name
+from agents.topics import PARTITIONS, TopicError, create, grow, topic_name
 from agents.transport.kafka import KafkaSettings
 from schemas.outputs import DEAD_LETTERS, KPIS, SIGNALS
 from schemas.plan.check import load_plan
@@ -227,6 +227,24 @@ def test_an_input_that_grows_stops_workers_and_is_read_whole_after_a_restart(
     ours, single = settled(under.result()), settled(under.replayed(LINES))
     assert ours - single == set()
     assert single - ours == set()
+
+
+def test_topics_that_are_created_again_keep_the_numbers_that_they_were_created_with(
+    under: Prefix,
+) -> None:
+    assert create_topics(under.plan(), under.settings, -1, None) == []
+    assert plans_of(under.plan(), under.settings).partitions == SMALL
+    with pytest.raises(TopicError, match="reshard"):
+        create_topics(under.plan(), under.settings, -1, Partitions(8, 8, 4))
+
+
+def test_a_prefix_that_never_wrote_its_numbers_down_has_those_of_that_time(
+    kafka: str, prefix: str
+) -> None:
+    plan = load_plan(yaml.safe_dump(plan_for(prefix)))
+    settings = Settings(bootstrap_servers=kafka, slot="a", kafka={})
+    create(kafka, prefix, partitions=UNWRITTEN)
+    assert plans_of(plan, settings).partitions == UNWRITTEN
 
 
 def test_of_two_first_workers_one_writes_its_plan_down(under: Prefix) -> None:

@@ -98,7 +98,7 @@ def test_another_partition_count_and_another_cleanup_policy_are_told(
     partitions, cleanup = topics.check(kafka, prefix)
 
     assert (partitions.topic, partitions.kind) == (f"{prefix}.tallies", "partitions")
-    assert "has 4 partition(s) and must have 8" in partitions.sentence
+    assert "has 4 partition(s) and must have 2" in partitions.sentence
     assert (cleanup.topic, cleanup.kind) == (f"{prefix}.kpis", "cleanup")
     assert "has cleanup.policy=delete and must have compact" in cleanup.sentence
 

@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agents.topics import create, topic_name
+from agents.service import create_topics
+from agents.settings import read_settings
+from agents.topics import BROKER_DEFAULT, topic_name
 from schemas.outputs import ALERTS, DEAD_LETTERS, KPIS, SIGNALS
+from schemas.plan.check import load_plan
 from streams.tallies import VALUES_ROLE
 from tests.crash.company import write_plan
 from tests.crash.worker import Worker
@@ -41,7 +44,7 @@ class Installation:
         self._twist = twist
         self._all: list[Worker] = []
         create_input(bootstrap, self.input, INPUT_PARTITIONS)
-        create(bootstrap, prefix)
+        create_topics(load_plan(self.plan), read_settings(bootstrap), BROKER_DEFAULT, None)
 
     def start(self, slot: str, *options: str, **twist: object) -> Worker:
         """Starts `headwater run` in a slot, with a twist of its own if need be."""
