@@ -17,6 +17,7 @@ from schemas.rows import (
     FactRow,
     FormulaRow,
     Input,
+    JointRow,
     LagRow,
     MeanRow,
     MembershipRow,
@@ -172,6 +173,8 @@ def _term(term: Term, inner: bool = False) -> str:
     if not isinstance(term, dict):
         return str(term)
     ((operator, terms),) = term.items()
+    if isinstance(terms, str):
+        return f"number of {terms.removeprefix(SETTING)}"
     if operator == "positive":
         return f"{_term(terms[0])} if above 0"
     text = SIGNS[operator].join(_term(part, inner=True) for part in terms)
@@ -183,6 +186,8 @@ def _input(input: Input) -> str:
     names = " or ".join(_link(id) for id in dict.fromkeys(kpis.values()))
     if input.variant is not None:
         names += f" (`{input.variant}`)"
+    if input.variant == "same":
+        names = names.replace(" (`same`)", " (of the same variant)")
     if input.sum_of is not None:
         return f"the sum of {names} over the days of P"
     if input.period is not None:
@@ -223,6 +228,7 @@ def _segments(row: Row) -> str:
         return "`all` only"
     where = {
         DistinctRow: "of the facts",
+        JointRow: "of the facts",
         ShareRow: "of the facts",
         ConversionRow: "of the anchor fact",
         LagRow: "of the anchor fact",
@@ -241,6 +247,8 @@ def _segments(row: Row) -> str:
 
 def _variants(row: Row) -> str | None:
     named = getattr(row, "variant", None) or getattr(row, "reach", None)
+    if isinstance(row, FormulaRow) and row.each_variant_of is not None:
+        return f"those of `{row.each_variant_of}`"
     if isinstance(row, LagRow) and isinstance(row.end, dict):
         return ", ".join(f"`{variant}`" for variant in row.end)
     if isinstance(named, Variant):

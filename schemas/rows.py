@@ -119,9 +119,13 @@ Goal = ReachesFact | ReachesNames | ActiveOnDay
 # ---- terms: arithmetic on named inputs
 
 Term = TypeAliasType(
-    "Term", "int | str | dict[Literal['add', 'sub', 'mul', 'div', 'positive'], tuple[Term, ...]]"
+    "Term",
+    "int | str | dict[Literal['add', 'sub', 'mul', 'div', 'positive'], tuple[Term, ...]]"
+    " | dict[Literal['size'], str]",
 )
-"""`positive` is the value of its one term where that is above 0, else null."""
+"""`positive` is the value of its one term where that is above 0, else null; `size` how many entries
+a list among the settings has.
+"""
 
 
 Against = Literal["previous", "year_before"]
@@ -189,6 +193,18 @@ class DistinctRow(_Row):
     subject: Literal["user", "account"]
     facts: FactSelector = FactSelector(kind="activity")
     when: Condition
+
+
+class JointRow(_Row):
+    """Subjects with both facts in a period, at any two times in it. With a variant, of each name of
+    the other fact; its total counts pairs of subject and name.
+    """
+
+    operator: Literal["joint"]
+    subject: Literal["user", "account"]
+    facts: FactSelector = FactSelector(kind="activity")
+    also: FactSelector
+    variant: Variant | None = None
 
 
 class ShareRow(_Row):
@@ -447,10 +463,15 @@ class FormulaRow(_Row):
     operator: Literal["formula"]
     inputs: dict[str, Input]
     formula: Term
+    each_variant_of: str | None = None
+    """Name of an input: the formula is stated for each of its variants that has values, too."""
+    total: bool = True
+    """False: only so."""
 
 
 Row = Annotated[
     DistinctRow
+    | JointRow
     | ShareRow
     | CountRow
     | SumRow
@@ -575,6 +596,8 @@ def _resolved(data: Any, settings: dict[str, Any]) -> Any:
         found = {k: _resolved(v, settings) for k, v in data.items()}
         if found.get("name") == ():
             found["name"] = None
+        if found.keys() == {"size"}:
+            return len(found["size"])
         return found
     if isinstance(data, list | tuple):
         return [_resolved(v, settings) for v in data]

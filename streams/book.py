@@ -10,6 +10,7 @@ from schemas.rows import (
     ConversionRow,
     CountRow,
     DistinctRow,
+    JointRow,
     LagRow,
     MeanRow,
     MembershipRow,
@@ -46,7 +47,7 @@ LONGEST_PERIOD_DAYS = 366
 
 def tally_of(row: Row, variant: str, calendar: Calendar) -> Tally:
     """An empty tally for a row."""
-    if isinstance(row, DistinctRow):
+    if isinstance(row, DistinctRow | JointRow):
         return distinct.Tally(calendar)
     if isinstance(row, ShareRow):
         return share.Tally(calendar)

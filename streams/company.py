@@ -12,6 +12,7 @@ from schemas.rows import (
     DistinctRow,
     FormulaRow,
     Input,
+    JointRow,
     MembershipRow,
     MilestoneRow,
     MovementRow,
@@ -42,8 +43,18 @@ from streams.state_keys import (
 from streams.tally import CHUNK, Hull, Number, Value, number
 from streams.watermark import Sources
 
+SAME = "same"
+"""As the variant of an input: that of the formula."""
+
 NEVER_NULL = (
-    DistinctRow | CountRow | SumRow | MilestoneRow | MembershipRow | BalanceRow | MovementRow
+    DistinctRow
+    | JointRow
+    | CountRow
+    | SumRow
+    | MilestoneRow
+    | MembershipRow
+    | BalanceRow
+    | MovementRow
 )
 """Of nothing these are 0."""
 
@@ -101,13 +112,16 @@ def _packed(value: Fraction | None) -> str | None:
 
 
 class Formula:
-    """A formula in one segment: a source of values, as a tally is."""
+    """A formula in one variant and segment: a source of values, as a tally is."""
 
     depends_on_watermark = False
     never_settles = False
 
-    def __init__(self, row: FormulaRow, segment: str, inputs: Inputs, calendar: Calendar) -> None:
-        self._row, self._segment, self._inputs, self._calendar = row, segment, inputs, calendar
+    def __init__(
+        self, row: FormulaRow, variant: str, segment: str, inputs: Inputs, calendar: Calendar
+    ) -> None:
+        self._row, self._variant, self._segment = row, variant, segment
+        self._inputs, self._calendar = inputs, calendar
         self._value = compiled(row.formula)
         self._changed: dict[str, Hull] = {period: Hull() for period in PERIODS}
         self._readers: dict[Place, list[tuple[str, Input]]] = {}
@@ -142,7 +156,8 @@ class Formula:
     def _place(self, input: Input, period: str) -> Place:
         kpi = kpi_in(input, period)
         assert kpi is not None, "catalogue/checks.py refuses formulas with gaps"
-        return kpi, input.variant or "", self._segment, input.period or period
+        variant = self._variant if input.variant == SAME else input.variant or ""
+        return kpi, variant, self._segment, input.period or period
 
     def hear(self, place: Place, index: int) -> None:
         """Widens what has to be looked at again after an input changed."""
@@ -183,20 +198,20 @@ class CompanyValues:
 
     def __init__(
         self,
-        formulas: Mapping[tuple[str, str], tuple[Formula, object]],
+        formulas: Mapping[tuple[str, str, str], tuple[Formula, object]],
         inputs: Inputs,
         watermark_ms: int,
     ) -> None:
         self._formulas, self._inputs, self._watermark_ms = formulas, inputs, watermark_ms
 
     def first_index(self, series: Series, period: str) -> int | None:
-        found = self._formulas.get((series.kpi, series.segment))
+        found = self._formulas.get((series.kpi, series.variant, series.segment))
         if found is not None:
             return found[0].first_index(period)
         return self._inputs.first_index((*series, period))
 
     def exact(self, series: Series, period: str, index: int) -> Fraction | None:
-        found = self._formulas.get((series.kpi, series.segment))
+        found = self._formulas.get((series.kpi, series.variant, series.segment))
         if found is None:
             return self._inputs.get((*series, period), index)
         exact = found[0].value(period, index, self._watermark_ms).exact
@@ -231,11 +246,13 @@ class Company:
         self._calendar = compiled.calendar
         self._inputs = Inputs(rows)
         self._sources = Sources(sources)
-        self._formulas: dict[tuple[str, str], tuple[Formula, list[tuple[str, Timeline]]]] = {}
+        self._formulas: dict[tuple[str, str, str], tuple[Formula, list[tuple[str, Timeline]]]] = {}
+        """By KPI, variant and segment."""
         self._until = until
         self.board = compiled.board("company", live=throttled)
-        for id in self._rows:
-            self._formula(id, ALL)
+        for id, row in self._rows.items():
+            if row.total:
+                self._formula(id, "", ALL)
 
     @property
     def formulas(self) -> int:
@@ -253,18 +270,20 @@ class Company:
     def watermark_ms(self) -> int | None:
         return self._sources.watermark_ms
 
-    def _formula(self, kpi: str, segment: str) -> tuple[Formula, list[tuple[str, Timeline]]]:
-        found = self._formulas.get((kpi, segment))
+    def _formula(
+        self, kpi: str, variant: str, segment: str
+    ) -> tuple[Formula, list[tuple[str, Timeline]]]:
+        found = self._formulas.get((kpi, variant, segment))
         if found is None:
             row = self._rows[kpi]
-            formula = Formula(row, segment, self._inputs, self._calendar)
-            key = (kpi, None, "company", None, segment)
-            zeros, since_ms = segment == ALL, row.since_ms(segment=segment)
+            formula = Formula(row, variant, segment, self._inputs, self._calendar)
+            key = (kpi, variant or None, "company", None, segment)
+            zeros, since_ms = segment == ALL and not variant, row.since_ms(segment=segment)
             timelines: list[tuple[str, Timeline]] = [
                 (p, Timeline(key, p, formula, self._calendar, zeros=zeros, since_ms=since_ms))
                 for p in row.periods
             ]
-            found = self._formulas[kpi, segment] = formula, timelines
+            found = self._formulas[kpi, variant, segment] = formula, timelines
         return found
 
     def process(self, batch: RecordBatch) -> None:
@@ -284,8 +303,26 @@ class Company:
     def _take(self, place: Place, index: int, exact: Fraction | None) -> None:
         self._inputs.put(place, index, exact)
         self.board.hear_value("", place[0], index, place[3])
-        for kpi in self._readers.get(place[0], ()):
-            self._formula(kpi, place[2])[0].hear(place, index)
+        for formula in self._reading(place):
+            formula.hear(place, index)
+
+    def _reading(self, place: Place) -> Iterator[Formula]:
+        """The formulas that read a place; of a variant or segment that is new they are made."""
+        kpi, variant, segment, _ = place
+        for id in self._readers.get(kpi, ()):
+            row = self._rows[id]
+            if row.total and not variant:
+                yield self._formula(id, "", segment)[0]
+            if row.each_variant_of is None:
+                if variant:
+                    yield self._formula(id, "", segment)[0]
+                continue
+            named = row.inputs[row.each_variant_of].kpi
+            if variant and kpi in (named if isinstance(named, str) else named.values()):
+                self._formula(id, variant, segment)
+            for (other, _, of), (formula, _) in self._formulas.items():
+                if other == id and of == segment:
+                    yield formula
 
     def flush(self, now_ms: int) -> Flushed:
         entities: list[tuple[bytes, bytes | None]] = []
@@ -296,10 +333,10 @@ class Company:
         alerts = self._alert(now_ms)
         entities += alerts.entities
         records += alerts.records
-        for (kpi, segment), (_, timelines) in self._formulas.items():
+        for series, (_, timelines) in self._formulas.items():
             for period, timeline in timelines:
                 for chunk, content in timeline.take_unsaved():
-                    place = state_key(BOOK, kpi, segment, period, chunk)
+                    place = state_key(BOOK, *series, period, chunk)
                     entities.append((place, None if content is None else state_value(content)))
         for place_of_values, content in self._inputs.take_unsaved():
             packed = state_value(content) if content else None
@@ -339,16 +376,18 @@ class Company:
         if watermark_ms is None:
             return False
         heard = False
-        for (kpi, segment), (_, timelines) in list(self._formulas.items()):
+        for (kpi, variant, segment), (_, timelines) in list(self._formulas.items()):
+            shown = self._rows[kpi].published
             for period, timeline in timelines:
                 for index, key, published, value in timeline.publish(
                     watermark_ms, first_fact_ms, provisional=True
                 ):
-                    records.append(Outgoing(KPIS, None, *kpi_record(key, published, now_ms)))
+                    if shown:
+                        records.append(Outgoing(KPIS, None, *kpi_record(key, published, now_ms)))
                     self.board.hear_value("", kpi, index, period)
                     if kpi in self._readers:
                         exact = None if value.exact is None else Fraction(value.exact)
-                        self._take((kpi, "", segment, period), index, exact)
+                        self._take((kpi, variant, segment, period), index, exact)
                         heard = True
         return heard
 
@@ -357,11 +396,11 @@ class Company:
         content = read_value(value)
         if what == VALUES:
             self._inputs.load((place[0], place[1], place[2], place[3]), content)
-            for kpi in self._readers.get(place[0], ()):
-                self._formula(kpi, place[2])
+            for _ in self._reading((place[0], place[1], place[2], place[3])):
+                pass  # they are made, if they were not yet
         elif what == BOOK and place[0] in self._rows:
-            for period, timeline in self._formula(place[0], place[1])[1]:
-                if period == place[2]:
+            for period, timeline in self._formula(place[0], place[1], place[2])[1]:
+                if period == place[3]:
                     timeline.load(content)
         elif what == ALERTS_RECORD:
             self.board.load(place[0], content)

@@ -17,6 +17,7 @@ from schemas.rows import (
     FactRow,
     FactSelector,
     FormulaRow,
+    JointRow,
     MilestoneRow,
     Row,
     ShareRow,
@@ -97,7 +98,7 @@ def _meaning(plan: Plan, row: Row, catalogue: Catalogue) -> list[Any]:
         computed.pop("variant", None)
     if isinstance(row, MilestoneRow):
         del computed["reach"]
-    if not isinstance(row, DistinctRow | ShareRow | FormulaRow):
+    if not isinstance(row, DistinctRow | JointRow | ShareRow | FormulaRow):
         # All periods but hours are added up from days: another one needs nothing of its own.
         computed["periods"] = isinstance(row, FactRow) and HOUR in row.periods
     if isinstance(row, FormulaRow):

@@ -161,6 +161,40 @@ class Days:
         return data and {s: ActiveDays.unpacked(*packed) for s, packed in data.items()}
 
 
+class DaysByName:
+    """Active days of each name: `{name: ActiveDays}`."""
+
+    def __init__(self, facts: FactSelector, calendar: Calendar) -> None:
+        self.selectors = (facts,)
+        self._calendar = calendar
+
+    def add(self, value: dict[str, ActiveDays] | None, fact: Fact) -> dict[str, ActiveDays]:
+        name, day = fact.name or "", fact.day
+        days = value.get(name) if value is not None else None
+        if value is not None and days is not None and days.has(day):
+            return value
+        now = ActiveDays(day) if days is None else days.with_day(day, self._calendar)
+        return {**(value or {}), name: now}
+
+    def closed(self, value: dict[str, ActiveDays] | None, fact: Fact) -> bool:
+        return True
+
+    def merge(self, values: Sequence[dict[str, ActiveDays] | None]) -> dict[str, ActiveDays] | None:
+        present = [v for v in values if v is not None]
+        names = dict.fromkeys(name for v in present for name in v)
+        merged = {
+            name: ActiveDays.union([v[name] for v in present if name in v], self._calendar)
+            for name in names
+        }
+        return {name: days for name, days in merged.items() if days is not None} or None
+
+    def packed(self, value: dict[str, ActiveDays] | None) -> Any:
+        return value and {name: days.packed() for name, days in value.items()}
+
+    def unpacked(self, data: Any) -> dict[str, ActiveDays] | None:
+        return data and {name: ActiveDays.unpacked(*packed) for name, packed in data.items()}
+
+
 class First:
     """The first fact ever: `(time_ms, id, account, segments)`."""
 

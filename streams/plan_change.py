@@ -130,7 +130,9 @@ def without(
         if what in (BOOK, VALUES):
             subject, entry = _entry(stage, what, place)
             level = "company" if subject is None else "account"
-            if unit(level, entry.kpi, entry.variant) in stale:
+            # Variants that facts bring along are no units of their own.
+            units = {unit(level, entry.kpi, entry.variant), unit(level, entry.kpi)}
+            if units & stale:
                 rewritten.entities.append((key, None))
                 if entry.period is not None:
                     shown = (entry.kpi, entry.variant or None, level, subject, entry.segment)
@@ -162,7 +164,7 @@ def _entry(stage: str, what: str, place: list[Any]) -> tuple[str | None, _Entry]
     if what == VALUES:
         return None, _Entry(place[0], place[1], place[2], None)
     if stage == "company":
-        return None, _Entry(place[0], "", place[1], place[2])
+        return None, _Entry(place[0], place[1], place[2], place[3])
     period = place[4] if place[3] == "published" else None
     return subject, _Entry(place[0], place[1], place[2], period)
 

@@ -27,6 +27,7 @@ from schemas.rows import (
     CountRow,
     DistinctRow,
     FactSelector,
+    JointRow,
     LagRow,
     MeanRow,
     MembershipRow,
@@ -45,12 +46,14 @@ from streams.balances import Balance, Dimensions, Movement, after, state_segment
 from streams.calendar import HOUR, Calendar
 from streams.contributions import Cell, Moves, Shape, SpanGroup, tally_key
 from streams.fact_cells import Numbers, added, averaged, tallies_of
+from streams.joint import Joint
 from streams.measures import (
     ALL,
     AllNames,
     Chain,
     DayEdges,
     Days,
+    DaysByName,
     DaysWithin,
     Fact,
     First,
@@ -144,6 +147,11 @@ class Measures:
 
     def days(self, facts: FactSelector, since_ms: int | None = None) -> int:
         return self._slot("days", [facts], since_ms, lambda: Days(facts, self._calendar))
+
+    def days_by_name(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        return self._slot(
+            "days by name", [facts], since_ms, lambda: DaysByName(facts, self._calendar)
+        )
 
     def first(self, facts: FactSelector, since_ms: int | None = None) -> int:
         return self._slot("first", [facts], since_ms, lambda: First(facts))
@@ -300,6 +308,8 @@ class SubjectProgram:
                     for part, condition in enumerate(span_conditions(row)):
                         function.add(condition, period)
                         slots.append((row.id, "", period, part))
+            elif isinstance(row, JointRow):
+                parts.append(self._joint(row))
             elif isinstance(row, CountRow):
                 parts.append(self._count(row))
             elif isinstance(row, SumRow):
@@ -523,6 +533,17 @@ class SubjectProgram:
                 add(now, +1, cells)
 
         return Part(frozenset(slots), difference)
+
+    def _joint(self, row: JointRow) -> Part:
+        since_ms = row.since_ms(self._level)
+        slot = self.measures.days(row.facts, since_ms)
+        named = self.measures.days if row.variant is None else self.measures.days_by_name
+        found = Joint(row, self._calendar, slot, named(row.also, since_ms))
+
+        def difference(old: Values, new: Values, moves: Moves, cells: Cells) -> None:
+            found.difference(old, new, moves)
+
+        return Part(found.slots, difference)
 
     def _balance(self, row: BalanceRow) -> Part:
         slot = self.measures.timeline(row.of, row.since_ms(self._level))

@@ -38,6 +38,7 @@ SETTINGS = {
     "onboarding_tasks": ["buy", "invite"],
     "key_trial_actions": ["buy"],
     "top_activation_features": ["x"],
+    "core_features": ["x"],
     "cohort_days": [1, 7],
     "outcome_impact_per_million": {"time_saved": 500_000},
     "outcome_worth_per_million": {"time_saved": 250_000, "sale": 3},

@@ -243,6 +243,7 @@ class KpiSettings(Frozen):
     onboarding_tasks: tuple[str, ...] = ()
     key_trial_actions: tuple[str, ...] = ()
     top_activation_features: tuple[str, ...] = ()
+    core_features: tuple[str, ...] = ()
     cohort_days: tuple[int, ...] = (1, 7, 30)
     accounts_active_users_min: int = 3
     inactive_days: int = 30

@@ -307,6 +307,7 @@ def _kpis(form: WrittenKpis) -> Kpis:
             onboarding_tasks=tuple(settings.onboarding_tasks),
             key_trial_actions=tuple(settings.key_trial_actions),
             top_activation_features=tuple(settings.top_activation_features),
+            core_features=tuple(settings.core_features),
             cohort_days=tuple(settings.cohort_days),
             accounts_active_users_min=settings.accounts_active_users_min,
             inactive_days=settings.inactive_days,

@@ -289,6 +289,9 @@ class WrittenSettings(Written):
     top_activation_features: Annotated[list[Text], AfterValidator(each_once)] = Field(
         default_factory=list, description="Features whose use leads to activation."
     )
+    core_features: Annotated[list[Text], AfterValidator(each_once)] = Field(
+        default_factory=list, description="Features that make up the product."
+    )
     cohort_days: Annotated[list[DayNumber], AfterValidator(ascending), Field(min_length=1)] = Field(
         default=list(KpiSettings().cohort_days), description="The days n of cohort_retention."
     )

@@ -13,10 +13,12 @@ from schemas.rows import (
     FirstEver,
     FormulaRow,
     Input,
+    JointRow,
     Members,
     Not,
     Row,
     ShareRow,
+    Variant,
     kpi_in,
     per_account,
     resolved,
@@ -80,7 +82,7 @@ def possible_periods(row: Row) -> tuple[str, ...]:
     if isinstance(row, FormulaRow | FactRow):
         return PERIODS
     by_days = tuple(period for period in PERIODS if period != HOUR)
-    if isinstance(row, DistinctRow | ShareRow):
+    if isinstance(row, DistinctRow | ShareRow | JointRow):
         by_days = tuple(period for period in by_days if period != YEAR_TO_DATE)
     conditions: tuple[Condition, ...] = ()
     if isinstance(row, DistinctRow):
@@ -141,7 +143,8 @@ def _input(place: str, input: Input, period: str, planned: dict[str, Row]) -> It
     if input.sum_of is not None and period == HOUR:
         yield Problem(place, "an hour has no days to add up")
     variants = variants_of(read)
-    if (input.variant or "") not in variants:
+    named = isinstance(getattr(read, "variant", None), Variant)
+    if (input.variant or "") not in variants and not named:
         known = ", ".join(variant for variant in variants if variant) or "none"
         asked = input.variant or "(none)"
         yield Problem(place, f"`{kpi}` has no variant `{asked}`", f"it has {known}")
