@@ -10,6 +10,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
+from agents.delivery.metrics import DeliveryMetrics
 from agents.metrics import KPI_CLOSED_VALUE, PREFIX, Metrics
 from deploy.kafka.local_broker import free_ports
 from deploy.prometheus.local_prometheus import VARIABLE, running
@@ -32,9 +33,11 @@ ALERTS = {rule["alert"]: rule for rule in rules(ALERTING)}
 
 
 def shown_metrics() -> set[str]:
-    families = Metrics(CollectorRegistry()).registry.collect()
     return {
-        family.name + suffix for family in families for suffix in SUFFIXES.get(family.type, ("",))
+        family.name + suffix
+        for metrics in (Metrics, DeliveryMetrics)
+        for family in metrics(CollectorRegistry()).registry.collect()
+        for suffix in SUFFIXES.get(family.type, ("",))
     }
 
 

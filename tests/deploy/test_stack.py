@@ -128,8 +128,10 @@ def test_the_images_are_of_the_releases_that_are_tested():
 
 def test_prometheus_scrapes_the_workers_and_tells_the_alertmanager():
     workers = {name for name in SERVICES if name.startswith("worker-")}
-    (job,) = PROMETHEUS["scrape_configs"]
+    job, delivery = PROMETHEUS["scrape_configs"]
     (targets,) = job["static_configs"]
+    assert delivery["static_configs"] == [{"targets": [f"deliverer:{image_port()}"]}]
+    assert "deliverer" in SERVICES
     assert set(targets["targets"]) == {f"{name}:{image_port()}" for name in workers}
     assert all(published(name) == [image_port()] for name in workers)
 
