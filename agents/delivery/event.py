@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from schemas.times import parse_iso
+
 
 class Event(NamedTuple):
     """A CloudEvent whose data is an alert."""
@@ -25,16 +27,21 @@ _TEXTS = ("id", "rule", "state", "severity", "level", "title")
 """Fields of an alert that every sink relies on; a record without them is none."""
 
 
+_TEXTS_OR_NULL = ("account", "user", "segment", "owner", "at", "resolved_at", "text", "link")
+
+
 def read_event(value: bytes | None) -> Event | None:
     """The event in a record; None if it is none of ours."""
     try:
         found = orjson.loads(value or b"")
         data = found.pop("data")
         told = isinstance(data["urgent"], bool) and isinstance(data["revision"], int)
-        texts = [*(data[name] for name in _TEXTS), *found.values()]
-        if not told or not all(isinstance(text, str) for text in [found["id"], *texts]):
+        texts = [found["id"], found["type"], *found.values(), *(data[name] for name in _TEXTS)]
+        texts += [text for name in _TEXTS_OR_NULL if (text := data.get(name)) is not None]
+        if not told or not all(isinstance(text, str) for text in texts):
             return None
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        parse_iso(found["time"])
+    except (KeyError, TypeError, AttributeError, ValueError):  # a JSONDecodeError is a ValueError
         return None
     return Event(value or b"", found, data)
 

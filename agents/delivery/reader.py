@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
@@ -53,7 +54,7 @@ def consumer_of(group: str, bootstrap_servers: str, security: Mapping[str, Any])
 
 
 def begin(consumer: KafkaConsumer, partitions: Iterable[TopicPartition], at_ms: int | None) -> None:
-    """Writes down where a group begins that never read these partitions; it must have no members.
+    """Writes down where a group begins that never read these partitions.
 
     `at_ms`: with what was written from then on; None: with all there is.
     """
@@ -66,7 +67,8 @@ def begin(consumer: KafkaConsumer, partitions: Iterable[TopicPartition], at_ms: 
         found = consumer.offsets_for_times(dict.fromkeys(new, at_ms))
         ends = consumer.end_offsets(new)
         offsets = {tp: ends[tp] if found[tp] is None else found[tp].offset for tp in new}
-    consumer.commit({tp: OffsetAndMetadata(offsets[tp]) for tp in new}, timeout_ms=COMMIT_MS)
+    with suppress(*MOVED):  # another deliverer was quicker
+        consumer.commit({tp: OffsetAndMetadata(offsets[tp]) for tp in new}, timeout_ms=COMMIT_MS)
 
 
 class AlertReader(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -76,7 +78,6 @@ class AlertReader(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer, self._topic = consumer, topic
         self._lost: set[int] = set()
         self._changing = threading.Lock()
-        self._paused = False
         consumer.subscribe([topic], listener=self)
         # One that joins before it knows the topic joins again a moment later, and reads twice.
         consumer.topics()
@@ -88,15 +89,17 @@ class AlertReader(ConsumerRebalanceListener):  # type: ignore[misc]
             self._lost |= {tp.partition for tp in revoked}
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        self._paused = False  # new ones are not paused, whatever the old ones were
+        """What was read of them before is forgotten already."""
 
     # ---- called by the lane
 
     def take(self, timeout_s: float, *, more: bool) -> Portion:
         consumer = self._consumer
-        if more is self._paused:
-            (consumer.resume if more else consumer.pause)(*consumer.assignment())
-            self._paused = not more
+        paused = consumer.paused()
+        if more and paused:
+            consumer.resume(*paused)
+        elif not more:
+            consumer.pause(*(consumer.assignment() - paused))
         found = consumer.poll(timeout_ms=round(timeout_s * 1000))
         with self._changing:
             lost, self._lost = self._lost, set()

@@ -1,4 +1,4 @@
-"""`headwater alerts tail`: alerts of a real broker, by what they are about."""
+"""`headwater alerts`: what tail shows of a real broker, and what deliver is given."""
 
 from pathlib import Path
 
@@ -64,3 +64,17 @@ def test_tail_shows_what_the_topic_has(kafka: str, prefix: str, tmp_path: Path) 
     assert [orjson.loads(line)["data"]["account"] for line in told.output.splitlines()] == ["a2"]
     now_on = CliRunner().invoke(main, options)
     assert now_on.output == ""
+
+
+def test_all_mistakes_in_a_file_of_sinks_are_told_before_anything_is_connected_to(
+    tmp_path: Path,
+) -> None:
+    plan, sinks = tmp_path / "plan.yaml", tmp_path / "sinks.yaml"
+    plan.write_text("product: Sinks\n")
+    sinks.write_text("sinks:\n  chat:\n    slack: {url: {env: NOT_SET}}\n    only: {rules: [x]}\n")
+    options = ["--plan", str(plan), "--bootstrap-servers", "127.0.0.1:1"]
+    told = CliRunner().invoke(main, ["alerts", "deliver", str(sinks), *options])
+    assert told.exit_code == 2
+    assert f"{sinks}:3: the variable `NOT_SET` is not set at sinks.chat.slack.url" in told.output
+    assert f"{sinks}:4: the plan has no rule `x` at sinks.chat.only.rules" in told.output
+    assert "2 mistakes" in told.output

@@ -202,7 +202,15 @@ def test_nobody_waits_for_a_sink_that_asks_for_more_time_than_there_is(
     assert moved.bodies == [FIRST, SECOND]
 
 
-@pytest.mark.parametrize("value", [b"", b"{", b"[]", b'{"id":"x","data":{}}', b"\xff", b"1"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(b"", b"{", b"[]", b'{"id":"x","data":{}}', b"\xff", b"1"),
+        *(alert(owner=1), alert(at=[]), alert(urgent=None)),
+        *(FIRST.replace(name, b"other") for name in (b"time", b"type")),
+        FIRST.replace(b'"time":"2026', b'"time":"soon'),
+    ],
+)
 def test_a_record_that_is_no_alert_is_put_aside_by_one_lane_and_passed_over_by_the_other(
     move: Move, value: bytes
 ) -> None:
