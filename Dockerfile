@@ -20,7 +20,8 @@ RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/headwater hea
 COPY --from=build /opt/headwater /opt/headwater
 USER headwater
 WORKDIR /var/lib/headwater
-# Only `headwater run` listens. A worker that stalls exits by itself; this is for those who look on.
+# Only `headwater run` and `headwater alerts deliver` listen. A process that stalls exits by itself; this
+# is for those who look on.
 ENV HEADWATER_HTTP=0.0.0.0:9464
 EXPOSE 9464
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s CMD ["python", "-c", "import os, urllib.request as web; web.urlopen('http://127.0.0.1:' + os.environ['HEADWATER_HTTP'].rpartition(':')[2] + '/healthz', timeout=4)"]
