@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import islice
 from typing import NamedTuple
 
 from benchmarks.generate import fill_topic
@@ -42,7 +43,7 @@ def filled(bootstrap: str, events: int) -> Filled:
     fill_topic(bootstrap, topic, 0, INPUT_PARTITIONS)
     end_s = time.time()
     schedule = Schedule(end_s - events / EVENT_TIME_PER_S, EVENT_TIME_PER_S, events)
-    fill(bootstrap, topic, Workload(), schedule)
+    fill(bootstrap, topic, islice(Workload().events(), events), schedule)
     return Filled(topic, events, int(end_s * 1000))
 
 

@@ -13,15 +13,18 @@ less.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NamedTuple, TypeVar
 
+from benchmarks.generate import USERS
 from benchmarks.measure.asked import Asked
+from benchmarks.measure.drain import EVENT_TIME_PER_S
 from benchmarks.measure.figures import distribution
 from benchmarks.measure.installation import Installation
 from benchmarks.measure.load import sending
-from benchmarks.measure.pacing import Schedule
+from benchmarks.measure.pacing import Schedule, fill
 from benchmarks.measure.probe import until_working
 from benchmarks.measure.reader import Reader, Seen
 from benchmarks.measure.shared import BenchmarkError
@@ -86,13 +89,15 @@ def _at_rate(asked: Asked, rate_per_s: float, size: Size) -> dict[str, Any]:
         worker = on.start()
         until_working(on, worker)
         expected_at = on.plan.milestones.distinct_users
-        reader = Reader(asked.bootstrap, [on.signals, on.kpis], _is_wanted)
         seconds = size.warm_up_s + size.seconds
-        with reader, sending(on.bootstrap, on.input, workload, rate_per_s, seconds) as load:
-            events = islice(workload.events(), load.schedule.events)
-            expected = truth(events, expected_at)
-            watch = Watch(day_of(load.schedule))
-            late = load.sent()
+        watch = Watch(day_of(Schedule.lasting(time.time(), rate_per_s, SETTLE_S + seconds)))
+        with Reader(asked.bootstrap, [on.signals, on.kpis], _is_wanted) as reader:
+            known = _introduce(on, workload)
+            reader.wait_for(lambda seen: is_complete(known, watch.take(seen)), SETTLE_S)
+            with sending(on.bootstrap, on.input, workload, rate_per_s, seconds) as load:
+                events = islice(workload.events(), load.schedule.events)
+                expected = truth(chain(workload.introduction(), events), expected_at, -USERS)
+                late = load.sent()
             reader.wait_for(lambda seen: is_complete(expected, watch.take(seen)), SETTLE_S)
             worker.check()
     return {
@@ -100,6 +105,13 @@ def _at_rate(asked: Asked, rate_per_s: float, size: Size) -> dict[str, Any]:
         "generator_late_p99_s": late["p99_s"],
         **latencies(expected, watch.take(reader.seen), load.schedule, size.warm_up_s),
     }
+
+
+def _introduce(on: Installation, workload: Workload) -> Truth:
+    """Sends the events by which the population is known before the load begins; what they bring."""
+    before = Schedule(time.time(), EVENT_TIME_PER_S, USERS)
+    fill(on.bootstrap, on.input, workload.introduction(), before, -USERS)
+    return truth(workload.introduction(), on.plan.milestones.distinct_users, -USERS)
 
 
 def _is_wanted(value: bytes) -> bool:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
 from confluent_kafka import Producer
 
 from benchmarks.measure.figures import distribution
-from benchmarks.measure.workload import Workload, line
+from benchmarks.measure.workload import Planned, Workload, line
 
 TICK_S = 0.002
 """Events are handed over in groups: waking for each would take a core at 10,000/s."""
@@ -83,10 +83,15 @@ def send(bootstrap: str, topic: str, workload: Workload, schedule: Schedule) -> 
     return distribution(late_s)
 
 
-def fill(bootstrap: str, topic: str, workload: Workload, schedule: Schedule) -> None:
-    """Sends the same as `send`, at once; all of it has to be due already."""
+def fill(
+    bootstrap: str, topic: str, events: Iterable[Planned], schedule: Schedule, first: int = 0
+) -> None:
+    """Sends events at once, dated by a schedule by which all are due; `first`: the first's number.
+
+    A negative number is that of an event before the schedule begins.
+    """
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 50, "batch.size": 256 * 1024})
-    for n, event in enumerate(islice(workload.events(), schedule.events)):
+    for n, event in enumerate(events, first):
         _produce(producer, topic, event.account, line(n, event, int(schedule.due_s(n) * 1000)))
     if unsent := producer.flush(60):
         raise RuntimeError(f"{unsent} events could not be produced to {topic} within a minute")

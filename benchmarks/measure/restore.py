@@ -8,6 +8,7 @@ plan and joining the group cancel out.
 from __future__ import annotations
 
 import time
+from itertools import islice
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -60,7 +61,8 @@ def _restart(bootstrap: str, memberships: int, restarts: int) -> tuple[int, floa
     fill_topic(bootstrap, topic, 0, INPUT_PARTITIONS)
     end_s = time.time()
     schedule = Schedule(end_s - memberships / EVENT_TIME_PER_S, EVENT_TIME_PER_S, memberships)
-    fill(bootstrap, topic, Workload(newcomer_every=1), schedule)
+    newcomers = islice(Workload(newcomer_every=1).events(), memberships)
+    fill(bootstrap, topic, newcomers, schedule)
     with Installation(bootstrap, input_topic=topic) as on:
         on.start(until_ms=int(end_s * 1000)).ended()
         entities = count_entities(on)

@@ -20,12 +20,15 @@ class Truth(NamedTuple):
     """The event that makes the 1st, 2nd, ... active user of the company."""
 
 
-def truth(events: Iterable[Planned], milestones: Sequence[int]) -> Truth:
-    """`milestones`: the numbers of users at which an account gives a signal."""
+def truth(events: Iterable[Planned], milestones: Sequence[int], first: int = 0) -> Truth:
+    """`milestones`: the numbers of users at which an account gives a signal.
+
+    `first`: the number of the first event.
+    """
     found = Truth({}, {}, [])
     users: set[str] = set()
     members: dict[str, set[str]] = {}
-    for n, (account, user, name) in enumerate(events):
+    for n, (account, user, name) in enumerate(events, first):
         if user not in users:
             users.add(user)
             found.active.append(n)

@@ -37,6 +37,15 @@ class Workload:
     newcomer_every: int = 10
     seed: int = 7
 
+    def introduction(self) -> Iterator[Planned]:
+        """Each of the population once, activating, as if they had been there before.
+
+        A population that appears at once, in the first seconds, is nobody's product: nearly all of
+        its first events are news, and their backlog would be what is measured.
+        """
+        for number in range(USERS):
+            yield Planned(f"acct-{number % ACCOUNTS}", f"user-{number}", ACTIVATION)
+
     def events(self) -> Iterator[Planned]:
         """Without end."""
         rng = Random(self.seed)

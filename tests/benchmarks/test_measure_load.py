@@ -89,6 +89,18 @@ def test_a_fixed_population_has_no_newcomers():
     assert not any(each.user.startswith("new-") for each in events)
 
 
+def test_whoever_was_introduced_is_no_news_any_more():
+    workload = Workload(newcomer_every=10)
+    population = list(workload.introduction())
+    first = -len(population)
+    found = truth([*population, *islice(workload.events(), 1000)], (1, 3), first)
+
+    later = [n for n in found.activations.values() if n >= 0]
+    assert len(later) == 100  # newcomers
+    assert [n for n in found.active if n >= 0] == later
+    assert sum(n >= 0 for n in found.milestones.values()) == 67  # 34 accounts, of which 33 have 3
+
+
 def test_a_record_is_a_segment_call_of_the_usual_size():
     time_ms = parse_iso("2026-03-01T09:15:30.123Z")
     record = line(12, Planned("acct-7", "user-2007", "Report Created"), time_ms)
