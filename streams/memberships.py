@@ -204,7 +204,8 @@ def _since(when: Since, slot: int) -> Leaf:
     def course(values: Values) -> Course:
         return tuple((ms + after_ms, AT_INSTANT) for ms in instants(values))
 
-    words = f"first {shown_facts(when.since)} {when.days} days ago"
+    ago = f", first {when.days} days ago" if after_ms else ""
+    words = f"some {shown_facts(when.since)}{ago}"
     return Leaf(words, frozenset({slot}), course, instants)
 
 

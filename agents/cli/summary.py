@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -19,14 +18,14 @@ from agents.replay import Summary
 from agents.results import Figures, Point, Series
 from schemas.plan.models import Plan
 from schemas.times import parse_iso
-from streams.catalogue import catalogue_of
+from streams.catalogue import NO_EVENT, catalogue_of
 
 WIDTH = 100
 NARROW = 92
 """In less, panels stand one below the other."""
 DAYS = 30
 NEWEST_SIGNALS = 5
-IDLE_LINES = 4
+IDLE_KINDS = 4
 NOTHING = "-"
 
 DAU, WAU, MAU = Series("dau", "day"), Series("wau", "trailing_7d"), Series("mau", "trailing_30d")
@@ -229,16 +228,18 @@ def _closing(plan: Plan, out: Path) -> RenderableType:
 
 
 def idle_lines(idle: dict[str, str]) -> list[str]:
-    """KPIs that do not run, by reason; those that the plan switched off itself are no news."""
-    by_reason: dict[str, list[str]] = defaultdict(list)
-    for kpi, reason in idle.items():
-        if not reason.startswith("switched off"):
-            by_reason[reason].append(kpi)
-    lines = [f"{', '.join(kpis)}: {reason}" for reason, kpis in by_reason.items()]
-    if len(lines) > IDLE_LINES:
-        rest = len(lines) - IDLE_LINES + 1
-        return [*lines[: IDLE_LINES - 1], f"for {rest} more reasons: see `headwater plan check`"]
-    return lines
+    """How many KPIs wait for events, and for which; why others do not run is for `plan check`."""
+    wanted = [
+        reason.removeprefix(NO_EVENT).split(", ")
+        for reason in idle.values()
+        if reason.startswith(NO_EVENT)
+    ]
+    if not wanted:
+        return []
+    kinds = list(dict.fromkeys(kind for each in wanted for kind in each))
+    shown = ", ".join(kinds[:IDLE_KINDS])
+    more = f" and {len(kinds) - IDLE_KINDS} more" if len(kinds) > IDLE_KINDS else ""
+    return [f"{len(wanted)} KPIs: {NO_EVENT}{shown}{more} (see `headwater plan check`)"]
 
 
 # ---- words and numbers

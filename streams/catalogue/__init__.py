@@ -25,6 +25,8 @@ GROUPS = (
 )
 """The files in rows/, in the order of the documentation; one for each group of KPIs."""
 
+NO_EVENT = "the plan maps no event to "
+
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -123,7 +125,7 @@ def _idle_reason(
         return "runs only if listed in kpis.also" if row.opt_in else "switched off in the plan"
     missing = sorted(" or ".join(kinds) for kinds in needed_kinds(row) if not provided & {*kinds})
     if missing:
-        return f"the plan maps no event to {', '.join(missing)}"
+        return NO_EVENT + ", ".join(missing)
     empty = sorted(each for each in _settings_needed(row) if settings[each] == ())
     if empty:
         return f"the plan leaves kpis.settings.{', '.join(empty)} empty"

@@ -47,7 +47,7 @@ def same(found: float | None, stated: float | None) -> bool:
     return same_number(found, stated) or (not found and not stated)
 
 
-@pytest.mark.parametrize("case", map(param, CASES))
+@pytest.mark.parametrize("case", [param(case) for case in CASES])
 def test_a_case_gives_what_it_states(case: Case):
     result = run(case)
 

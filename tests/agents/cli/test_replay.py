@@ -232,4 +232,4 @@ def test_the_last_words_are_plain_where_there_is_no_terminal(tmp_path: Path, pla
     assert "1 Mar 2026 to 2 Mar 2026" in said
     assert "u2 activated after 10 min" in said
     assert "a1 reached 2 users" in said
-    assert "sessions: the plan maps no event to session" in said
+    assert "the plan maps no event to session, feature" in said

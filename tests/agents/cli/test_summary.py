@@ -104,9 +104,10 @@ def test_a_signal_is_a_sentence(signal: dict[str, Any], words: str) -> None:
     assert sentence({"account": "a1", "user": "u1", "variant": None} | signal) == words
 
 
-def test_idle_kpis_are_told_by_reason_and_briefly() -> None:
-    idle = {"a": "no x", "b": "switched off in the plan", "c": "no x", "d": "no y"}
-    assert idle_lines(idle) == ["a, c: no x", "d: no y"]
-    many = idle_lines({str(n): f"no {n}" for n in range(9)})
-    assert many[:1] == ["0: no 0"]
-    assert many[-1] == "for 6 more reasons: see `headwater plan check`"
+def test_what_kpis_wait_for_is_told_briefly() -> None:
+    no = "the plan maps no event to "
+    idle = {"a": f"{no}x", "b": "switched off in the plan", "c": f"{no}x, y", "d": f"{no}x"}
+    assert idle_lines(idle) == [f"3 KPIs: {no}x, y (see `headwater plan check`)"]
+    (many,) = idle_lines({str(n): f"{no}k{n}" for n in range(9)})
+    assert many == f"9 KPIs: {no}k0, k1, k2, k3 and 5 more (see `headwater plan check`)"
+    assert idle_lines({"b": "switched off in the plan"}) == []
