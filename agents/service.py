@@ -129,7 +129,8 @@ def create_topics(
 ) -> list[str]:
     """Creates what is missing, and writes the numbers of partitions down; the names of new topics.
 
-    `wanted` None: the numbers that are written down, or the default. TopicError if others are.
+    The names are in the table's order. `wanted` None: the numbers that are written down, or the
+    default. TopicError if others are.
     """
     security, bootstrap = settings.security(), settings.bootstrap_servers
     prefix, created = plan.prefix, list[str]()
@@ -145,7 +146,9 @@ def create_topics(
         # Before anything has these numbers: a repeated command has to know them.
         created = create(bootstrap, prefix, replication, only=PLANS, security=security)
         write_records(settings.of_worker(prefix), prefix, [partitions_record(known)])
-    return created + create(bootstrap, prefix, replication, partitions=known, security=security)
+    created += create(bootstrap, prefix, replication, partitions=known, security=security)
+    order = [topic.name(prefix) for topic in TOPICS]
+    return sorted(created, key=order.index)
 
 
 def plans_of(plan: Plan, settings: Settings, inputs: Sequence[str] = ()) -> Written:
