@@ -249,6 +249,8 @@ def _variants(row: Row) -> str | None:
     named = getattr(row, "variant", None) or getattr(row, "reach", None)
     if isinstance(row, FormulaRow) and row.each_variant_of is not None:
         return f"those of `{row.each_variant_of}`"
+    if isinstance(row, ConversionRow) and row.each_name is not None:
+        return f"`{row.each_name}=<name>` of the facts"
     if isinstance(row, LagRow) and isinstance(row.end, dict):
         return ", ".join(f"`{variant}`" for variant in row.end)
     if isinstance(named, Variant):

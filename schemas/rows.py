@@ -181,7 +181,7 @@ class _Row(_Strict):
 
         None: from the first event on, as ever where a prefix has known one plan only.
         """
-        named = isinstance(getattr(self, "variant", None), Variant)
+        named = has_named_variants(self)
         places = [unit(level, self.id, "" if named else variant)]
         if segment != ALL_SEGMENT:
             places.append(dimension_unit(segment.partition("=")[0]))
@@ -311,6 +311,12 @@ class ConversionRow(_Row):
     """The time for the goal ends with the first such fact after the anchor, too."""
     variant: str | tuple[int, ...] | None = None
     """The numbers n of `active_on`; the variant is `n=<n>`."""
+    each_name: str | None = None
+    """For each name of the anchor, with goals of that name: the variant is `<each_name>=<name>`."""
+
+    @property
+    def is_by_name(self) -> bool:
+        return self.each_name is not None
 
     @model_validator(mode="after")
     def _days_fit(self) -> Self:
@@ -389,6 +395,13 @@ class Halved(_Strict):
     at_least: int | str
 
 
+class Seldom(_Strict):
+    """At the end of a day: on fewer of the last thirty days such facts; none at all, too."""
+
+    seldom: FactSelector
+    below: int | str
+
+
 class AllHold(_Strict):
     all: tuple["Holds", ...] = Field(min_length=1)
 
@@ -401,7 +414,7 @@ class HoldsNot(_Strict):
     not_: "Holds" = Field(alias="not")
 
 
-Holds = Silent | Since | Reached | Latest | Halved | AllHold | AnyHolds | HoldsNot
+Holds = Silent | Since | Reached | Latest | Halved | Seldom | AllHold | AnyHolds | HoldsNot
 
 
 class MembershipRow(_Row):
@@ -410,6 +423,8 @@ class MembershipRow(_Row):
     operator: Literal["membership"]
     subject: Literal["user", "account"]
     when: Holds
+    check: Literal["instant", "day_end"] = "instant"
+    """`day_end`: subjects enter and leave at the end of a day, for that day."""
     value: Literal["members", "entries"] = "members"
     """`members` at the end of a period; or `entries` in it."""
 
@@ -531,7 +546,16 @@ def variants_of(row: Row) -> tuple[str, ...]:
 def stated_variants(row: Row) -> tuple[str, ...]:
     """Those of which a value is stated even where there was nothing."""
     variant = getattr(row, "variant", None)
-    return () if isinstance(variant, Variant) and not variant.total else variants_of(row)
+    no_total = (isinstance(variant, Variant) and not variant.total) or (
+        isinstance(row, ConversionRow) and row.is_by_name
+    )
+    return () if no_total else variants_of(row)
+
+
+def has_named_variants(row: "_Row") -> bool:
+    """True if variants are names that facts bring along."""
+    by_name = isinstance(row, ConversionRow) and row.is_by_name
+    return by_name or isinstance(getattr(row, "variant", None), Variant)
 
 
 def kpi_in(input: Input, period: str) -> str | None:

@@ -75,7 +75,7 @@ def tally_of(row: Row, variant: str, calendar: Calendar) -> Tally:
     if isinstance(row, LagRow):
         return lag.Tally(calendar, row.headline, within_ms, by_end=row.cohort == "end")
     assert isinstance(row, ConversionRow)
-    on_day = int(variant.removeprefix("n=")) if variant else None
+    on_day = int(variant.removeprefix("n=")) if row.variant is not None else None
     return conversion.Tally(calendar, within_ms, on_day)
 
 

@@ -39,6 +39,17 @@ def combined(courses: Sequence[Course], holds: Callable[[Sequence[bool]], bool])
     return tuple(found)
 
 
+def sampled(course: Course, edge_of: Callable[[Edge], Edge]) -> Course:
+    """The course as it is at later edges only; `edge_of` never goes back."""
+    found: list[Edge] = []
+    for edge in map(edge_of, course):
+        if found and found[-1] == edge:
+            found.pop()
+        else:
+            found.append(edge)
+    return tuple(found)
+
+
 def of_states(changes: Sequence[tuple[int, bool]]) -> Course:
     """From (UTC ms, whether it holds from then on), in order; of one instant the last counts."""
     found: list[Edge] = []

@@ -446,6 +446,34 @@ def _cut(moments: list[Moment], anchor_ms: int | None) -> None:
     del moments[MOMENTS_BEFORE_ANCHOR_MAX:at]
 
 
+class ByName:
+    """Another measure for each name of its facts: `{name: value}`."""
+
+    def __init__(self, inner: Measure) -> None:
+        self.selectors = inner.selectors
+        self.inner = inner
+
+    def add(self, value: dict[str, Any] | None, fact: Fact) -> dict[str, Any] | None:
+        name = fact.name or ""
+        known = None if value is None else value.get(name)
+        now = self.inner.add(known, fact)
+        return value if now is known else {**(value or {}), name: now}
+
+    def closed(self, value: dict[str, Any] | None, fact: Fact) -> bool:
+        return value is not None and self.inner.closed(value.get(fact.name or ""), fact)
+
+    def merge(self, values: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
+        present = [v for v in values if v is not None]
+        names = dict.fromkeys(name for v in present for name in v)
+        return {n: self.inner.merge([v.get(n) for v in present]) for n in names} or None
+
+    def packed(self, value: dict[str, Any] | None) -> Any:
+        return value and {name: self.inner.packed(of) for name, of in value.items()}
+
+    def unpacked(self, data: Any) -> dict[str, Any] | None:
+        return data and {name: self.inner.unpacked(of) for name, of in data.items()}
+
+
 class _Derived(ABC):
     """Activation by a rule over several facts: it happens at one instant, or never."""
 

@@ -6,7 +6,8 @@ published before its time, and signals wait for theirs in the agenda.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from schemas.rows import (
@@ -19,6 +20,7 @@ from schemas.rows import (
     Latest,
     MembershipRow,
     Reached,
+    Seldom,
     Silent,
     Since,
 )
@@ -26,7 +28,16 @@ from schemas.times import DAY_MS, iso
 from streams.active_days import ActiveDays
 from streams.calendar import Calendar
 from streams.contributions import Cell, tally_key
-from streams.courses import AT_DAY_END, AT_INSTANT, Course, Edge, combined, of_states
+from streams.courses import (
+    ALWAYS,
+    AT_DAY_END,
+    AT_INSTANT,
+    Course,
+    Edge,
+    combined,
+    of_states,
+    sampled,
+)
 from streams.measures import ALL, Change, DayEdges, FirstFact, Reaching
 from streams.signals import Standing
 
@@ -98,7 +109,27 @@ class Membership:
 
     def course(self, values: Values) -> Course:
         """When a subject is in."""
-        return combined([leaf.course(values) for leaf in self._leaves], self._holds)
+        return combined(self._courses(values), self._holds)
+
+    def _courses(self, values: Values) -> list[Course]:
+        """When each condition holds; as it is at day ends, for a row that is checked there."""
+        courses = [leaf.course(values) for leaf in self._leaves]
+        if self.row.check == "instant":
+            return courses
+        return [
+            sampled(course, partial(self._day_end, set(leaf.instants(values))))
+            for leaf, course in zip(self._leaves, courses, strict=True)
+        ]
+
+    def _day_end(self, facts_ms: Container[int], edge: Edge) -> Edge:
+        """The day end at which an edge is seen. A fact at midnight belongs to the day it begins."""
+        ms, phase = edge
+        if phase == AT_DAY_END:
+            return edge
+        day = self._calendar.day(ms)
+        if ms == self._calendar.day_start_ms(day) and ms not in facts_ms:
+            return ms, AT_DAY_END
+        return self._calendar.day_start_ms(day + 1), AT_DAY_END
 
     def add(self, values: Values, sign: int, into: dict[Cell, int]) -> None:
         """Adds what a subject contributes, times a sign."""
@@ -118,12 +149,12 @@ class Membership:
         course = self.course(values)
         if not course:
             return
-        courses = [leaf.course(values) for leaf in self._leaves]
+        courses = self._courses(values)
         instants = {ms for leaf in self._leaves for ms in leaf.instants(values)}
         for number, edge in enumerate(course):
             ms, phase = edge
             because = [
-                {"condition": leaf.words, "since": iso(of[at - 1][0])}
+                {"condition": leaf.words, "since": _shown(of[at - 1])}
                 for leaf, of in zip(self._leaves, courses, strict=True)
                 if (at := bisect_right(of, edge)) % 2
             ]
@@ -162,6 +193,8 @@ class Membership:
             return _latest(when, measures.timeline(when.latest, since_ms))
         if isinstance(when, Halved):
             return _halved(when, measures.days(when.halved, since_ms), self._calendar)
+        if isinstance(when, Seldom):
+            return _seldom(when, measures.days(when.seldom, since_ms), self._calendar)
         assert isinstance(when, Reached)
         anchor = measures.first(when.after, since_ms)
         slot = measures.reaching(when.after, when.reached, since_ms)
@@ -255,6 +288,24 @@ def _halved(when: Halved, slot: int, calendar: Calendar) -> Leaf:
     return Leaf(words, frozenset({slot}), course, lambda values: iter(()))
 
 
+def _seldom(when: Seldom, slot: int, calendar: Calendar) -> Leaf:
+    below, window = int(when.below), (1 << WINDOW_DAYS) - 1
+
+    def course(values: Values) -> Course:
+        active: dict[str, ActiveDays] | None = values[slot]
+        found = [*ALWAYS] if below > 0 else []
+        if active is not None:
+            base, days = active[ALL].base, active[ALL].days
+            for after in range(1, days.bit_length() + WINDOW_DAYS + 1):
+                n = (days << WINDOW_DAYS >> after & window).bit_count()
+                if (n < below) != bool(len(found) % 2):
+                    found.append((calendar.day_start_ms(base + after), AT_DAY_END))
+        return tuple(found)
+
+    words = f"{shown_facts(when.seldom)} on fewer than {below} of thirty days"
+    return Leaf(words, frozenset({slot}), course, lambda values: iter(()))
+
+
 def _reached(when: Reached, anchor_slot: int, slot: int, measure: Reaching) -> Leaf:
     within_ms = None if when.within_days is None else int(when.within_days) * DAY_MS
 
@@ -270,6 +321,11 @@ def _reached(when: Reached, anchor_slot: int, slot: int, measure: Reaching) -> L
 
     words = f"{shown_facts(when.reached)} reached"
     return Leaf(words, frozenset({anchor_slot, slot}), course, instants)
+
+
+def _shown(edge: Edge) -> str | None:
+    """When something began; None: it was never otherwise."""
+    return None if edge == ALWAYS[0] else iso(edge[0])
 
 
 def shown_facts(facts: FactSelector) -> str:

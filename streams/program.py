@@ -50,6 +50,7 @@ from streams.joint import Joint
 from streams.measures import (
     ALL,
     AllNames,
+    ByName,
     Chain,
     DayEdges,
     Days,
@@ -179,6 +180,18 @@ class Measures:
         if derived is not None:
             return derived
         return self._slot("chain", [anchor, end], since_ms, lambda: Chain(anchor, end))
+
+    def first_by_name(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        """The first time ever of each name."""
+        return self._slot("first by name", [facts], since_ms, lambda: ByName(First(facts)))
+
+    def reaching_by_name(
+        self, anchor: FactSelector, end: FactSelector, since_ms: int | None = None
+    ) -> int:
+        """The first end at or after an anchor, of each name."""
+        return self._slot(
+            "chain by name", [anchor, end], since_ms, lambda: ByName(Chain(anchor, end))
+        )
 
     def names_reaching(
         self, anchor: FactSelector, end: FactSelector, since_ms: int | None = None
@@ -431,6 +444,8 @@ class SubjectProgram:
         since_ms = row.since_ms(self._level)
         assert row.within_days is not None
         within_ms = row.within_days * DAY_MS
+        if row.is_by_name:
+            return [self._converting_names(row, within_ms)]
         if isinstance(goal, ReachesFact):
             slot = self.measures.reaching(row.anchor, goal.first, since_ms)
             reached = self._fact(slot)
@@ -570,6 +585,28 @@ class SubjectProgram:
             return (ALL,)
         states = state_segments(self._dimensions, values, after(*fact[:2]))
         return (ALL, *fact[3], *states) if self._dimensions else (ALL, *fact[3])
+
+    def _converting_names(self, row: ConversionRow, within_ms: int) -> Part:
+        since_ms, day_of = row.since_ms(self._level), self._calendar.day
+        assert isinstance(row.goal, ReachesFact)
+        anchors = self.measures.first_by_name(row.anchor, since_ms)
+        goals = self.measures.reaching_by_name(row.anchor, row.goal.first, since_ms)
+        by_name: ByName = self.measures.all[goals]  # type: ignore[assignment]
+        chain: Reaching = by_name.inner  # type: ignore[assignment]
+        tally = conversion.Tally(self._calendar, within_ms, None)
+
+        def add(values: Values, sign: int, into: Cells) -> None:
+            reached = values[goals] or {}
+            for name, anchor in (values[anchors] or {}).items():
+                day, mature_ms = day_of(anchor[0]), tally.mature_ms(anchor[0])
+                end = chain.reached(reached.get(name), anchor[0])
+                for segment in self._segments(row, values, anchor):
+                    key = tally_key(row.id, f"{row.each_name}={name}", segment)
+                    into[key, conversion.ALL_SUBJECTS, day, mature_ms] += sign
+                    if end is not None and end[0] < anchor[0] + within_ms:
+                        into[key, conversion.SUCCESSES, day, mature_ms] += sign
+
+        return _of_cells({anchors, goals, *self._dimension_slots}, add)
 
     def _lags(self, row: LagRow) -> list[Part]:
         ends = row.end if isinstance(row.end, dict) else {"": row.end}

@@ -18,7 +18,7 @@ from schemas.rows import (
     Not,
     Row,
     ShareRow,
-    Variant,
+    has_named_variants,
     kpi_in,
     per_account,
     resolved,
@@ -143,8 +143,7 @@ def _input(place: str, input: Input, period: str, planned: dict[str, Row]) -> It
     if input.sum_of is not None and period == HOUR:
         yield Problem(place, "an hour has no days to add up")
     variants = variants_of(read)
-    named = isinstance(getattr(read, "variant", None), Variant)
-    if (input.variant or "") not in variants and not named:
+    if (input.variant or "") not in variants and not has_named_variants(read):
         known = ", ".join(variant for variant in variants if variant) or "none"
         asked = input.variant or "(none)"
         yield Problem(place, f"`{kpi}` has no variant `{asked}`", f"it has {known}")
