@@ -127,6 +127,11 @@ DURABLE_AGE = Read(
     "checkpoint_age_seconds",
     "Time since all work was durable; it would be done again after a crash now.",
 )
+BUSY = Read(
+    GaugeMetricFamily,
+    "busy_ratio",
+    "Share of its time that the worker processes batches and takes snapshots, 0 to 1.",
+)
 READY = Read(GaugeMetricFamily, "ready", "1 if /readyz says so, else 0.")
 # ---- the numbers themselves
 _SERIES = ("kpi", "variant", "segment", "period")
@@ -162,6 +167,7 @@ READS = (
         EVENT_LAG,
         WATERMARK_AGE,
         DURABLE_AGE,
+        BUSY,
         READY,
     ),
     *(QUEUE_FILL, KPI_VALUE, KPI_CLOSED_VALUE, KPI_SERIES_LEFT_OUT),
@@ -349,6 +355,7 @@ class Metrics(Observer):
                 found[LAG][tp.topic, str(tp.partition)] = max(end - at, 0)
         if worker.durable_s is not None:
             found[DURABLE_AGE][()] = max(sight.now_s - worker.durable_s, 0)
+        found[BUSY][()] = worker.busy_ratio
         self._look_at_kpis(found, partitions.values())
         found[READY][()] = sight.ready
         found[QUEUE_FILL] = {(queue,): fill for queue, fill in sight.queues.items()}

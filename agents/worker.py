@@ -163,6 +163,11 @@ class Worker:
             for owned in self._owned.values()
         )
 
+    @property
+    def busy_ratio(self) -> float:
+        """The share of its time that it works, of late. A high one puts checkpoints off."""
+        return self._load.busy_ratio
+
     def fail(self, error: BaseException) -> None:
         """Ends the worker because of `error`; the first one counts. Safe from any thread."""
         # At once: a stage partition that raised half-way must not get into another checkpoint.

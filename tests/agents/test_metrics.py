@@ -145,6 +145,7 @@ def test_what_the_stages_count_is_read_when_somebody_asks():
     assert {name: found.get(name) for name in expected} == expected
     assert found["headwater_state_entities{entity=tally,stage=tallies}"] > 0
     assert found["headwater_processing_seconds_total{stage=ingest-product-events}"] > 0
+    assert 0 < found["headwater_busy_ratio"] <= 1
     assert found["headwater_checkpoint_records_total{role=dead-letters}"] == 2
     assert found["headwater_checkpoint_entities_total{stage=accounts}"] > 0
     assert found["headwater_checkpoint_duration_seconds_count"] >= 2
