@@ -92,6 +92,20 @@ CARRIES: dict[str, Carries] = {
     "delivery": Carries("feature", "result", ("status",), thing=True, of_nobody=True),
 }
 
+USE_KINDS = frozenset(
+    (
+        "activity",
+        "first_action",
+        "activation",
+        "key_task",
+        "feature",
+        "session",
+        "project",
+        "outcome",
+    )
+)
+"""Kinds that say how the product is used; the others are about business."""
+
 NAMED_KINDS = tuple(kind for kind, carries in CARRIES.items() if carries.name is not None)
 VALUED_KINDS = tuple(kind for kind, carries in CARRIES.items() if carries.value is not None)
 THING_KINDS = frozenset(kind for kind, carries in CARRIES.items() if carries.thing)

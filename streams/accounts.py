@@ -19,7 +19,7 @@ from schemas.batches import (
     decode_facts,
 )
 from schemas.batches import Values as FactValues
-from schemas.fact_kinds import THING_KINDS, VALUED_KINDS
+from schemas.fact_kinds import THING_KINDS, USE_KINDS, VALUED_KINDS
 from schemas.keys import ACCOUNT, shown_account, shown_user, thing_key
 from schemas.keys import THING as THING_KEY
 from schemas.outputs import (
@@ -31,7 +31,7 @@ from schemas.outputs import (
     signal_record,
 )
 from schemas.rows import FactRow, of_facts
-from schemas.times import HOUR_MS, MINUTE_MS, iso
+from schemas.times import DAY_MS, HOUR_MS, MINUTE_MS, iso
 from streams.account_program import AccountTotals, Entered, Entry, entry_signal
 from streams.account_state import Account, Member
 from streams.agenda import Agenda
@@ -56,6 +56,7 @@ from streams.state_keys import (
     MEMBER,
     PARTITION,
     SEEN,
+    SEEN_OF_BUSINESS,
     THING,
     read_key,
     read_value,
@@ -102,6 +103,8 @@ class _Coded(NamedTuple):
     """The same of its facts, for the things that they are about."""
     things: tuple[tuple[int, str], ...]
     """(number of the fact, key) of the things that an account has to know."""
+    of_business: bool
+    """True: the ids of such events are remembered for longer."""
     additions: tuple[Addition, ...]
     """What each such event adds to rows that are added up from facts."""
     mark: int
@@ -146,7 +149,11 @@ class Accounts:
         self._rows_of_facts: list[FactRow] = [r for r in rows.values() if of_facts(r)]  # type: ignore[misc]
         self._coded: dict[tuple[Meaning, tuple[str, ...]], _Coded] = {}
         self._marks: dict[tuple[Meaning, tuple[str, ...]], int] = {}
+        days = plan.horizons.tally_days
+        of_business_ms = days * DAY_MS if bounded and days is not None else None
         self._seen = SeenIds(plan.duplicates.usage_window_ms if bounded else None, ids_max)
+        self._seen_of_business = SeenIds(of_business_ms, ids_max)
+        """A payment that is told again a week later is no second one."""
         self._sources = Sources(sources)
         self._announcements = Announcements(
             compiled.hash, f"accounts:{partition}", throttled=throttled
@@ -198,12 +205,12 @@ class Accounts:
     @property
     def ids_remembered(self) -> int:
         """Message ids by which duplicates are recognised."""
-        return self._seen.size
+        return self._seen.size + self._seen_of_business.size
 
     @property
     def ids_forgotten(self) -> int:
         """Message ids dropped before their time, for lack of room."""
-        return self._seen.forgotten
+        return self._seen.forgotten + self._seen_of_business.forgotten
 
     # ---- facts in
 
@@ -335,6 +342,7 @@ class Accounts:
                 for number, (kind, name, _) in enumerate(meaning)
                 if kind in THING_KINDS and name is not None and things.account.slots
             ),
+            any(kind not in USE_KINDS for kind, _, _ in meaning),
             additions(self._rows_of_facts, *key),
             self._marks.get(key, 0),
         )
@@ -343,7 +351,8 @@ class Accounts:
         self, member: Member, coded: _Coded, time_ms: int, event_id: str, values: FactValues
     ) -> bool:
         """Adds the facts of an event to rows that are made of such; False if it came before."""
-        if not self._seen.add(event_id, time_ms):
+        seen = self._seen_of_business if coded.of_business else self._seen
+        if not seen.add(event_id, time_ms):
             self.duplicates += 1
             return False
         if self._excludes_users and member.leaf and not member.counted:
@@ -525,9 +534,11 @@ class Accounts:
         alerts = self._alert(now_ms)
         entities += alerts.entities
         records += alerts.records
-        self._seen.expire(self.watermark_ms)
-        for chunk, ids in self._seen.take_unsaved():
-            entities.append((state_key(SEEN, *chunk), None if ids is None else state_value(ids)))
+        for what, seen in ((SEEN, self._seen), (SEEN_OF_BUSINESS, self._seen_of_business)):
+            seen.expire(self.watermark_ms)
+            for chunk, ids in seen.take_unsaved():
+                packed = None if ids is None else state_value(ids)
+                entities.append((state_key(what, *chunk), packed))
         self._announce(now_ms, records)
         heard = self._sources.take_unsaved()
         if heard is not None:
@@ -738,6 +749,8 @@ class Accounts:
             self._agenda.load(place[0], content)
         elif what == SEEN:
             self._seen.load(place[0], place[1], content)
+        elif what == SEEN_OF_BUSINESS:
+            self._seen_of_business.load(place[0], place[1], content)
         elif what == PARTITION:
             self._sources.load(*content)
 

@@ -18,6 +18,7 @@ from streams.state_keys import (
     PARTITION,
     PERSON,
     SEEN,
+    SEEN_OF_BUSINESS,
     SIGNALS,
     THING,
     read_key,
@@ -47,13 +48,14 @@ def resharded(stage: str, old: list[State], count: int) -> list[State]:
     for state in old:
         for key, value in state.items():
             what, place = read_key(key)
-            if what not in (PARTITION, SEEN):
+            if what not in (PARTITION, SEEN, SEEN_OF_BUSINESS):
                 new[_home(stage, what, place, count)][key] = value
     tables = [state[state_key(PARTITION)] for state in old if state_key(PARTITION) in state]
     for number, state in enumerate(new):
         if tables:
             state[state_key(PARTITION)] = _sources(tables)
-        state.update(_seen(old, number, count))
+        for what in (SEEN, SEEN_OF_BUSINESS):
+            state.update(_seen(what, old, number, count))
     return new
 
 
@@ -89,7 +91,7 @@ def _sources(tables: list[bytes]) -> bytes:
     return state_value(content)
 
 
-def _seen(old: list[State], number: int, count: int) -> Mapping[bytes, bytes]:
+def _seen(kind: str, old: list[State], number: int, count: int) -> Mapping[bytes, bytes]:
     """The message ids that a new partition has to know: those of all partitions it has keys from.
 
     Ids do not tell whose they were. A key in both partitions p of m and q of n has a hash that is
@@ -102,10 +104,10 @@ def _seen(old: list[State], number: int, count: int) -> Mapping[bytes, bytes]:
             continue
         for key, value in state.items():
             what, place = read_key(key)
-            if what == SEEN:
+            if what == kind:
                 chunks.setdefault((place[0], generation_of(place[1])), []).append(value)
     return {
-        state_key(SEEN, hour, chunk_number(generation, n)): value
+        state_key(kind, hour, chunk_number(generation, n)): value
         for (hour, generation), values in chunks.items()
         for n, value in enumerate(values)
     }

@@ -35,6 +35,7 @@ sessions: Session Started
 events:
 - {event: Project Started, is: project, name: {property: country}, attributes: {status: started}}
 - {event: Project Done, is: project, name: {property: country}, attributes: {status: completed}}
+- {event: Paid, is: payment, value: country}
 - {event: Plan Changed, is: plan_change, attributes: {tier: {property: country}}}
 exclude: {users: [{trait: internal, equals: true}]}
 segments: {country: {property: country}, tier: {trait: tier}}
@@ -69,6 +70,7 @@ BEFORE = """
 02-28 13:00 | Project Started | u1     | a1 | p1
 02-28 14:00 | Project Started | u1     | a1 | p2
 02-28 15:00 | Plan Changed    |        | a1 | free
+02-28 15:30 | Paid            |        | a1 |
 """
 TOLD_BEFORE = [
     {"at": "03-01 10:57", "type": "identify", "userId": "u8", "anonymousId": "v"},

@@ -1,0 +1,74 @@
+"""Facts about business: what tells them from facts about use on the way through the stages."""
+
+import orjson
+import yaml
+
+from schemas.plan.check import load_plan
+from schemas.times import DAY_MS, HOUR_MS, iso, parse_iso
+from streams.engine import Engine
+from tests.records import result_of
+
+PLAN = {
+    "product": "Business",
+    "activity": "Opened",
+    "sessions": "Session Started",
+    "events": [
+        {"event": "Paid", "is": "payment", "value": {"property": "total", "scale": 100}},
+        {
+            "event": "Lead Created",
+            "is": "lead",
+            "name": {"property": "id"},
+            "attributes": {"status": "created"},
+        },
+    ],
+    "kpis": {"only": ["revenue", "sessions"]},
+}
+DAY_1_MS = parse_iso("2026-03-01")
+
+
+def event(name: str, at_ms: int, **fields: object) -> bytes:
+    told = {"messageId": name, "type": "track", "event": name, "timestamp": iso(at_ms)}
+    return orjson.dumps({**told, "context": {"groupId": "a1"}, **fields})
+
+
+def value(engine: Engine, kpi: str) -> float:
+    records = result_of(engine.outputs).kpis
+    (found,) = [
+        record["value"]
+        for key, record in records.items()
+        if (key.kpi, key.period, key.start_ms) == (kpi, "day", DAY_1_MS)
+    ]
+    return found
+
+
+def test_a_payment_told_again_a_week_later_is_no_second_one():
+    engine = Engine(load_plan(yaml.safe_dump(PLAN)), bounded=True)
+    paid = event("Paid", DAY_1_MS + HOUR_MS, properties={"total": 12.34})
+    used = event("Session Started", DAY_1_MS + HOUR_MS)
+    for day in range(8):
+        now_ms = DAY_1_MS + day * DAY_MS + 2 * HOUR_MS
+        engine.feed([event("Opened", now_ms)], now_ms=now_ms)
+        if day in (0, 7):
+            engine.feed([paid, used], now_ms=now_ms)
+        engine.advance(now_ms)
+        engine.settle(now_ms)
+        engine.restart()
+
+    assert value(engine, "revenue") == 1234
+    assert value(engine, "sessions") == 2, "which is forgotten after a day"
+
+
+def test_what_is_about_nobody_counts_where_its_kind_may_be_and_is_a_dead_letter_elsewhere():
+    engine = Engine(load_plan(yaml.safe_dump(PLAN | {"kpis": {"only": ["new_leads"]}})))
+    nobody = {"context": {}}
+    engine.feed(
+        [
+            event("Lead Created", DAY_1_MS, properties={"id": "l1"}, **nobody),
+            event("Opened", DAY_1_MS, **nobody),
+        ]
+    )
+    engine.advance(DAY_1_MS + 2 * DAY_MS)
+    engine.settle()
+
+    assert value(engine, "new_leads") == 1
+    assert [each["code"] for each in result_of(engine.outputs).dead_letters] == ["missing_user"]
