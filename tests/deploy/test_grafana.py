@@ -8,6 +8,7 @@ import re
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,10 @@ from typing import Any
 import orjson
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry, start_http_server
 
+from agents.delivery.deliverer import ORDINARY, URGENT
+from agents.delivery.metrics import DeliveryMetrics, LaneMeter
 from agents.pace import Pace
 from agents.running import run_embedded
 from agents.sample import START_MS, sample_lines
@@ -150,7 +154,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a Prometheus that has scraped both halves of the company's events."""
     folder = tmp_path_factory.mktemp("prometheus")
     found = programs()
-    port, company_port = free_ports(2)
+    port, company_port, deliverer_port = free_ports(3)
     often = {"scrape_interval": f"{SCRAPE_S * 1000:.0f}ms"}
     config = {
         "global": {**often, "evaluation_interval": "500ms"},
@@ -159,12 +163,17 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             {
                 "job_name": "headwater",
                 "static_configs": [{"targets": [f"127.0.0.1:{company_port}"]}],
-            }
+            },
+            {
+                "job_name": "headwater-delivery",
+                "static_configs": [{"targets": [f"127.0.0.1:{deliverer_port}"]}],
+            },
         ],
     }
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
     with (
         Company(company_port) as company,
+        _deliverer(deliverer_port),
         running(found, folder / "prometheus.yml", folder / "data", port) as url,
     ):
         # The last stage, so that the others have come so far, too.
@@ -173,6 +182,18 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         company.go_on()
         assert _settled(url, f"{alerts} > {half}") > half
         yield url
+
+
+@contextmanager
+def _deliverer(port: int) -> Iterator[None]:
+    """What a deliverer of one sink shows from its start on."""
+    metrics = DeliveryMetrics(CollectorRegistry())
+    for lane in (URGENT, ORDINARY):
+        LaneMeter(metrics, "hook", lane).stands(behind=0, held=0)
+    server, thread = start_http_server(port, "127.0.0.1", registry=metrics.registry)
+    yield
+    server.shutdown()
+    thread.join()
 
 
 def _settled(url: str, query: str) -> float:
@@ -218,7 +239,7 @@ def test_every_query_of_every_dashboard_and_rule_returns_data(prometheus: str):
 
 def test_rules_are_evaluated_without_a_mistake(prometheus: str):
     groups = ask(prometheus, "rules")["groups"]
-    assert len(groups) == 5
+    assert len(groups) == 6
     assert [rule for group in groups for rule in group["rules"] if rule.get("lastError")] == []
 
 
