@@ -161,9 +161,9 @@ class Movement:
             edge = after(time_ms, event_id)
             segments = tuple(state_segments(self._dimensions, values, edge))
             for tally in tallies_of(self._row, None, attributes, segments):
-                into[tally, total.ADDED, self._calendar.day(time_ms), 0] += sign * amount
+                into[tally, total.ADDED, self._calendar.day(time_ms), 1] += sign * amount
                 if HOUR in self._row.periods:
-                    into[tally, total.ADDED + HOURLY, time_ms // HOUR_MS, 0] += sign * amount
+                    into[tally, total.ADDED + HOURLY, time_ms // HOUR_MS, 1] += sign * amount
 
     def _amount(self, before: int, value: int) -> int:
         if (before <= 0) != self._row.from_nothing:

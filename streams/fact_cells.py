@@ -97,7 +97,7 @@ def added(times: int, without_value: int | None) -> NumbersOf:
     def numbers(value: int | None) -> Numbers:
         if value is None:
             value = without_value
-        return () if value is None else ((total.ADDED, 0, times * value),)
+        return () if value is None else ((total.ADDED, times, value),)
 
     return numbers
 

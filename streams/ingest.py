@@ -45,8 +45,8 @@ ID_CHARACTERS_MAX = 1000
 _IDS = ("user id", "anonymous id", "previous id", "account id", "message id", "event name")
 
 
-VALUE_MAX = 10**15
-"""A value beyond is no number that a fact may have: sums of many have to fit into 64 bits."""
+VALUE_MAX = 10**12
+"""A value beyond is none: the sum of a day of nine million such values fits into 64 bits."""
 
 Meant = tuple[Meaning, Values]
 

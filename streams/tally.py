@@ -21,6 +21,8 @@ CELL_CHUNK_BITS = 20
 """Cells whose x (mostly ms) agrees but for so many bits, about 17 minutes, are one state record."""
 Cells = dict[tuple[int, int], int]
 """(part, x) -> n"""
+WHOLE_MAX = (1 << 63) - 1
+"""Beyond it no reader of JSON can be trusted to take a whole number."""
 HOURLY = 1 << 60
 """Added to the part of a cell that counts for an hour. Parts are below it, some of them UTC ms."""
 
@@ -40,7 +42,8 @@ def number(exact: Fraction | None) -> Number | None:
     """An exact value as a JSON number: whole, or one correctly rounded division."""
     if exact is None:
         return None
-    return exact.numerator if exact.denominator == 1 else exact.numerator / exact.denominator
+    whole = exact.denominator == 1 and abs(exact.numerator) <= WHOLE_MAX
+    return exact.numerator if whole else exact.numerator / exact.denominator
 
 
 def ratio(numerator: int, denominator: int) -> Value:

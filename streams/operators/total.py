@@ -9,12 +9,16 @@ ADDED = 0
 
 
 class Tally(CellTally):
-    """Cells: (ADDED, day, 0) and, where the row lists hours, (ADDED + HOURLY, hour, 0)."""
+    """Cells: (ADDED, day, times) and, where the row lists hours, (ADDED + HOURLY, hour, times).
+
+    Values are multiplied when they are read, so that what is kept fits into 64 bits.
+    """
 
     def __init__(self, calendar: Calendar, divide: int) -> None:
         super().__init__(calendar)
         self._divide = divide
 
     def value(self, period: str, index: int, watermark_ms: int) -> Value:
-        exact = Fraction(self.total(period, index, ADDED), self._divide)
+        added = sum(times * n for (_, times), n in self.cells_of(period, index))
+        exact = Fraction(added, self._divide)
         return Value(exact, number(exact), None)

@@ -1,6 +1,7 @@
 """Facts about business: what tells them from facts about use on the way through the stages."""
 
-import orjson
+import json
+
 import yaml
 
 from schemas.plan.check import load_plan
@@ -28,7 +29,7 @@ DAY_1_MS = parse_iso("2026-03-01")
 
 def event(name: str, at_ms: int, **fields: object) -> bytes:
     told = {"messageId": name, "type": "track", "event": name, "timestamp": iso(at_ms)}
-    return orjson.dumps({**told, "context": {"groupId": "a1"}, **fields})
+    return json.dumps({**told, "context": {"groupId": "a1"}, **fields}).encode()
 
 
 def value(engine: Engine, kpi: str) -> float:
@@ -56,6 +57,28 @@ def test_a_payment_told_again_a_week_later_is_no_second_one():
 
     assert value(engine, "revenue") == 1234
     assert value(engine, "sessions") == 2, "which is forgotten after a day"
+
+
+def test_amounts_that_nobody_can_mean_stop_nothing():
+    outcome = {"event": "Sold", "is": "outcome", "name": "sale", "value": "total"}
+    kpis = {"only": ["user_led_performance", "revenue"]}
+    settings = {"outcome_impact_per_million": {"sale": 10**15}}
+    plan = PLAN | {"events": [*PLAN["events"], outcome], "kpis": kpis | {"settings": settings}}
+    engine = Engine(load_plan(yaml.safe_dump(plan)))
+    amounts = [10**12, 10**12, -(10**12), 10**13, 10**30, 1e300, "a lot", True, None]
+    engine.feed(
+        [
+            event(name, DAY_1_MS, messageId=f"{name} {n}", userId="u1", properties={"total": each})
+            for n, each in enumerate(amounts)
+            for name in ("Sold", "Paid")
+        ]
+    )
+    engine.advance(DAY_1_MS + DAY_MS)
+    engine.settle()
+    engine.restart()
+
+    assert value(engine, "user_led_performance") == 1e21
+    assert value(engine, "revenue") == 0, "100 times as much is too much for a payment"
 
 
 def test_what_is_about_nobody_counts_where_its_kind_may_be_and_is_a_dead_letter_elsewhere():
