@@ -43,6 +43,8 @@ _RETENTION = "cohort_retention"
 _BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "_.:-=+*#"
 _UNITS_S = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
+_PASSAGES = {"enter": "entered", "leave": "left"}
+
 _SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
     "activated": lambda s: f"{s['user']} activated {_after(s['evidence']['lag_seconds'])}",
     "account_user_milestones.enter": lambda s: f"{s['account']} reached {_reach(s, 'user')}",
@@ -254,6 +256,10 @@ def sentence(signal: dict[str, Any]) -> str:
     says = _SENTENCES.get(signal["signal"])
     if says is not None:
         return says(signal)
+    kpi, _, passage = signal["signal"].rpartition(".")
+    if passage in _PASSAGES:
+        subject = signal["account"] or signal["user"]
+        return f"{subject} {_PASSAGES[passage]} {kpi.replace('_', ' ')}"
     return " ".join(
         str(signal[name])
         for name in ("account", "user", "signal", "variant")

@@ -97,7 +97,8 @@ def test_a_sparkline_reaches_from_nothing_to_the_largest() -> None:
             {"signal": "account_activated_user_milestones.enter", "variant": "users=3"},
             "a1 reached 3 activated users",
         ),
-        ({"signal": "pql.enter"}, "a1 u1 pql.enter"),
+        ({"signal": "slow_accounts.enter"}, "a1 entered slow accounts"),
+        ({"signal": "inactive_users.leave", "account": None}, "u1 left inactive users"),
     ],
 )
 def test_a_signal_is_a_sentence(signal: dict[str, Any], words: str) -> None:
