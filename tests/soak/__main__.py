@@ -1,6 +1,7 @@
 """python -m tests.soak: crashes, random lives of stages and bad input, for as long as one likes.
 
-And docs/existing-kafka.md, once, which takes too long for every run of the tests.
+And once docs/existing-kafka.md and the simulated company on Kafka, which take too long for every
+run of the tests.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from pathlib import Path
 from tests.crash.chaos import LONG
 from tests.crash.run import Size, crash_test
 from tests.kafka_broker import own_broker
-from tests.soak import bad_input, existing_kafka, interleavings
+from tests.soak import bad_input, existing_kafka, interleavings, world_on_kafka
 
 SECONDS = 600.0
 SHOWN = 20
@@ -48,6 +49,7 @@ PARTS: Mapping[str, Callable[[int, float], list[str]]] = {
     "interleavings": interleavings.complaints_within,
     "bad-input": bad_input.complaints_within,
     "existing-kafka": existing_kafka.complaints,
+    "world": world_on_kafka.complaints,
 }
 """What can be run: seed and seconds to complaints."""
 
