@@ -442,6 +442,8 @@ def _entities(partition: StagePartition) -> Iterator[tuple[str, int]]:
     if isinstance(partition, Accounts):
         yield "account", partition.accounts
         yield "membership", partition.memberships
+        yield "thing", partition.things
+        yield "signal_to_come", partition.signals_to_come
     elif isinstance(partition, Users):
         yield "leaf", partition.leaves
         yield "person", partition.persons

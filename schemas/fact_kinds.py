@@ -2,8 +2,7 @@
 
 from typing import Literal, NamedTuple, get_args
 
-FactKind = Literal[
-    # use of the product
+UseKind = Literal[
     "activity",
     "first_action",
     "activation",
@@ -12,6 +11,8 @@ FactKind = Literal[
     "session",
     "project",
     "outcome",
+]
+BusinessKind = Literal[
     # what a company sells, earns and spends
     "trial",
     "plan_change",
@@ -35,6 +36,7 @@ FactKind = Literal[
     "response_time",
     "delivery",
 ]
+FactKind = Literal[UseKind, BusinessKind]
 FACT_KINDS: tuple[str, ...] = get_args(FactKind)
 """The order is that of the documentation."""
 
@@ -92,19 +94,8 @@ CARRIES: dict[str, Carries] = {
     "delivery": Carries("feature", "result", ("status",), thing=True, of_nobody=True),
 }
 
-USE_KINDS = frozenset(
-    (
-        "activity",
-        "first_action",
-        "activation",
-        "key_task",
-        "feature",
-        "session",
-        "project",
-        "outcome",
-    )
-)
-"""Kinds that say how the product is used; the others are about business."""
+USE_KINDS: frozenset[str] = frozenset(get_args(UseKind))
+"""Kinds that say how the product is used."""
 
 NAMED_KINDS = tuple(kind for kind, carries in CARRIES.items() if carries.name is not None)
 VALUED_KINDS = tuple(kind for kind, carries in CARRIES.items() if carries.value is not None)

@@ -5,7 +5,7 @@ form under `kpis.own`. `setting.x` stands for a value of the plan's settings.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter, model_validator
 from typing_extensions import TypeAliasType
@@ -265,6 +265,12 @@ class SumRow(_Counting):
     divide: int = Field(default=1, ge=1)
     """What the whole sum is divided by, such as 1000 for seconds of milliseconds."""
 
+    @model_validator(mode="after")
+    def _numbers_of_subjects(self) -> Self:
+        if self.each == "subject" and not all(isinstance(term.times, int) for term in self.terms):
+            raise ValueError("`times` by name goes with `each: fact`")
+        return self
+
 
 class MeanRow(_Counting):
     """Values of facts, each counted; those without a value are left out."""
@@ -358,7 +364,8 @@ class Silent(_Strict):
     """The latest such fact is so long ago; who never had one is not silent."""
 
     silent: FactSelector
-    days: int | str
+    days: Annotated[int, Field(ge=1)] | str
+    """A day at least: inside a day only its first and last fact are known."""
 
 
 class Since(_Strict):
@@ -427,6 +434,26 @@ class MembershipRow(_Row):
     """`day_end`: subjects enter and leave at the end of a day, for that day."""
     value: Literal["members", "entries"] = "members"
     """`members` at the end of a period; or `entries` in it."""
+
+    @model_validator(mode="after")
+    def _takes_somebody_in(self) -> Self:
+        if holds_of_nobody(self.when):
+            raise ValueError(
+                "`when` holds of who never did anything; say what somebody has to have done, such "
+                "as `{since: {kind: activity}}`"
+            )
+        return self
+
+
+def holds_of_nobody(when: Holds) -> bool:
+    """Whether a condition holds of who never did anything."""
+    if isinstance(when, AllHold):
+        return all(map(holds_of_nobody, when.all))
+    if isinstance(when, AnyHolds):
+        return any(map(holds_of_nobody, when.any))
+    if isinstance(when, HoldsNot):
+        return not holds_of_nobody(when.not_)
+    return isinstance(when, Seldom)
 
 
 class StateTest(_Strict):
@@ -506,7 +533,7 @@ FactRow = CountRow | SumRow | MeanRow | RateRow
 """Rows whose values are added up from single facts (a count of subjects is not)."""
 
 
-def of_facts(row: Row) -> bool:
+def of_facts(row: Row) -> TypeGuard[FactRow]:
     """True if a row's values are added up from single facts."""
     return isinstance(row, FactRow) and not (isinstance(row, _Counting) and row.each == "subject")
 

@@ -30,7 +30,7 @@ from schemas.outputs import (
     kpi_record_key,
     signal_record,
 )
-from schemas.rows import FactRow, of_facts
+from schemas.rows import of_facts
 from schemas.times import DAY_MS, HOUR_MS, MINUTE_MS, iso
 from streams.account_program import AccountTotals, Entered, Entry, entry_signal
 from streams.account_state import Account, Member
@@ -146,7 +146,7 @@ class Accounts:
         self._thing_programs = compiled.things
         self._things = Things(compiled.things.measures)
         self._book_rows = {id: rows[id] for id in rows if id in compiled.catalogue.per_account}
-        self._rows_of_facts: list[FactRow] = [r for r in rows.values() if of_facts(r)]  # type: ignore[misc]
+        self._rows_of_facts = [row for row in rows.values() if of_facts(row)]
         self._coded: dict[tuple[Meaning, tuple[str, ...]], _Coded] = {}
         self._marks: dict[tuple[Meaning, tuple[str, ...]], int] = {}
         days = plan.horizons.tally_days
@@ -201,6 +201,16 @@ class Accounts:
     def accounts(self) -> int:
         """Accounts held."""
         return len(self._accounts)
+
+    @property
+    def things(self) -> int:
+        """Things held: where all their facts meet, and in accounts."""
+        return len(self._things)
+
+    @property
+    def signals_to_come(self) -> int:
+        """Signals that wait for their time."""
+        return len(self._agenda)
 
     @property
     def ids_remembered(self) -> int:
@@ -330,7 +340,8 @@ class Accounts:
         # An event whose facts carry something is nearly one of a kind, and not to be passed over
         # because another one of the day told nothing new.
         if len(self._marks) < MARKS_MAX and not any(
-            attributes or kind in VALUED_KINDS for kind, _, attributes in meaning
+            attributes or kind in VALUED_KINDS or kind in THING_KINDS
+            for kind, _, attributes in meaning
         ):
             self._marks.setdefault(key, 1 << len(self._marks))
         return _Coded(
@@ -398,14 +409,16 @@ class Accounts:
             return
         account = self._accounts[state.account]
         self._touch(member)
-        self._touch_together(account)
-        if member.excluded != state.excluded:
+        counts_otherwise = member.excluded != state.excluded
+        if counts_otherwise:
+            self._touch_together(account)
             for cell, n in member.counted.items():
                 self._add_cell(state.account, cell, -n if state.excluded else n)
         member.excluded, member.version = state.excluded, state.version
         account.join(member, state.root)
         self._touch_person(account, state.root, before=member)
-        self._add_together(account)
+        if counts_otherwise:  # whose leaf it is makes no difference to what all did together
+            self._add_together(account)
 
     # ---- state
 

@@ -248,6 +248,8 @@ class Company:
         self._sources = Sources(sources)
         self._formulas: dict[tuple[str, str, str], tuple[Formula, list[tuple[str, Timeline]]]] = {}
         """By KPI, variant and segment."""
+        self._variants: dict[tuple[str, str], list[Formula]] = {}
+        """Those of one KPI and segment."""
         self._until = until
         self.board = compiled.board("company", live=throttled)
         for id, row in self._rows.items():
@@ -284,6 +286,7 @@ class Company:
                 for p in row.periods
             ]
             found = self._formulas[kpi, variant, segment] = formula, timelines
+            self._variants.setdefault((kpi, segment), []).append(formula)
         return found
 
     def process(self, batch: RecordBatch) -> None:
@@ -320,9 +323,7 @@ class Company:
             named = row.inputs[row.each_variant_of].kpi
             if variant and kpi in (named if isinstance(named, str) else named.values()):
                 self._formula(id, variant, segment)
-            for (other, _, of), (formula, _) in self._formulas.items():
-                if other == id and of == segment:
-                    yield formula
+            yield from self._variants.get((id, segment), ())
 
     def flush(self, now_ms: int) -> Flushed:
         entities: list[tuple[bytes, bytes | None]] = []

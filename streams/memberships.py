@@ -107,10 +107,6 @@ class Membership:
         self._holds = self._compiled(row.when, measures, since_ms)
         self.slots = frozenset[int]().union(*(leaf.slots for leaf in self._leaves))
 
-    def course(self, values: Values) -> Course:
-        """When a subject is in."""
-        return combined(self._courses(values), self._holds)
-
     def _courses(self, values: Values) -> list[Course]:
         """When each condition holds; as it is at day ends, for a row that is checked there."""
         courses = [leaf.course(values) for leaf in self._leaves]
@@ -134,7 +130,7 @@ class Membership:
     def add(self, values: Values, sign: int, into: dict[Cell, int]) -> None:
         """Adds what a subject contributes, times a sign."""
         tally, entries = tally_key(self.row.id, "", ALL), self.row.value == "entries"
-        for number, edge in enumerate(self.course(values)):
+        for number, edge in enumerate(combined(self._courses(values), self._holds)):
             leaves = number % 2
             if not (leaves and entries):
                 into[tally, ENTERED, self._day(edge), 0] += -sign if leaves else sign
@@ -146,10 +142,10 @@ class Membership:
 
     def passages(self, values: Values) -> Iterator[Passage]:
         """Every entry and exit, past and, as far as can be told, to come."""
-        course = self.course(values)
+        courses = self._courses(values)
+        course = combined(courses, self._holds)
         if not course:
             return
-        courses = self._courses(values)
         instants = {ms for leaf in self._leaves for ms in leaf.instants(values)}
         for number, edge in enumerate(course):
             ms, phase = edge

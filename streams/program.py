@@ -395,7 +395,8 @@ class SubjectProgram:
         return _of_cells({slot, *self._dimension_slots}, add)
 
     def _sum(self, row: SumRow, term: Addend) -> Part:
-        numbers = added(int(term.times), term.without_value)  # type: ignore[arg-type]
+        assert isinstance(term.times, int), "rows refuse others where subjects are added up"
+        numbers = added(term.times, term.without_value)
 
         def of_fact(fact: WholeFact) -> Numbers:
             if term.naming is not None and term.naming not in dict(fact[4]):

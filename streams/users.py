@@ -153,6 +153,11 @@ class Users:
         """Raw ids held that stand for a person, their own or several together."""
         return len(self._cold) + sum(leaf.root == leaf.key for leaf in self._leaves.values())
 
+    @property
+    def signals_to_come(self) -> int:
+        """Signals that wait for their time."""
+        return len(self._agenda)
+
     # ---- facts in
 
     def process(self, batch: RecordBatch) -> None:

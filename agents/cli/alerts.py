@@ -22,6 +22,7 @@ from agents.cli.options import (
     plan_in,
     plan_option,
     report_problems,
+    service_http_option,
     settings_in,
 )
 from schemas.plan.models import Severity
@@ -117,11 +118,7 @@ def tail(
 )
 @plan_option
 @kafka_options
-@click.option(
-    "--http",
-    metavar="HOST:PORT",
-    help="Serve /metrics, /healthz and /readyz there, or HEADWATER_HTTP. By default nowhere.",
-)
+@service_http_option
 @click.option(
     "--from",
     "from_ms",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agents.cli.options import Listening, plan_in
+from agents.cli.options import http_option, plan_in
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -40,12 +40,7 @@ SAID_EVERY_S = 5.0
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Another plan for the same events, to try rules; by default plans/demo.yaml.",
 )
-@click.option(
-    "--http",
-    metavar="HOST:PORT",
-    type=Listening(),
-    help="Serve /metrics, /healthz and /readyz there while it runs. By default nowhere.",
-)
+@http_option
 def demo(seconds: float, days: int, seed: int, plan_file: Path, http: Address | None) -> None:
     """Watch a simulated company grow: ninety days in a minute, through the agents of `headwater
     run`, in this process and without Kafka. Some things go wrong on purpose; at the end it says

@@ -79,6 +79,19 @@ plan_option = click.option(
 )
 
 
+service_http_option = click.option(
+    "--http",
+    metavar="HOST:PORT",
+    help="Serve /metrics, /healthz and /readyz there, or HEADWATER_HTTP. By default nowhere.",
+)
+http_option = click.option(
+    "--http",
+    metavar="HOST:PORT",
+    type=Listening(),
+    help="Serve /metrics, /healthz and /readyz there while it runs. By default nowhere.",
+)
+
+
 def plan_in(file: Path) -> "Plan":
     """The plan in a file; on mistakes in it all are reported and the command ends."""
     from schemas.plan.check import PlanInvalid, load_plan

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agents.cli.options import Listening, Moment, plan_in, plan_option
+from agents.cli.options import Moment, http_option, plan_in, plan_option
 from agents.cores import PROCESSES_MAX, processes_for
 
 if TYPE_CHECKING:
@@ -62,12 +62,7 @@ if TYPE_CHECKING:
     type=click.Path(file_okay=False, path_type=Path),
     help="Keep the state here while running: the same command continues a run that was killed.",
 )
-@click.option(
-    "--http",
-    metavar="HOST:PORT",
-    type=Listening(),
-    help="Serve /metrics, /healthz and /readyz there while it runs. By default nowhere.",
-)
+@http_option
 def replay(
     files: tuple[Path, ...],
     plan_file: Path,

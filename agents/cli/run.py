@@ -13,6 +13,7 @@ from agents.cli.options import (
     kafka_options,
     plan_in,
     plan_option,
+    service_http_option,
     settings_in,
 )
 
@@ -26,11 +27,7 @@ from agents.cli.options import (
     help="This worker's place, the same after every restart; one for each worker. By default the "
     "name of the host, or HEADWATER_SLOT.",
 )
-@click.option(
-    "--http",
-    metavar="HOST:PORT",
-    help="Serve /metrics, /healthz and /readyz there, or HEADWATER_HTTP. By default nowhere.",
-)
+@service_http_option
 @click.option(
     "--from",
     "from_ms",

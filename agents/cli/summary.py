@@ -46,7 +46,7 @@ _UNITS_S = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _PASSAGES = {"enter": "entered", "leave": "left"}
 
 _SENTENCES: dict[str, Callable[[dict[str, Any]], str]] = {
-    "activated": lambda s: f"{s['user']} activated {_after(s['evidence']['lag_seconds'])}",
+    "activated": lambda s: f"{s['user']} activated{_after(s['evidence']['lag_seconds'])}",
     "account_user_milestones.enter": lambda s: f"{s['account']} reached {_reach(s, 'user')}",
     "account_activated_user_milestones.enter": lambda s: (
         f"{s['account']} reached {_reach(s, 'activated user')}"
@@ -267,8 +267,10 @@ def sentence(signal: dict[str, Any]) -> str:
     )
 
 
-def _after(lag_seconds: float) -> str:
-    return f"after {spoken(lag_seconds)}" if round(lag_seconds) else "at once"
+def _after(lag_seconds: float | None) -> str:
+    if lag_seconds is None:  # no first action is known before it
+        return ""
+    return f" after {spoken(lag_seconds)}" if round(lag_seconds) else " at once"
 
 
 def _reach(signal: dict[str, Any], what: str) -> str:

@@ -62,12 +62,18 @@ MEMBERSHIP = COMMON | {
     "members": {"first": DONE},
     "reach": [3, 5],
 }
+IN = COMMON | {
+    "operator": "membership",
+    "subject": "user",
+    "when": {"silent": {"kind": "activity"}, "days": 14},
+}
+SUM = COMMON | {"operator": "sum", "subject": "user", "terms": [{"of": DONE, "times": "weight"}]}
 FORMULA = COMMON | {
     "operator": "formula",
     "inputs": {"a": {"kpi": "dau"}, "b": {"kpi": {"day": "wau"}}},
     "formula": {"div": ["a", {"add": ["b", 1]}]},
 }
-ALL = [DISTINCT, SHARE, COUNT, CONVERSION, RETENTION, LAG, MEMBERSHIP, FORMULA]
+ALL = [DISTINCT, SHARE, COUNT, CONVERSION, RETENTION, LAG, MEMBERSHIP, IN, SUM, FORMULA]
 
 
 @pytest.mark.parametrize("row", ALL, ids=lambda row: row["operator"])
@@ -97,6 +103,10 @@ def test_a_row_of_each_operator_is_read_and_written_back(row: dict[str, Any]):
         (RETENTION | {"variant": None}, "variant"),
         (RETENTION | {"within_days": 3}, "within_days"),
         (LAG | {"headline": "mode"}, "headline"),
+        (IN | {"when": {"silent": {"kind": "activity"}, "days": 0}}, "greater than or equal to 1"),
+        (IN | {"when": {"not": {"since": DONE}}}, "never did anything"),
+        (IN | {"when": {"any": [{"since": DONE}, {"not": IN["when"]}]}}, "never did anything"),
+        (SUM | {"each": "subject"}, "each: fact"),
         (FORMULA | {"formula": {"pow": ["a", 2]}}, "formula"),
     ],
 )

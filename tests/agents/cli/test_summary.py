@@ -92,6 +92,7 @@ def test_a_sparkline_reaches_from_nothing_to_the_largest() -> None:
     [
         ({"signal": "activated", "evidence": {"lag_seconds": 61}}, "u1 activated after 1 min 1 s"),
         ({"signal": "activated", "evidence": {"lag_seconds": 0}}, "u1 activated at once"),
+        ({"signal": "activated", "evidence": {"lag_seconds": None}}, "u1 activated"),
         ({"signal": "account_user_milestones.enter", "variant": "users=1"}, "a1 reached 1 user"),
         (
             {"signal": "account_activated_user_milestones.enter", "variant": "users=3"},
