@@ -23,7 +23,9 @@ from streams.contributions import Moves, Shape, SpanGroup, tally_key
 from streams.measures import ALL, Moment, Reaching
 from streams.member_counts import MemberCounts
 from streams.operators.conditions import MaskFunction, MembersKey, smeared
-from streams.program import Cells, Measures, span_conditions
+from streams.parts.part import Cells
+from streams.program import span_conditions
+from streams.subject_measures import Measures
 
 Entry = tuple[int, str, str, str]
 """A member in the order of its firsts: (time ms, user as shown, event id, root leaf)."""

@@ -44,8 +44,7 @@ from streams.duplicates import IDS_MAX, SeenIds
 from streams.fact_batches import Code, FactBatches
 from streams.fact_cells import Addition, additions
 from streams.measures import ALL, Fact, Measure, Moment
-from streams.memberships import Passage, passages
-from streams.program import Step, Values
+from streams.parts.memberships import Passage, passages
 from streams.publication import Horizon
 from streams.schedule import Schedule
 from streams.signals import Revisions, Standing
@@ -69,6 +68,7 @@ from streams.state_keys import (
 from streams.state_keys import (
     SIGNALS as SIGNALS_RECORD,
 )
+from streams.subject_measures import Step, Values
 from streams.tally import HOURLY
 from streams.things import Things
 from streams.warmth import WARM, Warm

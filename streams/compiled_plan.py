@@ -12,7 +12,8 @@ from streams.alerting.rules import Rules
 from streams.calendar import Calendar
 from streams.catalogue import Catalogue, catalogue_of
 from streams.history import ACTIVATED, NEW, History, alert_unit
-from streams.program import Measures, SubjectProgram, rows_about
+from streams.program import SubjectProgram, rows_about
+from streams.subject_measures import Measures
 
 
 class CompiledPlan:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from streams.measures import Fact
-from streams.program import Measures, Step, Values
 from streams.state_keys import THING, read_value, state_key, state_value
+from streams.subject_measures import Measures, Step, Values
 
 Place = tuple[str, str]
 """(account key, key of the thing); the key of the thing twice, where all its facts meet."""

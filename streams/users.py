@@ -38,9 +38,8 @@ from streams.contributions import Deltas, Moves
 from streams.delta_batches import delta_records
 from streams.identity import chain_through, root_of
 from streams.measures import Fact, Reaching
-from streams.memberships import Passage, passages
+from streams.parts.memberships import Passage, passages
 from streams.person_state import Copy, Leaf, LeafState, Person
-from streams.program import Step, Values
 from streams.signals import Revisions, Standing
 from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.state_keys import (
@@ -55,6 +54,7 @@ from streams.state_keys import (
     state_value,
 )
 from streams.state_keys import ALERTS as ALERTS_RECORD
+from streams.subject_measures import Step, Values
 from streams.traits import TraitDays, TraitSegments, latest, merged, tell
 from streams.warmth import WARM, Warm
 from streams.watermark import Announcements, Sources

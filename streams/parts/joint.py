@@ -1,14 +1,15 @@
 """Rows about subjects that are active in two ways in one period, compiled; for each name, too."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping
 
 from schemas.rows import JointRow
 from streams.active_days import ActiveDays, runs
-from streams.calendar import DAY, GRID, MONTH, WEEK, WINDOW_DAYS, Calendar
+from streams.calendar import DAY, GRID, MONTH, WEEK, WINDOW_DAYS
 from streams.contributions import Moves, span_key
 from streams.measures import ALL
 from streams.operators.conditions import smeared
+from streams.parts.part import Cells, Part, Subject
+from streams.subject_measures import Values
 
 COUNTED = 0
 GRIDS = (DAY, WEEK, MONTH)
@@ -16,17 +17,21 @@ GRIDS = (DAY, WEEK, MONTH)
 Named = Mapping[str, ActiveDays]
 
 
-class Joint:
-    """The contributions of one row."""
+def joint(row: JointRow, subject: Subject) -> Part:
+    found = _Joint(row, subject)
+    return Part(found.slots, found.difference)
 
-    def __init__(self, row: JointRow, calendar: Calendar, slot: int, also: int) -> None:
-        """`slot`: of the days of `facts`; `also`: of those of the other facts, by name or not."""
-        self._row, self._calendar = row, calendar
-        self._slot, self._also = slot, also
-        self.slots = frozenset({slot, also})
 
-    def difference(self, old: Sequence[Any], new: Sequence[Any], moves: Moves) -> None:
-        """Adds what a subject contributes now minus what it contributed before."""
+class _Joint:
+    def __init__(self, row: JointRow, subject: Subject) -> None:
+        self._row, self._calendar = row, subject.calendar
+        measures, since_ms = subject.measures, subject.since_ms(row)
+        self._slot = measures.days(row.facts, since_ms)
+        named = measures.days if row.variant is None else measures.days_by_name
+        self._also = named(row.also, since_ms)
+        self.slots = frozenset({self._slot, self._also})
+
+    def difference(self, old: Values, new: Values, moves: Moves, cells: Cells) -> None:
         was, now = (values[self._slot] and values[self._slot][ALL] for values in (old, new))
         before, after = self._named(old), self._named(new)
         for name in before.keys() | after.keys():
@@ -34,7 +39,7 @@ class Joint:
                 self._add(name, was, before.get(name), -1, moves)
                 self._add(name, now, after.get(name), +1, moves)
 
-    def _named(self, values: Sequence[Any]) -> Named:
+    def _named(self, values: Values) -> Named:
         also: Named = values[self._also] or {}
         if self._row.variant is None:
             return {"": also[ALL]} if also else {}

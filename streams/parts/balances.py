@@ -4,72 +4,47 @@ The state of an account at an instant is its latest fact before it. A change alt
 its own on, and, as the state at their start, the periods after it.
 """
 
-from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
-from operator import itemgetter
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from schemas.rows import BalanceRow, MovementRow, StateTest
 from schemas.times import HOUR_MS
-from streams.calendar import HOUR, YEAR_TO_DATE, Calendar
-from streams.contributions import Cell, Moves, span_key
+from streams.calendar import HOUR, YEAR_TO_DATE
+from streams.contributions import Moves, span_key
 from streams.fact_cells import tallies_of
 from streams.measures import ALL, Change
 from streams.operators import balance, total
-from streams.segments import shown_value
+from streams.parts.part import Cells, Part, Subject, of_cells
+from streams.parts.states import after, changes_before, state_before, state_segments
+from streams.subject_measures import Values
 from streams.tally import HOURLY
 
-Dimensions = Mapping[str, tuple[int, str]]
-"""Name -> slot of the timeline that tells its value, and the attribute."""
-Edge = tuple[int] | tuple[int, str, str]
-"""An instant (UTC ms); or just after a fact, see `after`."""
-_MOMENT = itemgetter(0, 1)
+
+def balances(row: BalanceRow, subject: Subject) -> Part:
+    found = _Balance(row, subject)
+    return Part(found.slots, found.difference)
 
 
-def after(time_ms: int, event_id: str) -> Edge:
-    """The edge between a fact and those that follow it, at the same instant, too."""
-    return time_ms, event_id, ""
+def movements(row: MovementRow, subject: Subject) -> Part:
+    found = _Movement(row, subject)
+    return of_cells(found.slots, found.add)
 
 
-def changes_before(timeline: Sequence[Change] | None, edge: Edge) -> Sequence[Change]:
-    timeline = timeline or ()
-    return timeline[: bisect_left(timeline, edge, key=_MOMENT)]
+class _Balance:
+    def __init__(self, row: BalanceRow, subject: Subject) -> None:
+        self._row, self._calendar = row, subject.calendar
+        self._slot = subject.measures.timeline(row.of, subject.since_ms(row))
+        self._dimensions = subject.dimensions if row.segments else {}
+        self.slots = frozenset({self._slot, *(of for of, _ in self._dimensions.values())})
 
-
-def state_before(timeline: Sequence[Change] | None, edge: Edge) -> Change | None:
-    """The latest change before an edge; None: there is none."""
-    at = bisect_left(timeline or (), edge, key=_MOMENT)
-    return timeline[at - 1] if timeline and at else None
-
-
-def state_segments(dimensions: Dimensions, values: Sequence[Any], edge: Edge) -> Iterator[str]:
-    """Where an account belongs by its states before an edge."""
-    for name, (slot, attribute) in dimensions.items():
-        state = state_before(values[slot], edge)
-        shown = None if state is None else dict(state[3]).get(attribute)
-        yield f"{name}={shown_value(shown)}"
-
-
-class Balance:
-    """The contributions of one row."""
-
-    def __init__(
-        self, row: BalanceRow, calendar: Calendar, slot: int, dimensions: Dimensions
-    ) -> None:
-        """`slot`: of the timeline."""
-        self._row, self._calendar, self._slot = row, calendar, slot
-        self._dimensions = dimensions if row.segments else {}
-        self.slots = frozenset({slot, *(of for of, _ in self._dimensions.values())})
-
-    def difference(self, old: Sequence[Any], new: Sequence[Any], moves: Moves) -> None:
-        """Adds what an account contributes now minus what it contributed before."""
+    def difference(self, old: Values, new: Values, moves: Moves, cells: Cells) -> None:
         for period in self._row.periods:
             for sign, values in ((-1, old), (+1, new)):
                 for run in self._runs(values, period):
                     key = span_key(self._row.id, "", run.segment, period, balance.AMOUNT)
                     moves.add_run(key, run.start, run.end, sign * run.amount)
 
-    def _runs(self, values: Sequence[Any], period: str) -> Iterator["_Run"]:
+    def _runs(self, values: Values, period: str) -> Iterator["_Run"]:
         if values[self._slot] is None:
             return
         borders = self._borders(values, period)
@@ -82,7 +57,7 @@ class Balance:
                 for segment in (ALL, *state_segments(self._dimensions, values, (edge_ms,))):
                     yield _Run(segment, start, end, amount)
 
-    def _borders(self, values: Sequence[Any], period: str) -> list[int]:
+    def _borders(self, values: Values, period: str) -> list[int]:
         """The indexes from which on something else may hold."""
         calendar, found = self._calendar, set[int]()
         for slot in self.slots:
@@ -93,7 +68,7 @@ class Balance:
                     found.add(calendar.holding(period, index)[1])
         return sorted(found)
 
-    def _amount(self, values: Sequence[Any], period: str, index: int) -> int:
+    def _amount(self, values: Values, period: str, index: int) -> int:
         row, timeline = self._row, values[self._slot]
         start_ms, end_ms = self._calendar.bounds_ms(period, index)
         if not _meets(row.start, timeline, start_ms) or not _meets(row.end, timeline, end_ms):
@@ -140,19 +115,14 @@ def _meets(test: StateTest | None, timeline: Sequence[Change], ms: int) -> bool:
     )
 
 
-class Movement:
-    """The contributions of one row."""
+class _Movement:
+    def __init__(self, row: MovementRow, subject: Subject) -> None:
+        self._row, self._calendar = row, subject.calendar
+        self._slot = subject.measures.timeline(row.of, subject.since_ms(row))
+        self._dimensions = subject.dimensions if row.segments else {}
+        self.slots = frozenset({self._slot, *(of for of, _ in self._dimensions.values())})
 
-    def __init__(
-        self, row: MovementRow, calendar: Calendar, slot: int, dimensions: Dimensions
-    ) -> None:
-        """`slot`: of the timeline."""
-        self._row, self._calendar, self._slot = row, calendar, slot
-        self._dimensions = dimensions if row.segments else {}
-        self.slots = frozenset({slot, *(of for of, _ in self._dimensions.values())})
-
-    def add(self, values: Sequence[Any], sign: int, into: dict[Cell, int]) -> None:
-        """Adds what an account contributes, times a sign."""
+    def add(self, values: Values, sign: int, into: Cells) -> None:
         before = 0
         for time_ms, event_id, value, attributes in values[self._slot] or ():
             amount, before = self._amount(before, value or 0), value or 0

@@ -1,0 +1,89 @@
+"""Rows that count subjects, or add up values, by the first fact of each."""
+
+from collections.abc import Callable
+
+from schemas.rows import Addend, CountRow, FactSelector, MeanRow, SumRow
+from schemas.times import HOUR_MS
+from streams.calendar import HOUR
+from streams.contributions import tally_key
+from streams.fact_cells import Numbers, added, averaged, tallies_of
+from streams.measures import ALL, First, Reaching, WholeFact
+from streams.operators import count
+from streams.parts.part import Cells, Part, Subject, of_cells
+from streams.subject_measures import Values
+from streams.tally import HOURLY
+
+
+def counted(row: CountRow, subject: Subject) -> Part:
+    """How many subjects have such a fact."""
+    if row.variant is not None:
+        return _of_first(row, row.of, subject, lambda fact: ((count.COUNTED, 0, 1),))
+    slot = subject.measures.first_reaching(row.of, subject.since_ms(row))
+    measure: Reaching = subject.measures.all[slot]  # type: ignore[assignment]
+    day_of, hourly = subject.calendar.day, HOUR in row.periods
+
+    def add(values: Values, sign: int, into: Cells) -> None:
+        moment = measure.first(values[slot])
+        if moment is None:
+            return
+        first = isinstance(measure, First)
+        for segment in subject.segments(row, values, values[slot]) if first else (ALL,):
+            tally = tally_key(row.id, "", segment)
+            into[tally, count.COUNTED, day_of(moment[0]), 0] += sign
+            if hourly:
+                into[tally, count.COUNTED + HOURLY, moment[0] // HOUR_MS, 0] += sign
+
+    return of_cells({slot, *subject.dimension_slots}, add)
+
+
+def summed(row: SumRow, subject: Subject) -> list[Part]:
+    """The values of the first facts."""
+    return [_term(row, term, subject) for term in row.terms]
+
+
+def _term(row: SumRow, term: Addend, subject: Subject) -> Part:
+    assert isinstance(term.times, int), "rows refuse others where subjects are added up"
+    numbers = added(term.times, term.without_value)
+
+    def of_fact(fact: WholeFact) -> Numbers:
+        if term.naming is not None and term.naming not in dict(fact[4]):
+            return ()
+        return numbers(fact[5])
+
+    return _of_first(row, term.of, subject, of_fact)
+
+
+def averaged_firsts(row: MeanRow, subject: Subject) -> Part:
+    """The values of the first facts, each counted."""
+
+    def of_fact(fact: WholeFact) -> Numbers:
+        numbers = averaged(row, fact[4])
+        return () if numbers is None else numbers(fact[5])
+
+    return _of_first(row, row.of, subject, of_fact)
+
+
+def _of_first(
+    row: CountRow | SumRow | MeanRow,
+    of: FactSelector,
+    subject: Subject,
+    numbers: Callable[[WholeFact], Numbers],
+) -> Part:
+    """What the first such fact of each subject adds."""
+    slot = subject.measures.first_whole(of, subject.since_ms(row))
+    day_of, hourly = subject.calendar.day, HOUR in row.periods
+
+    def add(values: Values, sign: int, into: Cells) -> None:
+        fact: WholeFact | None = values[slot]
+        if fact is None:
+            return
+        time_ms, _, _, _, attributes, _ = fact
+        segments = subject.segments(row, values, fact)[1:]
+        day, hour = day_of(time_ms), time_ms // HOUR_MS
+        for tally in tallies_of(row, None, attributes, segments):
+            for part, x, n in numbers(fact):
+                into[tally, part, day, x] += sign * n
+                if hourly:
+                    into[tally, part + HOURLY, hour, x] += sign * n
+
+    return of_cells({slot, *subject.dimension_slots}, add)

@@ -1,0 +1,64 @@
+"""A part, and the kind of subject that it is compiled for."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from schemas.plan.models import Plan
+from schemas.rows import FactSelector, Row
+from streams.calendar import Calendar
+from streams.contributions import Cell, Moves
+from streams.measures import ALL, FirstFact, WholeFact
+from streams.parts.states import Dimensions, after, state_segments
+from streams.subject_measures import Measures, Values
+
+Cells = dict[Cell, int]
+AddCells = Callable[[Values, int, Cells], None]
+"""Adds the cells that follow from a subject's measures, times a sign."""
+
+
+class Part(NamedTuple):
+    """Some of what a subject contributes, and the measures it follows from."""
+
+    slots: frozenset[int]
+    difference: Callable[[Values, Values, Moves, Cells], None]
+    """Adds what a subject contributes now minus what it contributed before."""
+
+
+def of_cells(slots: Iterable[int], add: AddCells) -> Part:
+    """A part that adds cells."""
+
+    def difference(old: Values, new: Values, moves: Moves, cells: Cells) -> None:
+        add(old, -1, cells)
+        add(new, +1, cells)
+
+    return Part(frozenset(slots), difference)
+
+
+class Subject:
+    """A kind of subject: its measures, and where its values count."""
+
+    def __init__(
+        self, plan: Plan, calendar: Calendar, measures: Measures, level: str, *, states: bool
+    ) -> None:
+        """`level`: of its values. `states`: rows are split by the states of accounts, too."""
+        self.calendar, self.measures, self.level = calendar, measures, level
+        self.dimensions: Dimensions = {
+            dimension.name: (
+                measures.timeline(FactSelector(kind=dimension.state.fact)),
+                dimension.state.attribute,
+            )
+            for dimension in plan.segments
+            if states and dimension.state is not None
+        }
+        self.dimension_slots = frozenset(slot for slot, _ in self.dimensions.values())
+
+    def since_ms(self, row: Row, variant: str = "") -> int | None:
+        """From when on a row counts."""
+        return row.since_ms(self.level, variant)
+
+    def segments(self, row: Row, values: Values, fact: FirstFact | WholeFact) -> tuple[str, ...]:
+        """Where a subject counts by a first fact: what that says, and the account's states then."""
+        if not row.segments:
+            return (ALL,)
+        states = state_segments(self.dimensions, values, after(*fact[:2]))
+        return (ALL, *fact[3], *states) if self.dimensions else (ALL, *fact[3])

@@ -1,0 +1,195 @@
+"""The measures of one kind of subject: each has its place in the state; equal ones are shared."""
+
+from collections.abc import Callable, Container, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from schemas.batches import Attributes, FactOfEvent
+from schemas.outputs import canonical_json
+from schemas.plan.models import (
+    ActivationDays,
+    ActivationOnce,
+    ActivationTasks,
+    ActivationTimes,
+    Plan,
+)
+from schemas.rows import FactSelector
+from streams.calendar import Calendar
+from streams.measures import (
+    AllNames,
+    ByName,
+    Chain,
+    DayEdges,
+    Days,
+    DaysByName,
+    DaysWithin,
+    Fact,
+    First,
+    FirstWhole,
+    Measure,
+    NthTime,
+    Timeline,
+    reads,
+)
+
+Values = Sequence[Any]
+"""The values of a subject's measures."""
+
+
+class Dropped:
+    """The place of a measure that no row reads any more: it takes nothing, and keeps nothing."""
+
+    selectors = ()
+
+    def add(self, value: Any, fact: Fact) -> None:
+        return None
+
+    def closed(self, value: Any, fact: Fact) -> bool:
+        return True
+
+    def merge(self, values: Sequence[Any]) -> None:
+        return None
+
+    def packed(self, value: Any) -> None:
+        return None
+
+    def unpacked(self, data: Any) -> None:
+        return None
+
+
+class Step(NamedTuple):
+    """A fact of an event, and what it may change in a subject."""
+
+    kind: str
+    name: str | None
+    attributes: Attributes
+    measures: tuple[tuple[int, Measure], ...]
+    """(slot, measure) of those that read it."""
+
+
+class Measures:
+    """The measures of one kind of subject; equal ones are shared.
+
+    State holds their values in the order of `ids`. So a measure keeps its place for good: those of
+    `known` have theirs, whether they are still read or not, and new ones come behind. A measure
+    `since` a moment is one of its own, which began empty then.
+    """
+
+    def __init__(self, plan: Plan, calendar: Calendar, known: Iterable[str] = ()) -> None:
+        self._activation = plan.activation
+        self._calendar = calendar
+        self.ids = list(known)
+        self._slots = {id: slot for slot, id in enumerate(self.ids)}
+        self.all: list[Measure] = [Dropped() for _ in self.ids]
+
+    def _slot(
+        self,
+        what: str,
+        facts: Sequence[FactSelector],
+        since_ms: int | None,
+        make: Callable[[], Measure],
+    ) -> int:
+        # Without defaults, so that a release that can say more keeps the names of what there was.
+        read = (each.model_dump(mode="json", exclude_defaults=True) for each in facts)
+        id = canonical_json([what, *read, since_ms]).decode()
+        slot = self._slots.get(id)
+        if slot is None:
+            slot = self._slots[id] = len(self.all)
+            self.ids.append(id)
+            self.all.append(Dropped())
+        if isinstance(self.all[slot], Dropped):
+            self.all[slot] = make()
+        return slot
+
+    def days(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        return self._slot("days", [facts], since_ms, lambda: Days(facts, self._calendar))
+
+    def days_by_name(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        return self._slot(
+            "days by name", [facts], since_ms, lambda: DaysByName(facts, self._calendar)
+        )
+
+    def first(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        return self._slot("first", [facts], since_ms, lambda: First(facts))
+
+    def edges(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        """The first and the last instant of every active day."""
+        return self._slot("edges", [facts], since_ms, lambda: DayEdges(facts))
+
+    def timeline(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        """All facts, in order."""
+        return self._slot("timeline", [facts], since_ms, lambda: Timeline(facts))
+
+    def first_whole(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        """The first time ever, with the attributes and the value that it had."""
+        return self._slot("first whole", [facts], since_ms, lambda: FirstWhole(facts))
+
+    def first_reaching(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        """The first time ever; of an activation by the plan's rule."""
+        derived = self._derived(facts, since_ms)
+        return self.first(facts, since_ms) if derived is None else derived
+
+    def reaching(self, anchor: FactSelector, end: FactSelector, since_ms: int | None = None) -> int:
+        """The first end at or after an anchor."""
+        derived = self._derived(end, since_ms)
+        if derived is not None:
+            return derived
+        return self._slot("chain", [anchor, end], since_ms, lambda: Chain(anchor, end))
+
+    def first_by_name(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        """The first time ever of each name."""
+        return self._slot("first by name", [facts], since_ms, lambda: ByName(First(facts)))
+
+    def reaching_by_name(
+        self, anchor: FactSelector, end: FactSelector, since_ms: int | None = None
+    ) -> int:
+        """The first end at or after an anchor, of each name."""
+        return self._slot(
+            "chain by name", [anchor, end], since_ms, lambda: ByName(Chain(anchor, end))
+        )
+
+    def names_reaching(
+        self, anchor: FactSelector, end: FactSelector, since_ms: int | None = None
+    ) -> int:
+        return self._slot(
+            "names", [anchor, end], since_ms, lambda: Chain(anchor, end, by_name=True)
+        )
+
+    def _derived(self, facts: FactSelector, since_ms: int | None) -> int | None:
+        rule = self._activation
+        if facts.kind != "activation" or rule is None or isinstance(rule, ActivationOnce):
+            return None
+        if isinstance(rule, ActivationTimes):
+            return self._slot("times", [], since_ms, lambda: NthTime(facts, rule.times))
+        if isinstance(rule, ActivationDays):
+            days = rule.distinct_days, rule.within_days
+            return self._slot("days within", [], since_ms, lambda: DaysWithin(facts, *days))
+        assert isinstance(rule, ActivationTasks)
+        tasks = FactSelector(kind="key_task", name=rule.tasks)
+        return self._slot("tasks", [], since_ms, lambda: AllNames(tasks, rule.tasks))
+
+    def step(self, fact: FactOfEvent) -> Step:
+        return Step(
+            *fact,
+            tuple(
+                (slot, measure)
+                for slot, measure in enumerate(self.all)
+                if any(reads(selector, *fact) for selector in measure.selectors)
+            ),
+        )
+
+    def merged(
+        self, subjects: Sequence[Sequence[Any]], slots: Container[int] | None = None
+    ) -> list[Any]:
+        """The values of several raw ids as those of one subject; of these measures only."""
+        return [
+            m.merge([s[slot] for s in subjects]) if slots is None or slot in slots else None
+            for slot, m in enumerate(self.all)
+        ]
+
+    def packed(self, values: Sequence[Any]) -> list[Any]:
+        return [m.packed(v) for m, v in zip(self.all, values, strict=True)]
+
+    def unpacked(self, data: Sequence[Any]) -> list[Any]:
+        """Measures that are newer than the record are empty."""
+        missing = [None] * (len(self.all) - len(data))
+        return [m.unpacked(d) for m, d in zip(self.all, [*data, *missing], strict=True)]
