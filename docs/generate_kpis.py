@@ -28,13 +28,14 @@ from schemas.rows import (
     ShareRow,
     Term,
     Variant,
+    kpis_read,
     needed_kinds,
     of_facts,
     per_account,
 )
 from schemas.times import parse_iso
 from streams.calendar import Calendar
-from streams.catalogue import catalogue_rows, input_kpis
+from streams.catalogue import catalogue_rows
 
 FOLDER = Path(__file__).resolve().parent / "kpis"
 INDEX = "README.md"
@@ -211,10 +212,8 @@ def _needs(row: Row) -> str:
 
 def _kinds(row: Row) -> frozenset[tuple[str, ...]]:
     """Kinds of facts that a row is made from, through the rows it reads."""
-    if not isinstance(row, FormulaRow):
-        return needed_kinds(row)
-    reads = [other for other in catalogue_rows() if other.id in input_kpis(row)]
-    return frozenset[tuple[str, ...]]().union(*map(_kinds, reads))
+    reads = [other for other in catalogue_rows() if other.id in kpis_read(row)]
+    return needed_kinds(row).union(*map(_kinds, reads))
 
 
 def _levels(row: Row) -> str:

@@ -11,6 +11,7 @@ UseKind = Literal[
     "session",
     "project",
     "outcome",
+    "buying_signal",
 ]
 BusinessKind = Literal[
     # what a company sells, earns and spends
@@ -68,6 +69,7 @@ CARRIES: dict[str, Carries] = {
     "session": Carries(value="ms", of_nobody=True),
     "project": Carries("project id", None, ("status", "budget", "cost", "due_ms"), thing=True),
     "outcome": Carries("kind of outcome", "units of that kind", ("feature",)),
+    "buying_signal": Carries(),
     "trial": Carries(attributes=("status",)),
     "plan_change": Carries(attributes=("tier", "plan", "seat_limit")),
     "subscription": Carries(value="minor units a month", attributes=("kind",)),

@@ -15,8 +15,14 @@ SETTING = "setting."
 ALL_SEGMENT = "all"
 
 
+ENTRY = "entry"
+"""The kind that stands for the first time an account enters a membership; `name` is its KPI."""
+EACH = "each"
+"""In `for_each`, stands for an entry."""
+
+
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 Wanted = str | bool | int
@@ -33,6 +39,8 @@ class FactSelector(_Strict):
     """Attribute -> the value, or one of the values, that it has to have."""
     above: int | None = None
     """Only facts whose value is greater."""
+    or_: "FactSelector | None" = Field(default=None, alias="or")
+    """Such facts, too."""
 
 
 class Variant(_Strict):
@@ -390,7 +398,7 @@ class Latest(_Strict):
     above: int | str | None = None
     at_most: int | str | None = None
     attribute: str | None = None
-    among: tuple[Wanted, ...] = ()
+    among: tuple[Wanted, ...] | str = ()
 
 
 class Halved(_Strict):
@@ -409,6 +417,60 @@ class Seldom(_Strict):
     below: int | str
 
 
+class StateNumber(_Strict):
+    """A whole number that the latest such fact names; 0 before the first one."""
+
+    latest: FactSelector
+    attribute: str
+
+
+class Many(_Strict):
+    """At least so many such facts, or users with one, in so many days that end with the instant."""
+
+    many: FactSelector
+    each: Literal["fact", "user"]
+    days: Annotated[int, Field(ge=1)] | str
+    at_least: Annotated[int, Field(ge=1)] | str
+    percent_of: StateNumber | None = None
+    """`at_least` is so many percent of a number, where that is above 0."""
+
+    @model_validator(mode="after")
+    def _of_users(self) -> Self:
+        if self.percent_of is not None and self.each != "user":
+            raise ValueError("`percent_of` goes with `each: user`")
+        return self
+
+
+class MembersEver(_Strict):
+    """At least so many users of the account who ever had such a fact."""
+
+    members: FirstEver
+    at_least: Annotated[int, Field(ge=1)] | str
+
+
+class Open(_Strict):
+    """Something has a fact of the first kind, and none yet that closes it under the same name."""
+
+    open: FactSelector
+    closed_by: FactSelector
+
+
+class Member(_Strict):
+    """The subject is in another membership."""
+
+    member: str
+
+
+class Grown(_Strict):
+    """At the end of a day: so many such facts in the last thirty days, and so many percent of those
+    in the thirty before, of which there was one at least.
+    """
+
+    grown: FactSelector
+    at_least: int | str
+    percent: int | str
+
+
 class AllHold(_Strict):
     all: tuple["Holds", ...] = Field(min_length=1)
 
@@ -417,11 +479,36 @@ class AnyHolds(_Strict):
     any: tuple["Holds", ...] = Field(min_length=1)
 
 
+class EachHolds(_Strict):
+    """A condition for each entry of a setting, of which any holds: `each` stands for the entry; of
+    a mapping for a value, and `each.names` for the names that have it.
+    """
+
+    for_each: Any
+    any: "Holds"
+
+
 class HoldsNot(_Strict):
     not_: "Holds" = Field(alias="not")
 
 
-Holds = Silent | Since | Reached | Latest | Halved | Seldom | AllHold | AnyHolds | HoldsNot
+Holds = (
+    Silent
+    | Since
+    | Reached
+    | Latest
+    | Halved
+    | Seldom
+    | Grown
+    | Many
+    | MembersEver
+    | Open
+    | Member
+    | AllHold
+    | AnyHolds
+    | EachHolds
+    | HoldsNot
+)
 
 
 class MembershipRow(_Row):
@@ -437,6 +524,11 @@ class MembershipRow(_Row):
 
     @model_validator(mode="after")
     def _takes_somebody_in(self) -> Self:
+        if self.subject == "user" and any(
+            isinstance(each, MembersEver) or (isinstance(each, Many) and each.each == "user")
+            for each in leaves_of(self.when)
+        ):
+            raise ValueError("users have no `members`: `each: user` goes with `subject: account`")
         if holds_of_nobody(self.when):
             raise ValueError(
                 "`when` holds of who never did anything; say what somebody has to have done, such "
@@ -445,12 +537,27 @@ class MembershipRow(_Row):
         return self
 
 
+def leaves_of(when: Holds) -> Iterator[Holds]:
+    """The conditions that a condition is made of."""
+    if isinstance(when, AllHold | AnyHolds):
+        for part in when.all if isinstance(when, AllHold) else when.any:
+            yield from leaves_of(part)
+    elif isinstance(when, EachHolds):
+        yield from leaves_of(when.any)
+    elif isinstance(when, HoldsNot):
+        yield from leaves_of(when.not_)
+    else:
+        yield when
+
+
 def holds_of_nobody(when: Holds) -> bool:
     """Whether a condition holds of who never did anything."""
     if isinstance(when, AllHold):
         return all(map(holds_of_nobody, when.all))
     if isinstance(when, AnyHolds):
         return any(map(holds_of_nobody, when.any))
+    if isinstance(when, EachHolds):
+        return holds_of_nobody(when.any)
     if isinstance(when, HoldsNot):
         return not holds_of_nobody(when.not_)
     return isinstance(when, Seldom)
@@ -538,7 +645,7 @@ def of_facts(row: Row) -> TypeGuard[FactRow]:
     return isinstance(row, FactRow) and not (isinstance(row, _Counting) and row.each == "subject")
 
 
-for _model in (Members, AllOf, AnyOf, Not, AllHold, AnyHolds, HoldsNot, MembershipRow):
+for _model in (Members, AllOf, AnyOf, Not, AllHold, AnyHolds, EachHolds, HoldsNot, MembershipRow):
     _model.model_rebuild()
 
 _ROW: TypeAdapter[Row] = TypeAdapter(Row)
@@ -611,14 +718,40 @@ def needed_kinds(row: Row) -> frozenset[tuple[str, ...]]:
 
 def _kinds(data: Any) -> set[tuple[str, ...]]:
     if isinstance(data, dict):
-        kind = data.get("kind")
-        found: set[tuple[str, ...]] = set()
-        if isinstance(kind, str | tuple):
-            found.add((kind,) if isinstance(kind, str) else kind)
-        return found.union(*(_kinds(v) for key, v in data.items() if key != "where"))
+        kinds = _either(data)
+        found = {kinds} if kinds and kinds != (ENTRY,) else set()
+        return found.union(*(_kinds(v) for key, v in data.items() if key not in ("where", "or")))
     if isinstance(data, list | tuple):
         return set().union(*(_kinds(v) for v in data))
     return set()
+
+
+def _either(selector: Mapping[str, Any]) -> tuple[str, ...]:
+    """The kinds that a selector takes, as plain data."""
+    kind = selector.get("kind")
+    kinds = (kind,) if isinstance(kind, str) else tuple(kind or ())
+    return (*kinds, *_either(selector["or"])) if selector.get("or") else kinds
+
+
+def kpis_read(row: Row) -> frozenset[str]:
+    """The KPIs that a row follows from, beside facts: inputs of a formula, other memberships."""
+    if isinstance(row, FormulaRow):
+        named = (i.kpi if isinstance(i.kpi, dict) else {"": i.kpi} for i in row.inputs.values())
+        return frozenset(kpi for by_period in named for kpi in by_period.values())
+    return frozenset(_memberships_read(row.model_dump(by_alias=True)))
+
+
+def _memberships_read(data: Any) -> Iterator[str]:
+    if isinstance(data, dict):
+        if data.get("kind") == ENTRY:
+            yield data["name"]
+        if data.keys() == {"member"}:
+            yield data["member"]
+        for value in data.values():
+            yield from _memberships_read(value)
+    elif isinstance(data, list | tuple):
+        for value in data:
+            yield from _memberships_read(value)
 
 
 def settings_in(row: Row) -> set[str]:
@@ -645,6 +778,8 @@ def resolved(row: Row, settings: dict[str, Any]) -> Row:
 def _resolved(data: Any, settings: dict[str, Any]) -> Any:
     if isinstance(data, dict):
         found = {k: _resolved(v, settings) for k, v in data.items()}
+        if found.keys() == {"for_each", "any"} and found["for_each"]:
+            return {"any": tuple(_filled(found["any"], each) for each in _groups(found))}
         if found.get("name") == ():
             found["name"] = None
         if found.keys() == {"size"}:
@@ -655,6 +790,27 @@ def _resolved(data: Any, settings: dict[str, Any]) -> Any:
     if isinstance(data, str) and data.startswith(SETTING):
         return settings[data.removeprefix(SETTING)]
     return data
+
+
+def _groups(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """What stands for `each` and `each.names`, once for each entry of a list among the settings; of
+    a mapping, once for each of its values, with the names that have it.
+    """
+    entries = data["for_each"]
+    if not isinstance(entries, Mapping):
+        yield from ({EACH: entry} for entry in entries)
+        return
+    for value in dict.fromkeys(entries.values()):
+        names = tuple(name for name, of in entries.items() if of == value)
+        yield {EACH: value, f"{EACH}.names": names}
+
+
+def _filled(data: Any, each: Mapping[str, Any]) -> Any:
+    if isinstance(data, dict):
+        return {k: _filled(v, each) for k, v in data.items()}
+    if isinstance(data, list | tuple):
+        return [_filled(v, each) for v in data]
+    return each.get(data, data) if isinstance(data, str) else data
 
 
 def row_of(data: Any) -> Row:

@@ -5,6 +5,7 @@ from typing import Any
 from streams.account_program import AccountTotals
 from streams.book import Book
 from streams.contributions import Cell
+from streams.crowds import Gathering
 from streams.signals import Revisions
 
 
@@ -55,9 +56,21 @@ class Account:
     The members of one that nobody used lately are cold: packed, as they were saved, by leaf.
     """
 
-    __slots__ = ("book", "cold", "key", "members", "merged", "revisions", "together", "totals")
+    __slots__ = (
+        "book",
+        "cold",
+        "gathering",
+        "key",
+        "members",
+        "merged",
+        "revisions",
+        "together",
+        "totals",
+    )
 
-    def __init__(self, key: str, totals: AccountTotals, book: Book | None) -> None:
+    def __init__(
+        self, key: str, totals: AccountTotals, book: Book | None, gathering: Gathering
+    ) -> None:
         self.key, self.totals, self.book = key, totals, book
         self.cold: dict[str, bytes] = {}
         """Either this or `members` is empty."""
@@ -65,6 +78,7 @@ class Account:
         self.merged: dict[str, set[str]] = {}
         """root -> other leaves that belong to it"""
         self.revisions = Revisions()
+        self.gathering = gathering
         self.together: list[Any] = []
         """The measures of all members that count, as if they were one; only those that rows about
         accounts read are kept."""

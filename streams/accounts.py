@@ -39,11 +39,12 @@ from streams.alerting.rules import Series
 from streams.book import Book
 from streams.compiled_plan import CompiledPlan
 from streams.contributions import Cell, Deltas, Moves, TallyKey, tally_key
+from streams.crowds import Gathering
 from streams.delta_batches import delta_records
 from streams.duplicates import IDS_MAX, SeenIds
 from streams.fact_batches import Code, FactBatches
 from streams.fact_cells import Addition, additions
-from streams.measures import ALL, Fact, Measure, Moment
+from streams.measures import ALL, Counting, Fact, Measure, Moment
 from streams.parts.memberships import Passage, passages
 from streams.publication import Horizon
 from streams.schedule import Schedule
@@ -107,6 +108,8 @@ class _Coded(NamedTuple):
     """True: the ids of such events are remembered for longer."""
     additions: tuple[Addition, ...]
     """What each such event adds to rows that are added up from facts."""
+    counts: bool
+    """True: it matters that such an event does not come twice."""
     mark: int
     """The bit that stands for the code in `Member.closed`; 0 for those that hardly come again, and
     if there are too many."""
@@ -142,7 +145,7 @@ class Accounts:
         programs = compiled.member
         self._measures, self._person = programs.measures, programs.person
         self._program, self._news, self._heard = programs.account, programs.news, programs.heard
-        self._together = programs.together
+        self._together, self._crowds = programs.together, programs.crowds
         self._thing_programs = compiled.things
         self._things = Things(compiled.things.measures)
         self._book_rows = {id: rows[id] for id in rows if id in compiled.catalogue.per_account}
@@ -164,6 +167,7 @@ class Accounts:
         self._accounts: dict[str, Account] = {}
         self._warm = Warm(warm)
         self._empty_totals = AccountTotals(self._program)
+        self._empty_gathering = Gathering(self._crowds)
         self._before: dict[tuple[str, str], Values] = {}
         """(account, root) -> measures of a person at the last flush, if they may have changed."""
         self._agenda = Agenda()
@@ -173,6 +177,7 @@ class Accounts:
         """Account -> measures of all its members together at the last flush, likewise."""
         self._unsaved: dict[tuple[str, str], Member] = {}
         self._nobody: Values = [None] * len(self._measures.all)
+        self._found = self._together.found | self._crowds.places
         self._deltas = Deltas()
         self._moves = Moves(self._program.groups, self._calendar)
         self._moves_in_account = Moves(self._person.groups, self._calendar)
@@ -256,7 +261,7 @@ class Accounts:
                 key = rows.members[number][0]
                 self._take_thing((key, key), coded, 0, (time_ms, event_id, ""), values)
                 continue
-            if coded.additions and not self._add_up(member, coded, time_ms, event_id, values):
+            if coded.counts and not self._add_up(member, coded, time_ms, event_id, values):
                 continue
             if member.closed & coded.mark and member.closed_ms < time_ms < member.closed_until_ms:
                 continue
@@ -344,6 +349,7 @@ class Accounts:
             for kind, _, attributes in meaning
         ):
             self._marks.setdefault(key, 1 << len(self._marks))
+        added = additions(self._rows_of_facts, *key)
         return _Coded(
             Code(*key),
             steps,
@@ -354,7 +360,8 @@ class Accounts:
                 if kind in THING_KINDS and name is not None and things.account.slots
             ),
             any(kind not in USE_KINDS for kind, _, _ in meaning),
-            additions(self._rows_of_facts, *key),
+            added,
+            bool(added) or any(isinstance(m, Counting) for step in steps for _, m in step.measures),
             self._marks.get(key, 0),
         )
 
@@ -435,7 +442,8 @@ class Accounts:
                     provisional_every_ms=self._provisional_every_ms,
                     horizon_days=self._horizon_days,
                 )
-            account = Account(key, AccountTotals(self._program), book)
+            totals, gathering = AccountTotals(self._program), Gathering(self._crowds)
+            account = Account(key, totals, book, gathering)
             account.together = [*self._nobody]
             self._accounts[key] = account
         return account
@@ -443,20 +451,32 @@ class Accounts:
     def _thaw(self, account: Account) -> None:
         """Unpacks the members of an account, and adds them up."""
         cold, account.cold = account.cold, {}
-        account.totals = AccountTotals(self._program)
+        account.totals, account.gathering = AccountTotals(self._program), Gathering(self._crowds)
         for leaf, packed in cold.items():
             self._load_member(account, leaf, packed)
         if account.key:
             for root in {member.root for member in account.members.values()}:
                 values = self._values(account.leaves(root))
-                self._program.replace(account.totals, root, self._nobody, values)
+                self._replace(account, root, self._nobody, values)
         self._add_together(account)
+        self._crowds.settle(account.gathering, account.together)
+        if account.key.startswith(ACCOUNT):
+            self._together.find(self._nobody, account.together, account.key, self._told_until_ms)
 
     def _add_together(self, account: Account) -> None:
         """Finds what the members of an account that count did together."""
         if account.key.startswith(ACCOUNT):
             counting = [m.values for m in account.members.values() if not m.excluded]
+            found = {place: account.together[place] for place in self._found if account.together}
             account.together = self._measures.merged(counting, self._together.slots)
+            for place, value in found.items():
+                account.together[place] = value
+
+    def _replace(self, account: Account, root: str, old: Values, new: Values) -> None:
+        """Puts a person with measures `new` in the place of one with `old`."""
+        self._program.replace(account.totals, root, old, new)
+        if root and account.key.startswith(ACCOUNT):
+            self._crowds.replace(account.gathering, root, old, new)
 
     def _load_member(self, account: Account, leaf: str, packed: bytes) -> None:
         root, version, excluded, values, counted = read_value(packed)
@@ -475,15 +495,19 @@ class Accounts:
                 members = account.members.items()
                 account.cold = {leaf: m.packed for leaf, m in members if m.packed is not None}
                 account.members, account.merged = {}, {}
-                account.totals = self._empty_totals
+                account.totals, account.gathering = self._empty_totals, self._empty_gathering
                 if account.cold:
                     account.together = []  # found again when the members are unpacked
 
-    def _member(self, account_key: str, leaf: str) -> Member:
-        account = self._account(account_key)
+    def _warmed(self, key: str) -> Account:
+        account = self._account(key)
         if account.cold:
             self._thaw(account)
-        self._warm.use(account_key, len(account.members))
+        self._warm.use(key, len(account.members))
+        return account
+
+    def _member(self, account_key: str, leaf: str) -> Member:
+        account = self._warmed(account_key)
         member = account.members.get(leaf)
         if member is None:
             values: list[Any] = [None] * len(self._measures.all)
@@ -519,6 +543,10 @@ class Accounts:
     def flush(self, now_ms: int) -> Flushed:
         entities: list[tuple[bytes, bytes | None]] = []
         records: list[Outgoing] = []
+        due = list(self._agenda.take_due(self.watermark_ms))
+        for key, standing in due:
+            if standing.signal in self._together.awaited:
+                self._touch_together(self._warmed(key))
         touched: dict[str, list[tuple[str, Values]]] = {}
         for (key, root), before in self._before.items():
             touched.setdefault(key, []).append((root, before))
@@ -528,11 +556,13 @@ class Accounts:
         cells = self._deltas.cells
         for key, old in self._before_together.items():
             account = self._accounts[key]
+            self._together.find(old, account.together, key, self.watermark_ms)
             self._together.difference(old, account.together, self._moves, cells)
             self._pass(account, old, entities, records)
+        for key, standing in due:
+            if key not in self._before_together:  # else it has just been told
+                self._tell(self._accounts[key], [(None, standing)], entities, records)
         self._before_together.clear()
-        for key, standing in self._agenda.take_due(self.watermark_ms):
-            self._tell(self._accounts[key], [(None, standing)], entities, records)
         self._told_until_ms = self.watermark_ms
         for key, coming in self._agenda.take_unsaved():
             packed = None if coming is None else state_value(coming)
@@ -572,12 +602,15 @@ class Accounts:
         own = Deltas()
         for root, old in persons:
             new = self._values(account.leaves(root))
-            program.replace(totals, root, old, new)
+            self._replace(account, root, old, new)
             if account.book is not None and root:
                 self._person.difference(old, new, self._moves_in_account, own.cells)
         if account.book is not None:
             self._moves_in_account.spell_out(own)
             apply(own, account.book)
+        if account.gathering.unsettled:
+            self._touch_together(account)
+            self._crowds.settle(account.gathering, account.together)
         after = program.standings(totals)
         program.difference(before, after, self._moves, self._deltas.cells)
         milestones = [
@@ -709,10 +742,7 @@ class Accounts:
 
     def _users_of(self, key: str) -> dict[str, Any]:
         """The users of an account that count, as evidence."""
-        account = self._accounts[key]
-        if account.cold:
-            self._thaw(account)
-            self._warm.use(key, len(account.members))
+        account = self._warmed(key)
         members = (m for m in account.members.values() if m.leaf and not m.excluded)
         users = sorted({shown_user(member.root) for member in members})
         return {"users": users[:EVIDENCE_IDS_MAX], "count": len(users)}

@@ -20,11 +20,11 @@ from schemas.rows import (
     SumRow,
     against_in,
     kpi_in,
+    kpis_read,
 )
 from streams.alerting.rules import Series
 from streams.book import LONGEST_PERIOD_DAYS
 from streams.calendar import DAY, PERIODS, Calendar
-from streams.catalogue import input_kpis
 from streams.compiled_plan import CompiledPlan
 from streams.measures import ALL
 from streams.operators.formula import compiled
@@ -241,7 +241,7 @@ class Company:
         self._readers: dict[str, list[str]] = {}
         """KPI -> the formulas that read it"""
         for id, row in self._rows.items():
-            for kpi in sorted(input_kpis(row)):
+            for kpi in sorted(kpis_read(row)):
                 self._readers.setdefault(kpi, []).append(id)
         self._calendar = compiled.calendar
         self._inputs = Inputs(rows)

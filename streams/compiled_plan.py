@@ -11,6 +11,7 @@ from streams.alerting.board import Board
 from streams.alerting.rules import Rules
 from streams.calendar import Calendar
 from streams.catalogue import Catalogue, catalogue_of
+from streams.crowds import Crowds
 from streams.history import ACTIVATED, NEW, History, alert_unit
 from streams.program import SubjectProgram, rows_about
 from streams.subject_measures import Measures
@@ -98,13 +99,20 @@ class MemberPrograms:
             signal_since_ms=since_ms,
         )
         """The rows about users that are also published per account."""
+        self.crowds = Crowds(self.measures)
+        """What accounts know of their users one by one."""
         self.together = SubjectProgram(
-            rows_about("account", rows.values()), plan, calendar, self.measures, states=True
+            rows_about("account", rows.values()),
+            plan,
+            calendar,
+            self.measures,
+            states=True,
+            crowds=self.crowds,
         )
         """The rows about accounts that follow from what all their members did, taken together."""
         self.account = AccountProgram(rows.values(), self.measures, calendar)
         """The rows about accounts."""
-        self.heard = self.account.slots | self.person.slots
+        self.heard = self.account.slots | self.person.slots | self.crowds.slots
         """Measures of which the account hears."""
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from schemas.plan.fingerprint import fingerprint, meaning_of_facts
 from schemas.plan.models import Plan
 from schemas.rows import (
+    ENTRY,
     ConversionRow,
     DistinctRow,
     FactRow,
@@ -22,12 +23,13 @@ from schemas.rows import (
     Row,
     ShareRow,
     dimension_unit,
+    kpis_read,
     unit,
     variants_of,
 )
 from streams.alerting.identity import identity
 from streams.calendar import HOUR
-from streams.catalogue import Catalogue, catalogue_of, input_kpis
+from streams.catalogue import Catalogue, catalogue_of
 
 ACTIVATED = "signal/activated"
 FOUNDATIONS = ("timezone", "week_start", "exclude_users")
@@ -101,11 +103,13 @@ def _meaning(plan: Plan, row: Row, catalogue: Catalogue) -> list[Any]:
     if not isinstance(row, DistinctRow | JointRow | ShareRow | FormulaRow):
         # All periods but hours are added up from days: another one needs nothing of its own.
         computed["periods"] = isinstance(row, FactRow) and HOUR in row.periods
-    if isinstance(row, FormulaRow):
-        inputs = [catalogue.rows[kpi] for kpi in sorted(input_kpis(row))]
-        return [computed, *(_meaning(plan, input, catalogue) for input in inputs)]
+    rows = [catalogue.rows[kpi] for kpi in sorted(kpis_read(row))]
     read = _selectors(row.model_dump(mode="json", by_alias=True))
-    return [computed, *(meaning_of_facts(plan, facts) for facts in read)]
+    return [
+        computed,
+        *(_meaning(plan, each, catalogue) for each in rows),
+        *(meaning_of_facts(plan, facts) for facts in read if facts.kind != ENTRY),
+    ]
 
 
 def _selectors(data: Any) -> Iterator[FactSelector]:

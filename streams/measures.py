@@ -8,6 +8,7 @@ is no news, so that what a subject was before and is now can be kept and compare
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Protocol
@@ -18,11 +19,13 @@ from schemas.batches import Attributes
 from schemas.rows import FactSelector
 from streams.active_days import ActiveDays
 from streams.calendar import Calendar
+from streams.day_entries import NO_ENTRIES, DayEntries, Entry
 
 Moment = tuple[int, str, str]
 """Time (UTC ms), event id, account key ('' if none); moments order by time, then id."""
 FirstFact = tuple[int, str, str, tuple[str, ...]]
 WholeFact = tuple[int, str, str, tuple[str, ...], Attributes, int | None]
+CountsValue = tuple[dict[int, int], int, int]
 EdgesValue = tuple[dict[int, tuple[int, int]], int, int, int]
 Change = tuple[int, str, int | None, Attributes]
 """Time (UTC ms), event id, value, attributes."""
@@ -89,6 +92,12 @@ class Reaching(Measure, Protocol):
 
 def reads(facts: FactSelector, kind: str, name: str | None, attributes: Attributes = ()) -> bool:
     """True if a selector takes such facts."""
+    return _reads(facts, kind, name, attributes) or (
+        facts.or_ is not None and reads(facts.or_, kind, name, attributes)
+    )
+
+
+def _reads(facts: FactSelector, kind: str, name: str | None, attributes: Attributes) -> bool:
     if kind != facts.kind if isinstance(facts.kind, str) else kind not in facts.kind:
         return False
     if facts.where and not _has(dict(attributes), facts.where):
@@ -100,11 +109,16 @@ def reads(facts: FactSelector, kind: str, name: str | None, attributes: Attribut
 
 def takes(facts: FactSelector, fact: Fact) -> bool:
     """True if a selector takes this very fact."""
-    return reads(facts, fact.kind, fact.name, fact.attributes) and is_above(facts, fact)
+    return (
+        _reads(facts, fact.kind, fact.name, fact.attributes)
+        and (facts.above is None or (fact.value is not None and fact.value > facts.above))
+    ) or (facts.or_ is not None and takes(facts.or_, fact))
 
 
 def is_above(facts: FactSelector, fact: Fact) -> bool:
     """True unless the selector asks for greater values than the fact has."""
+    if facts.or_ is not None:
+        return takes(facts, fact)
     return facts.above is None or (fact.value is not None and fact.value > facts.above)
 
 
@@ -307,6 +321,122 @@ def _both(edges: tuple[int, int], others: tuple[int, int] | None) -> tuple[int, 
     if others is None:
         return edges
     return min(edges[0], others[0]), max(edges[1], others[1])
+
+
+class DayFirsts:
+    """The first instant of every day that has such a fact: `{day: UTC ms}`."""
+
+    def __init__(self, facts: FactSelector) -> None:
+        self.selectors = (facts,)
+
+    def add(self, value: dict[int, int] | None, fact: Fact) -> dict[int, int] | None:
+        time_ms, day = fact.moment[0], fact.day
+        known = None if value is None else value.get(day)
+        if (known is not None and known <= time_ms) or not is_above(self.selectors[0], fact):
+            return value
+        return {**(value or {}), day: time_ms}
+
+    def closed(self, value: dict[int, int] | None, fact: Fact) -> bool:
+        return self.selectors[0].above is None
+
+    def merge(self, values: Sequence[dict[int, int] | None]) -> dict[int, int] | None:
+        merged: dict[int, int] = {}
+        for value in values:
+            for day, time_ms in (value or {}).items():
+                merged[day] = min(time_ms, merged.get(day, time_ms))
+        return merged or None
+
+    def packed(self, value: dict[int, int] | None) -> Any:
+        return value
+
+    def unpacked(self, data: Any) -> dict[int, int] | None:
+        return data or None
+
+
+class FirstsOfDay:
+    """The first so many facts of every day, by instant and event id."""
+
+    def __init__(self, facts: FactSelector, n: int) -> None:
+        self.selectors = (facts,)
+        self._n = n
+
+    def add(self, value: DayEntries | None, fact: Fact) -> DayEntries | None:
+        entry = fact.moment[:2]
+        known = value.days.get(fact.day, ()) if value is not None else ()
+        if (len(known) == self._n and known[-1] <= entry) or entry in known:
+            return value
+        if not is_above(self.selectors[0], fact):
+            return value
+        entries = tuple(sorted((*known, entry))[: self._n])
+        return (value or NO_ENTRIES).changed({fact.day: entries})
+
+    def closed(self, value: DayEntries | None, fact: Fact) -> bool:
+        known = value.days.get(fact.day, ()) if value is not None else ()
+        return len(known) == self._n and known[-1] <= fact.moment[:2]
+
+    def merge(self, values: Sequence[DayEntries | None]) -> DayEntries | None:
+        merged: dict[int, set[Entry]] = {}
+        for value in values:
+            for day, entries in value.days.items() if value is not None else ():
+                merged.setdefault(day, set()).update(entries)
+        first = {day: tuple(sorted(entries)[: self._n]) for day, entries in merged.items()}
+        return DayEntries(first) if first else None
+
+    def packed(self, value: DayEntries | None) -> Any:
+        return value and value.days
+
+    def unpacked(self, data: Any) -> DayEntries | None:
+        return data and DayEntries({day: tuple(map(tuple, of)) for day, of in data.items()})
+
+
+class Counting:
+    """A measure that a fact must not come to twice."""
+
+
+class DayCounts(Counting):
+    """How many such facts every day has: `(older days, newest day, its facts)`."""
+
+    def __init__(self, facts: FactSelector) -> None:
+        self.selectors = (facts,)
+
+    def add(self, value: CountsValue | None, fact: Fact) -> CountsValue | None:
+        if not is_above(self.selectors[0], fact):
+            return value
+        day = fact.day
+        if value is None:
+            return {}, day, 1
+        older, newest, n = value
+        if day == newest:
+            return older, day, n + 1
+        if day > newest:
+            return {**older, newest: n}, day, 1
+        return {**older, day: older.get(day, 0) + 1}, newest, n
+
+    def closed(self, value: CountsValue | None, fact: Fact) -> bool:
+        return False
+
+    def merge(self, values: Sequence[CountsValue | None]) -> CountsValue | None:
+        merged: Counter[int] = Counter()
+        for value in values:
+            merged.update(self.days(value))
+        if not merged:
+            return None
+        newest = max(merged)
+        n = merged.pop(newest)
+        return dict(merged), newest, n
+
+    @staticmethod
+    def days(value: CountsValue | None) -> dict[int, int]:
+        if value is None:
+            return {}
+        older, newest, n = value
+        return {**older, newest: n}
+
+    def packed(self, value: CountsValue | None) -> Any:
+        return value
+
+    def unpacked(self, data: Any) -> CountsValue | None:
+        return data and (data[0], data[1], data[2])
 
 
 class Timeline:

@@ -30,6 +30,7 @@ from schemas.rows import (
 from streams.active_days import ActiveDays
 from streams.calendar import Calendar
 from streams.contributions import Moves, Shape, SpanGroup
+from streams.crowds import Crowds
 from streams.measures import ALL
 from streams.operators import distinct, share
 from streams.operators.conditions import MaskFunction
@@ -87,16 +88,17 @@ class SubjectProgram:
         signals: bool = False,
         signal_since_ms: int | None = None,
         states: bool = False,
+        crowds: Crowds | None = None,
     ) -> None:
         """`measures`: where it adds those it needs; new ones by default. `level`: of its values.
 
         `signals`: activation is one. `signal_since_ms`: from when on, None: from the beginning.
-        `states`: rows are split by the states of accounts, too.
+        `states`: rows are split by the states of accounts, too. `crowds`: what accounts know of
+        their users, to which this adds what it needs; None for others.
         """
         self.measures = measures or Measures(plan, calendar)
         subject = Subject(plan, calendar, self.measures, level, states=states)
-        self.memberships: list[Membership] = []
-        """Rows whose entries and exits are signals."""
+        memberships: dict[str, Membership] = {}
         parts: list[Part] = []
         groups: dict[tuple[int, bool], tuple[MaskFunction, list[tuple[str, str, str, int]]]] = {}
         for row in rows:
@@ -108,21 +110,28 @@ class SubjectProgram:
                         function.add(condition, period)
                         slots.append((row.id, "", period, part))
             elif isinstance(row, MembershipRow):
-                membership = Membership(row, self.measures, calendar, subject.since_ms(row))
-                self.memberships.append(membership)
-                parts.append(of_cells(membership.slots, membership.add))
+                membership = Membership(row, subject, crowds, memberships)
+                memberships[row.id] = membership
+                parts.append(of_cells(membership.read, membership.add))
             elif type(row) in _COMPILED:
                 found = _COMPILED[type(row)](row, subject)
                 parts += [found] if isinstance(found, Part) else found
         self.groups = tuple(SpanGroup(tuple(s), f.build()) for f, s in groups.values())
         for number, (slot, segments) in enumerate(groups):
             parts.append(_spans(number, slot, segments=segments))
+        self.memberships = tuple(memberships.values())
+        """Rows whose entries and exits are signals."""
         self._parts = tuple(parts)
         self._parts_of: dict[tuple[bool, ...], tuple[Part, ...]] = {}
         self.activation = self._activation(plan, signal_since_ms) if signals else None
         slots_read = [part.slots for part in parts] + [frozenset(self.activation or ())]
+        slots_read += [membership.slots for membership in self.memberships]
         self.slots = frozenset().union(*slots_read)
         """The measures that this program reads."""
+        self.awaited = frozenset(
+            each.signals[0] for each in self.memberships if each.entry in self.slots
+        )
+        """The signals of entries that contributions follow from."""
 
     def _activation(self, plan: Plan, since_ms: int | None) -> tuple[int, int, int] | None:
         """Measures behind the signal: first activation, first action, activation after it."""
@@ -133,6 +142,16 @@ class SubjectProgram:
             self.measures.first(FIRST_ACTION, since_ms),
             self.measures.reaching(FIRST_ACTION, ACTIVATION, since_ms),
         )
+
+    @property
+    def found(self) -> frozenset[int]:
+        """Where it finds how accounts stand."""
+        return frozenset[int]().union(*(membership.found for membership in self.memberships))
+
+    def find(self, old: Values, values: list[Any], account: str, watermark_ms: int | None) -> None:
+        """Finds how an account stands in its memberships; `old`: its measures before."""
+        for membership in self.memberships:
+            membership.find(old, values, account, watermark_ms)
 
     def empty(self) -> list[Any]:
         return [None] * len(self.measures.all)

@@ -12,20 +12,25 @@ from schemas.plan.models import (
     ActivationTimes,
     Plan,
 )
-from schemas.rows import FactSelector
+from schemas.rows import ENTRY, FactSelector
 from streams.calendar import Calendar
+from streams.courses import AT_DAY_END
 from streams.measures import (
     AllNames,
     ByName,
     Chain,
+    DayCounts,
     DayEdges,
+    DayFirsts,
     Days,
     DaysByName,
     DaysWithin,
     Fact,
     First,
+    FirstsOfDay,
     FirstWhole,
     Measure,
+    Moment,
     NthTime,
     Timeline,
     reads,
@@ -33,6 +38,8 @@ from streams.measures import (
 
 Values = Sequence[Any]
 """The values of a subject's measures."""
+EntryValue = tuple[int, str, str, tuple[str, ...], int]
+"""UTC ms, no id, account key, no segments, phase: see courses."""
 
 
 class Dropped:
@@ -54,6 +61,26 @@ class Dropped:
 
     def unpacked(self, data: Any) -> None:
         return None
+
+
+class Found(Dropped):
+    """A place for what follows from other measures, or from those of several subjects: no fact
+    changes it, and it is not saved.
+    """
+
+
+class FoundEntry(Found):
+    """The place of a first entry into a membership: an EntryValue."""
+
+    def first(self, value: EntryValue | None) -> Moment | None:
+        """An entry at the end of a day belongs to that day."""
+        if value is None:
+            return None
+        ms, phase = value[0], value[4]
+        return (ms - 1 if phase == AT_DAY_END else ms), value[1], value[2]
+
+    def reached(self, value: EntryValue | None, anchor_ms: int) -> Moment | None:
+        return value[:3] if value is not None and value[0] >= anchor_ms else None
 
 
 class Step(NamedTuple):
@@ -96,9 +123,17 @@ class Measures:
             slot = self._slots[id] = len(self.all)
             self.ids.append(id)
             self.all.append(Dropped())
-        if isinstance(self.all[slot], Dropped):
+        if type(self.all[slot]) is Dropped:
             self.all[slot] = make()
         return slot
+
+    def found(self, what: str, facts: Sequence[FactSelector], since_ms: int | None = None) -> int:
+        """A place for what follows from several members of an account."""
+        return self._slot(f"found {what}", facts, since_ms, Found)
+
+    def entry(self, kpi: str) -> int:
+        """The place of the first entry into a membership."""
+        return self._slot(f"entry {kpi}", [], None, FoundEntry)
 
     def days(self, facts: FactSelector, since_ms: int | None = None) -> int:
         return self._slot("days", [facts], since_ms, lambda: Days(facts, self._calendar))
@@ -108,7 +143,22 @@ class Measures:
             "days by name", [facts], since_ms, lambda: DaysByName(facts, self._calendar)
         )
 
+    def day_firsts(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        """The first instant of every day."""
+        return self._slot("day firsts", [facts], since_ms, lambda: DayFirsts(facts))
+
+    def firsts_of_day(self, facts: FactSelector, n: int, since_ms: int | None = None) -> int:
+        """The first n facts of every day."""
+        return self._slot(f"first {n} of day", [facts], since_ms, lambda: FirstsOfDay(facts, n))
+
+    def day_counts(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        """How many facts every day has."""
+        return self._slot("day counts", [facts], since_ms, lambda: DayCounts(facts))
+
     def first(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        if facts.kind == ENTRY:
+            assert isinstance(facts.name, str)
+            return self.entry(facts.name)
         return self._slot("first", [facts], since_ms, lambda: First(facts))
 
     def edges(self, facts: FactSelector, since_ms: int | None = None) -> int:
@@ -129,7 +179,11 @@ class Measures:
         return self.first(facts, since_ms) if derived is None else derived
 
     def reaching(self, anchor: FactSelector, end: FactSelector, since_ms: int | None = None) -> int:
-        """The first end at or after an anchor."""
+        """The first end at or after an anchor; of an anchor or end that is an entry, the first end
+        ever, if it is.
+        """
+        if ENTRY in (anchor.kind, end.kind):
+            return self.first_reaching(end, since_ms)
         derived = self._derived(end, since_ms)
         if derived is not None:
             return derived

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Iterator
 
 from schemas.batches import ValueBatch, check_version, decode_deltas, encode, unfinished
 from schemas.outputs import KPIS, kpi_record, kpi_record_key
-from schemas.rows import FormulaRow, Row, stated_variants
+from schemas.rows import FormulaRow, Row, kpis_read, stated_variants
 from streams.book import PROVISIONAL_EVERY_MS, Book, Change
-from streams.catalogue import input_kpis
 from streams.compiled_plan import CompiledPlan
 from streams.contributions import SpanKey, TallyKey
 from streams.delta_batches import tally_partition
@@ -58,7 +57,7 @@ class Tallies:
         )
         self._lags = [key for key in zeros if company[key.kpi].operator == "lag"]
         self._read_by_company = compiled.alert_rules.watched("company").union(
-            kpi for row in rows.values() if isinstance(row, FormulaRow) for kpi in input_kpis(row)
+            kpi for row in rows.values() if isinstance(row, FormulaRow) for kpi in kpis_read(row)
         )
         self._sources = Sources(sources)
         self._announcements = Announcements(

@@ -30,7 +30,15 @@ UNTIL_MS = FIRST_DAY_MS + (DAYS + 5) * DAY_MS
 NOW_MS = parse_iso("2030-01-01T00:00:00Z")
 FLUSH_MS = 120_000
 
-USES = ("activity", "activity", "first_action", "activation", "key_task", "key_task")
+USES = (
+    "activity",
+    "activity",
+    "first_action",
+    "activation",
+    "key_task",
+    "key_task",
+    "buying_signal",
+)
 TASKS = ("buy", "invite", "share")
 SETTINGS = {
     "core_tasks": ["buy"],
@@ -44,6 +52,10 @@ SETTINGS = {
     "outcome_worth_per_million": {"time_saved": 250_000, "sale": 3},
     "inactive_days": 10,
     "churn_silence_days": 5,
+    "pql_key_tasks": 2,
+    "spike_facts": 2,
+    "cross_sell_users": 2,
+    "addon_of_feature": {"x": "extra", "y": "extra"},
 }
 WORDS = {
     "status": (
@@ -55,6 +67,8 @@ WORDS = {
     "kind": ("upsell", "nps", "csat", "review", "guide", "defect", "downtime"),
     "campaign": ("spring", "autumn"),
     "scale": (5, 10),
+    "seat_limit": (1, 2, 3),
+    "addon": ("extra",),
 }
 NAMES = {"awareness": ("reach", "mention"), "outcome": ("time_saved", "sale")}
 
@@ -97,14 +111,15 @@ moments = st.builds(
     st.sampled_from((0, 0, 30)),
 )
 users = st.sampled_from(("u1", "u2", "u3", None))
+browsers = st.sampled_from(("x1", "x2"))
 accounts = st.sampled_from(("a1", "a1", "a2", None))
 
 
 @st.composite
 def uses(draw: st.DrawFn) -> tuple[str, dict[str, Any], str | None, str | None]:
-    kind, user = draw(st.sampled_from(USES)), draw(users) or "u1"
+    kind = draw(st.sampled_from(USES))
     properties = {"name": draw(st.sampled_from(TASKS))} if kind == "key_task" else {}
-    return kind, properties, user, draw(accounts)
+    return kind, properties, draw(users), draw(accounts)
 
 
 @st.composite
@@ -140,6 +155,8 @@ def events(draw: st.DrawFn) -> list[Told]:
         event["timestamp"] = iso(draw(moments))
         if user is not None:
             event["userId"] = user
+        elif name in USES or draw(st.booleans()):
+            event["anonymousId"] = draw(browsers)
         if account is not None:
             event["context"] = {"groupId": account}
         found.append(Told(event, draw(st.sampled_from((1, 1, 1, 2)))))
@@ -147,6 +164,8 @@ def events(draw: st.DrawFn) -> list[Told]:
         event = {"messageId": f"t{number}", "type": "identify", "userId": draw(users) or "u1"}
         event["traits"] = {"internal": draw(st.booleans())}
         event["timestamp"] = iso(draw(moments))
+        if draw(st.booleans()):
+            event["anonymousId"] = draw(browsers)
         found.append(Told(event, 1))
     return found
 

@@ -250,6 +250,23 @@ class KpiSettings(Frozen):
     slow_to_value_days: int = 7
     fast_to_value_days: int = 1
     churn_silence_days: int = 14
+    pql_tiers: tuple[str, ...] = ("free", "trial")
+    pql_activated_users: int = 1
+    pql_active_users: int = 2
+    pql_key_tasks: int = 3
+    pql_days: int = 7
+    spike_facts: int = 20
+    spike_percent: int = 150
+    seat_percent: int = 80
+    cross_sell_users: int = 3
+    addon_of_feature: dict[str, str] = Field(default_factory=dict)
+    """Feature -> the add-on that its use speaks for."""
+    expansion_list: tuple[str, ...] = (
+        "seats_near_limit",
+        "usage_spike_accounts",
+        "cross_sell_candidates",
+    )
+    """Memberships of accounts that make a paying account a candidate for expansion."""
     outcome_impact_per_million: dict[str, int] = Field(default_factory=dict)
     """Kind of outcome -> what a unit counts in user_led_performance, in millionths."""
     outcome_worth_per_million: dict[str, int] = Field(default_factory=dict)

@@ -315,6 +315,47 @@ class WrittenSettings(Written):
         default=KpiSettings().churn_silence_days,
         description="After so many days without activity a paying account is at risk.",
     )
+    pql_tiers: Annotated[list[Text], AfterValidator(each_once)] = Field(
+        default=list(KpiSettings().pql_tiers), description="Tiers of product-qualified accounts."
+    )
+    pql_activated_users: Count = Field(
+        default=KpiSettings().pql_activated_users,
+        description="Activated users that a product-qualified account has at least.",
+    )
+    pql_active_users: Count = Field(
+        default=KpiSettings().pql_active_users,
+        description="Users of it that were active in the last `pql_days`, at least.",
+    )
+    pql_key_tasks: Count = Field(
+        default=KpiSettings().pql_key_tasks,
+        description="Key tasks that it did in the last `pql_days`, at least.",
+    )
+    pql_days: Days = Field(
+        default=KpiSettings().pql_days, description="Days in which these are counted."
+    )
+    spike_facts: Count = Field(
+        default=KpiSettings().spike_facts,
+        description="Facts of activity in thirty days that make a spike, at least.",
+    )
+    spike_percent: Count = Field(
+        default=KpiSettings().spike_percent,
+        description="Percent of the thirty days before that make a spike, at least.",
+    )
+    seat_percent: Count = Field(
+        default=KpiSettings().seat_percent,
+        description="Percent of its seats with which an account is near the limit.",
+    )
+    cross_sell_users: Count = Field(
+        default=KpiSettings().cross_sell_users,
+        description="Users of an add-on's features that make a cross-sell candidate, at least.",
+    )
+    addon_of_feature: dict[Text, Text] = Field(
+        default_factory=dict, description="Feature -> the add-on that its use speaks for."
+    )
+    expansion_list: KpiIds = Field(
+        default=list(KpiSettings().expansion_list),
+        description="Lists of accounts, of which one makes a paying account a candidate.",
+    )
     outcome_impact_per_million: dict[Text, Count] = Field(
         default_factory=dict,
         description="Kind of outcome -> what a unit counts in user_led_performance, in millionths.",

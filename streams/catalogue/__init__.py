@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from schemas.plan.models import ActivationTasks, FirstActivity, Plan
-from schemas.rows import FormulaRow, Row, needed_kinds, resolved, rows_of, settings_in
+from schemas.rows import Row, kpis_read, needed_kinds, resolved, rows_of, settings_in
 
 GROUPS = (
     "engagement",
@@ -57,13 +57,19 @@ def catalogue_of(plan: Plan) -> Catalogue:
     settings = settings_of(plan)
     provided = fact_kinds(plan)
     rows = (*catalogue_rows(), *plan.kpis.own)
-    wanted = _wanted(rows, plan)
+    in_plan = {row.id: resolved(row, settings) for row in rows}
+    wanted = _wanted(in_plan, plan)
     running: dict[str, Row] = {}
     idle: dict[str, str] = {}
     for row in rows:
-        reason = _idle_reason(row, wanted, provided, settings, running)
+        present = settings | {
+            name: tuple(kpi for kpi in settings[name] if kpi in running) for name in MEMBERSHIPS
+        }
+        empty = sorted(each for each in _settings_needed(row) if present[each] in ((), {}))
+        planned = resolved(row, present)
+        reason = _idle_reason(planned, wanted, provided, empty, running)
         if reason is None:
-            running[row.id] = _planned(resolved(row, settings), plan)
+            running[row.id] = _planned(planned, plan)
         else:
             idle[row.id] = reason
     per_account = frozenset(plan.kpis.levels.account) & running.keys()
@@ -88,29 +94,20 @@ def settings_of(plan: Plan) -> dict[str, Any]:
     return settings
 
 
-def input_kpis(row: FormulaRow) -> frozenset[str]:
-    """The KPIs that a formula reads."""
-    named = (i.kpi if isinstance(i.kpi, dict) else {"": i.kpi} for i in row.inputs.values())
-    return frozenset(kpi for by_period in named for kpi in by_period.values())
-
-
-def _wanted(rows: tuple[Row, ...], plan: Plan) -> frozenset[str]:
-    """Ids that the plan asks for, with what their formulas read."""
-    by_id = {row.id: row for row in rows}
+def _wanted(rows: dict[str, Row], plan: Plan) -> frozenset[str]:
+    """Ids that the plan asks for, with what those rows read."""
     own = {row.id for row in plan.kpis.own}
-    usual = {row.id for row in rows if not row.opt_in}
+    usual = {id for id, row in rows.items() if not row.opt_in}
     asked = usual if plan.kpis.only is None else own.union(plan.kpis.only)
     asked = asked.union(plan.kpis.also)
     wanted: set[str] = set()
     waiting = [id for id in asked if id not in plan.kpis.without]
     while waiting:
         id = waiting.pop()
-        row = by_id.get(id)
-        if row is None or id in wanted:
+        if id not in rows or id in wanted:
             continue
         wanted.add(id)
-        if isinstance(row, FormulaRow):
-            waiting.extend(input_kpis(row))
+        waiting.extend(kpis_read(rows[id]))
     return frozenset(wanted)
 
 
@@ -118,24 +115,25 @@ def _idle_reason(
     row: Row,
     wanted: frozenset[str],
     provided: frozenset[str],
-    settings: dict[str, Any],
+    empty: list[str],
     running: dict[str, Row],
 ) -> str | None:
+    """`empty`: settings that it refers to and that say nothing."""
     if row.id not in wanted:
         return "runs only if listed in kpis.also" if row.opt_in else "switched off in the plan"
     missing = sorted(" or ".join(kinds) for kinds in needed_kinds(row) if not provided & {*kinds})
     if missing:
         return NO_EVENT + ", ".join(missing)
-    empty = sorted(each for each in _settings_needed(row) if settings[each] == ())
     if empty:
-        return f"the plan leaves kpis.settings.{', '.join(empty)} empty"
-    if isinstance(row, FormulaRow):
-        absent = sorted(input_kpis(row) - running.keys())
-        if absent:
-            return f"needs {', '.join(absent)}"
+        return f"kpis.settings.{', '.join(empty)} names nothing that runs"
+    absent = sorted(kpis_read(row) - running.keys())
+    if absent:
+        return f"needs {', '.join(absent)}"
     return None
 
 
+MEMBERSHIPS = ("expansion_list",)
+"""Lists of memberships; they stand for those that run."""
 ALL_WHERE_EMPTY = ("core_tasks", "activation_tasks")
 """Lists that stand for everything while they are empty. An empty one of the others leaves the rows
 idle that read it."""

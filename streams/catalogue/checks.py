@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from schemas.plan.check import Problem
 from schemas.plan.models import Plan
 from schemas.rows import (
+    EACH,
     AllOf,
     AnyOf,
     Condition,
@@ -15,17 +16,19 @@ from schemas.rows import (
     Input,
     JointRow,
     Members,
+    MembershipRow,
     Not,
     Row,
     ShareRow,
     has_named_variants,
     kpi_in,
+    kpis_read,
     per_account,
     resolved,
     variants_of,
 )
 from streams.calendar import DAY, GRID, HOUR, PERIODS, WINDOW_DAYS, YEAR_TO_DATE
-from streams.catalogue import catalogue_of, catalogue_rows, settings_of
+from streams.catalogue import MEMBERSHIPS, catalogue_of, catalogue_rows, settings_of
 from streams.catalogue.alert_checks import alert_problems
 
 EVENT_BYTES_MAX = 2 * 1024 * 1024
@@ -42,6 +45,7 @@ def plan_problems(plan: Plan) -> list[Problem]:
         *_levels(plan, rows),
         *_periods(plan, planned),
         *_inputs(plan, planned),
+        *_memberships(plan, rows),
         *alert_problems(plan, planned),
     ]
 
@@ -105,6 +109,36 @@ def _goes_by_days(condition: Condition) -> bool:
     if isinstance(condition, Members):
         return isinstance(condition.members, FirstEver) or _goes_by_days(condition.members)
     return condition.active in WINDOW_DAYS
+
+
+def _memberships(plan: Plan, rows: dict[str, Row]) -> Iterator[Problem]:
+    """Whatever stands for a membership of accounts has to be one."""
+    known = [
+        id
+        for id, row in rows.items()
+        if isinstance(row, MembershipRow) and row.subject == "account"
+    ]
+    for name in MEMBERSHIPS:
+        for kpi in getattr(plan.kpis.settings, name):
+            if kpi not in known:
+                yield _no_membership(f"kpis.settings.{name}", kpi, known)
+    for number, row in enumerate(plan.kpis.own):
+        if not isinstance(row, FormulaRow):
+            for kpi in sorted(kpis_read(row) - {EACH}):
+                if kpi not in known:
+                    yield _no_membership(f"kpis.own.{number}", kpi, known)
+                elif getattr(row, "subject", None) != "account":
+                    yield Problem(
+                        f"kpis.own.{number}",
+                        f"`{kpi}` is about accounts, and `{row.id}` is not",
+                        "write `subject: account`",
+                    )
+
+
+def _no_membership(place: str, kpi: str, known: list[str]) -> Problem:
+    return Problem(
+        place, f"`{kpi}` is no KPI that accounts can be in", f"there are {', '.join(known)}"
+    )
 
 
 def _place(plan: Plan, kpi: str, what: str) -> str:

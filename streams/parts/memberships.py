@@ -6,19 +6,26 @@ published before its time, and signals wait for theirs in the agenda.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import accumulate
+from operator import and_
 from typing import Any, NamedTuple
 
 from schemas.rows import (
     AllHold,
     AnyHolds,
     FactSelector,
+    Grown,
     Halved,
     Holds,
     HoldsNot,
     Latest,
+    Many,
+    Member,
+    MembersEver,
     MembershipRow,
+    Open,
     Reached,
     Seldom,
     Silent,
@@ -26,6 +33,7 @@ from schemas.rows import (
 )
 from schemas.times import DAY_MS, iso
 from streams.active_days import ActiveDays
+from streams.agenda import Coming
 from streams.calendar import Calendar
 from streams.contributions import Cell, tally_key
 from streams.courses import (
@@ -38,10 +46,13 @@ from streams.courses import (
     of_states,
     sampled,
 )
-from streams.measures import ALL, Change, DayEdges, FirstFact, Reaching
+from streams.crowds import Crowds
+from streams.day_entries import DayEntries, Entry
+from streams.measures import ALL, Change, DayCounts, DayEdges, FirstFact, Reaching
+from streams.parts.part import Subject
 from streams.signals import Standing
+from streams.subject_measures import EntryValue, Values
 
-Values = Sequence[Any]
 WINDOW_DAYS = 30
 ENTERED = 0
 
@@ -63,8 +74,8 @@ class Passage(NamedTuple):
 
     signal: str
     at_ms: int
-    by_fact: bool
-    """False: time alone does it, so that it happens once the watermark has come so far."""
+    due_ms: int | None
+    """The watermark that shows that it happens; None: a fact does it, whatever is still to come."""
     evidence: dict[str, Any]
 
 
@@ -73,7 +84,7 @@ class Passages(NamedTuple):
 
     told: dict[tuple[str, int], Standing]
     """(signal, UTC ms) -> those that stand by now."""
-    coming: list[Standing]
+    coming: list[Coming]
     """Those that time will give."""
 
 
@@ -87,35 +98,105 @@ def passages(
     found = Passages({}, [])
     for each in memberships:
         for passage in each.passages(values):
-            due = watermark_ms is not None and passage.at_ms <= watermark_ms
-            if passage.by_fact or due:
+            due_ms = passage.due_ms
+            if due_ms is None or (watermark_ms is not None and due_ms <= watermark_ms):
                 found.told[passage.signal, passage.at_ms] = stands(passage)
             else:
-                found.coming.append(stands(passage))
+                found.coming.append(Coming(due_ms, stands(passage)))
     return found
 
 
+class Stand(NamedTuple):
+    """When a subject is in, and why."""
+
+    course: Course
+    because: list[Course]
+    """When each condition holds."""
+
+
+OUT = Stand((), [])
+
+
 class Membership:
-    """One row, for subjects whose measures are `measures`."""
+    """One row, for one kind of subject."""
 
     def __init__(
-        self, row: MembershipRow, measures: Any, calendar: Calendar, since_ms: int | None
+        self,
+        row: MembershipRow,
+        subject: Subject,
+        crowds: Crowds | None,
+        others: Mapping[str, "Membership"],
     ) -> None:
-        """`measures`: of the program (Measures), to which this adds what it needs."""
-        self.row, self._calendar = row, calendar
+        """`crowds`: what accounts know of their users; None for users. `others`: the memberships
+        that this may read.
+        """
+        self.row, self._calendar, self._measures = row, subject.calendar, subject.measures
+        self._crowds, self._others = crowds, others
+        self._since_ms = subject.since_ms(row)
         self._leaves: list[Leaf] = []
-        self._holds = self._compiled(row.when, measures, since_ms)
+        self._holds = self._compiled(row.when)
         self.slots = frozenset[int]().union(*(leaf.slots for leaf in self._leaves))
+        """The measures it follows from."""
+        self._place = self._entry = None
+        if crowds is not None:
+            self._place = self._measures.found(f"stand {row.id}", [])
+            self._entry = self._measures.entry(row.id)
 
-    def _courses(self, values: Values) -> list[Course]:
-        """When each condition holds; as it is at day ends, for a row that is checked there."""
+    @property
+    def read(self) -> frozenset[int]:
+        """The measures that its contributions follow from."""
+        return self.slots if self._place is None else frozenset({self._place})
+
+    @property
+    def entry(self) -> int | None:
+        """Where it puts the first entry of an account."""
+        return self._entry
+
+    @property
+    def found(self) -> frozenset[int]:
+        """Where it puts how an account stands."""
+        return frozenset(slot for slot in (self._place, self._entry) if slot is not None)
+
+    def find(self, old: Values, values: list[Any], account: str, watermark_ms: int | None) -> None:
+        """Puts how an account stands, and its first entry, into their places.
+
+        `old`: its measures before. An entry by time alone is one once the watermark shows it.
+        """
+        assert self._place is not None
+        assert self._entry is not None
+        if any(old[slot] is not values[slot] for slot in self.slots):
+            stand = self._found(values)
+            if stand != values[self._place]:
+                values[self._place] = stand
+        entry = self._first_entry(values, account, watermark_ms)
+        if entry != values[self._entry]:
+            values[self._entry] = entry
+
+    def _first_entry(
+        self, values: Values, account: str, watermark_ms: int | None
+    ) -> EntryValue | None:
+        course = self.stand(values).course
+        if not course:
+            return None
+        due_ms = self._due_ms(course[0], self._instants(values))
+        if due_ms is not None and (watermark_ms is None or due_ms > watermark_ms):
+            return None
+        ms, phase = course[0]
+        return ms, "", account, (), phase
+
+    def stand(self, values: Values) -> Stand:
+        if self._place is None:
+            return self._found(values)
+        return values[self._place] or OUT
+
+    def _found(self, values: Values) -> Stand:
         courses = [leaf.course(values) for leaf in self._leaves]
-        if self.row.check == "instant":
-            return courses
-        return [
-            sampled(course, partial(self._day_end, set(leaf.instants(values))))
-            for leaf, course in zip(self._leaves, courses, strict=True)
-        ]
+        if self.row.check != "instant":
+            courses = [
+                sampled(course, partial(self._day_end, set(leaf.instants(values))))
+                for leaf, course in zip(self._leaves, courses, strict=True)
+            ]
+        return Stand(combined(courses, self._holds), courses)
 
     def _day_end(self, facts_ms: Container[int], edge: Edge) -> Edge:
         """The day end at which an edge is seen. A fact at midnight belongs to the day it begins."""
@@ -130,7 +211,7 @@ class Membership:
     def add(self, values: Values, sign: int, into: dict[Cell, int]) -> None:
         """Adds what a subject contributes, times a sign."""
         tally, entries = tally_key(self.row.id, "", ALL), self.row.value == "entries"
-        for number, edge in enumerate(combined(self._courses(values), self._holds)):
+        for number, edge in enumerate(self.stand(values).course):
             leaves = number % 2
             if not (leaves and entries):
                 into[tally, ENTERED, self._day(edge), 0] += -sign if leaves else sign
@@ -142,22 +223,35 @@ class Membership:
 
     def passages(self, values: Values) -> Iterator[Passage]:
         """Every entry and exit, past and, as far as can be told, to come."""
-        courses = self._courses(values)
-        course = combined(courses, self._holds)
+        course, courses = self.stand(values)
         if not course:
             return
-        instants = {ms for leaf in self._leaves for ms in leaf.instants(values)}
+        instants = self._instants(values)
         for number, edge in enumerate(course):
-            ms, phase = edge
             because = [
                 {"condition": leaf.words, "since": _shown(of[at - 1])}
                 for leaf, of in zip(self._leaves, courses, strict=True)
                 if (at := bisect_right(of, edge)) % 2
             ]
-            by_fact = phase == AT_INSTANT and ms in instants
+            due_ms = self._due_ms(edge, instants)
             enters = number % 2 == 0
             if enters or self.row.value == "members":
-                yield Passage(self.signals[number % 2], ms, by_fact, {"because": because})
+                yield Passage(self.signals[number % 2], edge[0], due_ms, {"because": because})
+
+    def _instants(self, values: Values) -> set[int]:
+        """Times of the facts that may begin or end a condition (UTC ms)."""
+        return {ms for leaf in self._leaves for ms in leaf.instants(values)}
+
+    @staticmethod
+    def _due_ms(edge: Edge, instants: Container[int]) -> int | None:
+        """The watermark that shows an edge; None: a fact makes it, whatever is still to come.
+
+        A fact at the very instant may still prevent what time brings there.
+        """
+        ms, phase = edge
+        if phase == AT_DAY_END:
+            return ms
+        return None if ms in instants else ms + 1
 
     def _day(self, edge: Edge) -> int:
         ms, phase = edge
@@ -165,22 +259,21 @@ class Membership:
 
     # ---- conditions
 
-    def _compiled(
-        self, when: Holds, measures: Any, since_ms: int | None
-    ) -> Callable[[Sequence[bool]], bool]:
+    def _compiled(self, when: Holds) -> Callable[[Sequence[bool]], bool]:
         if isinstance(when, AllHold | AnyHolds):
             parts = when.all if isinstance(when, AllHold) else when.any
-            tests = [self._compiled(part, measures, since_ms) for part in parts]
+            tests = [self._compiled(part) for part in parts]
             fold = all if isinstance(when, AllHold) else any
             return lambda states: fold(test(states) for test in tests)
         if isinstance(when, HoldsNot):
-            test = self._compiled(when.not_, measures, since_ms)
+            test = self._compiled(when.not_)
             return lambda states: not test(states)
         number = len(self._leaves)
-        self._leaves.append(self._leaf(when, measures, since_ms))
+        self._leaves.append(self._leaf(when))
         return lambda states: states[number]
 
-    def _leaf(self, when: Holds, measures: Any, since_ms: int | None) -> Leaf:
+    def _leaf(self, when: Holds) -> Leaf:
+        measures, calendar, since_ms = self._measures, self._calendar, self._since_ms
         if isinstance(when, Silent):
             return _silent(when, measures.edges(when.silent, since_ms))
         if isinstance(when, Since):
@@ -188,13 +281,47 @@ class Membership:
         if isinstance(when, Latest):
             return _latest(when, measures.timeline(when.latest, since_ms))
         if isinstance(when, Halved):
-            return _halved(when, measures.days(when.halved, since_ms), self._calendar)
+            return _halved(when, measures.days(when.halved, since_ms), calendar)
         if isinstance(when, Seldom):
-            return _seldom(when, measures.days(when.seldom, since_ms), self._calendar)
-        assert isinstance(when, Reached)
+            return _seldom(when, measures.days(when.seldom, since_ms), calendar)
+        if isinstance(when, Grown):
+            return _grown(when, measures.day_counts(when.grown, since_ms), calendar)
+        if isinstance(when, Open):
+            opened = measures.first_by_name(when.open, since_ms)
+            return _open(when, opened, measures.first_by_name(when.closed_by, since_ms))
+        if isinstance(when, Member):
+            return self._member(when)
+        if isinstance(when, Many):
+            return self._many(when)
+        if isinstance(when, MembersEver):
+            assert self._crowds is not None, "rows refuse it of users"
+            n = int(when.at_least)
+            return _members_ever(when, self._crowds.firsts(when.members.first, n, since_ms), n)
+        assert isinstance(when, Reached), "resolved rows have no other conditions"
         anchor = measures.first(when.after, since_ms)
         slot = measures.reaching(when.after, when.reached, since_ms)
-        return _reached(when, anchor, slot, measures.all[slot])
+        return _reached(when, anchor, slot, measures.all[slot])  # type: ignore[arg-type]
+
+    def _member(self, when: Member) -> Leaf:
+        other = self._others[when.member]
+
+        def instants(values: Values) -> Iterator[int]:
+            return (ms for leaf in other._leaves for ms in leaf.instants(values))
+
+        words = when.member.replace("_", " ")
+        return Leaf(words, other.read | other.slots, lambda v: other.stand(v).course, instants)
+
+    def _many(self, when: Many) -> Leaf:
+        measures, n, days = self._measures, int(when.at_least), int(when.days)
+        if when.each == "fact":
+            slot = measures.firsts_of_day(when.many, n, self._since_ms)
+            return _many(when, slot, n, days, self._calendar)
+        assert self._crowds is not None, "rows refuse it of users"
+        slot = self._crowds.came(when.many, self._since_ms)
+        if when.percent_of is None:
+            return _many(when, slot, n, days, self._calendar)
+        limits = measures.timeline(when.percent_of.latest, self._since_ms)
+        return _many_of(when, slot, limits, days, self._calendar)
 
 
 def _silent(when: Silent, slot: int) -> Leaf:
@@ -317,6 +444,116 @@ def _reached(when: Reached, anchor_slot: int, slot: int, measure: Reaching) -> L
 
     words = f"{shown_facts(when.reached)} reached"
     return Leaf(words, frozenset({anchor_slot, slot}), course, instants)
+
+
+def _grown(when: Grown, slot: int, calendar: Calendar) -> Leaf:
+    at_least, percent = int(when.at_least), int(when.percent)
+
+    def course(values: Values) -> Course:
+        counts = DayCounts.days(values[slot])
+        if not counts:
+            return ()
+        base, last = min(counts), max(counts) + 2 * WINDOW_DAYS
+        sums = [0, *accumulate(counts.get(day, 0) for day in range(base, last + 1))]
+        found: list[Edge] = []
+        for after in range(1, len(sums)):
+            middle, first = max(after - WINDOW_DAYS, 0), max(after - 2 * WINDOW_DAYS, 0)
+            now, before = sums[after] - sums[middle], sums[middle] - sums[first]
+            grown = before > 0 and now >= at_least and 100 * now >= percent * before
+            if grown != bool(len(found) % 2):
+                found.append((calendar.day_start_ms(base + after), AT_DAY_END))
+        return tuple(found)
+
+    words = f"{when.percent} % of the {shown_facts(when.grown)} facts of the thirty days before"
+    return Leaf(words, frozenset({slot}), course, lambda values: iter(()))
+
+
+def _open(when: Open, opened_slot: int, closed_slot: int) -> Leaf:
+    def spans(values: Values) -> Iterator[tuple[int, int | None]]:
+        closed = values[closed_slot] or {}
+        for name, first in (values[opened_slot] or {}).items():
+            end = closed.get(name)
+            if end is None or end[0] > first[0]:
+                yield first[0], None if end is None else end[0]
+
+    def instants(values: Values) -> Iterator[int]:
+        return (ms for span in spans(values) for ms in span if ms is not None)
+
+    def course(values: Values) -> Course:
+        moves = [(start, +1) for start, _ in spans(values)]
+        moves += ((end, -1) for _, end in spans(values) if end is not None)
+        states, n = [], 0
+        for ms, move in sorted(moves):
+            n += move
+            states.append((ms, n > 0))
+        return of_states(states)
+
+    words = f"open {shown_facts(when.open)}"
+    return Leaf(words, frozenset({opened_slot, closed_slot}), course, instants)
+
+
+def _members_ever(when: MembersEver, slot: int, n: int) -> Leaf:
+    def instants(values: Values) -> Iterator[int]:
+        entries: Sequence[Entry] = values[slot] or ()
+        if len(entries) == n:
+            yield entries[-1][0]
+
+    def course(values: Values) -> Course:
+        return tuple((ms, AT_INSTANT) for ms in instants(values))
+
+    words = f"{n} users with {shown_facts(when.members.first)}"
+    return Leaf(words, frozenset({slot}), course, instants)
+
+
+def _many(when: Many, slot: int, n: int, days: int, calendar: Calendar) -> Leaf:
+    def course(values: Values) -> Course:
+        return _course_of(values[slot], n, days, calendar)
+
+    def instants(values: Values) -> Iterator[int]:
+        return (ms for ms, _ in course(values)[::2])
+
+    of = "users with " if when.each == "user" else ""
+    words = f"{n} {of}{shown_facts(when.many)} in {days} days"
+    return Leaf(words, frozenset({slot}), course, instants)
+
+
+def _many_of(when: Many, slot: int, limits_slot: int, days: int, calendar: Calendar) -> Leaf:
+    """At least so many percent of a limit, which is another one from each of its facts on."""
+    percent, limit = int(when.at_least), when.percent_of
+    assert limit is not None
+
+    def needed(change: Change) -> int | None:
+        """How many users are that many percent of the limit."""
+        of = dict(change[3]).get(limit.attribute)
+        if not isinstance(of, int) or isinstance(of, bool) or of <= 0:
+            return None
+        return -(-of * percent // 100)
+
+    def parts(values: Values) -> Iterator[tuple[Course, Course]]:
+        """When a limit holds, and when there are so many users."""
+        changes = [(change[0], needed(change)) for change in values[limits_slot] or ()]
+        for n in sorted({n for _, n in changes if n is not None}):
+            holds = of_states([(ms, found == n) for ms, found in changes])
+            yield holds, _course_of(values[slot], n, days, calendar)
+
+    def instants(values: Values) -> Iterator[int]:
+        yield from (change[0] for change in values[limits_slot] or ())
+        for _, course in parts(values):
+            yield from (ms for ms, _ in course[::2])
+
+    def course(values: Values) -> Course:
+        courses = [each for pair in parts(values) for each in pair]
+        return combined(courses, lambda states: any(map(and_, states[::2], states[1::2])))
+
+    words = (
+        f"users with {shown_facts(when.many)} in {days} days are {percent} % of the "
+        f"{limit.attribute.replace('_', ' ')}"
+    )
+    return Leaf(words, frozenset({slot, limits_slot}), course, instants)
+
+
+def _course_of(entries: DayEntries | None, n: int, days: int, calendar: Calendar) -> Course:
+    return () if entries is None else entries.course(n, days, calendar)
 
 
 def _shown(edge: Edge) -> str | None:

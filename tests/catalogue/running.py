@@ -66,10 +66,16 @@ def plan_of(case: Case) -> dict[str, Any]:
     }
     if "activation_tasks_k" in case.settings:
         settings["activation_tasks_min"] = case.settings["activation_tasks_k"]
+    signals = {
+        "event": "activity",
+        "where": {"name": {"in": case.settings.get("buying_signals", [])}},
+        "is": "buying_signal",
+    }
     kpis: dict[str, Any] = {"only": [case.kpi], "settings": settings}
     if per_account(row) and any(value.level == "account" for value in expected.values):
         kpis["levels"] = {"account": [case.kpi]}
     return PLAN | {
+        "events": [*PLAN["events"], *([signals] if "buying_signals" in case.settings else [])],
         "milestones": {"distinct_users": case.settings.get("milestones", [1, 3, 5, 10])},
         "segments": {name: SEGMENTS[name] for name in sorted(dimensions)},
         "kpis": kpis,

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from schemas.rows import (
     ConversionRow,
+    FactSelector,
     FirstEver,
     FormulaRow,
     Input,
@@ -14,6 +15,7 @@ from schemas.rows import (
     MilestoneRow,
     kinds_of,
     kpi_in,
+    needed_kinds,
     per_account,
     resolved,
     row_of,
@@ -67,6 +69,7 @@ IN = COMMON | {
     "subject": "user",
     "when": {"silent": {"kind": "activity"}, "days": 14},
 }
+MANY: dict[str, Any] = {"many": DONE, "each": "fact", "days": 7, "at_least": 2}
 SUM = COMMON | {"operator": "sum", "subject": "user", "terms": [{"of": DONE, "times": "weight"}]}
 FORMULA = COMMON | {
     "operator": "formula",
@@ -106,6 +109,9 @@ def test_a_row_of_each_operator_is_read_and_written_back(row: dict[str, Any]):
         (IN | {"when": {"silent": {"kind": "activity"}, "days": 0}}, "greater than or equal to 1"),
         (IN | {"when": {"not": {"since": DONE}}}, "never did anything"),
         (IN | {"when": {"any": [{"since": DONE}, {"not": IN["when"]}]}}, "never did anything"),
+        (IN | {"when": {"members": {"first": DONE}, "at_least": 1}}, "subject: account"),
+        (IN | {"when": MANY | {"at_least": 0}}, "greater than or equal to 1"),
+        (IN | {"when": MANY | {"percent_of": {"latest": DONE, "attribute": "x"}}}, "each: user"),
         (SUM | {"each": "subject"}, "each: fact"),
         (FORMULA | {"formula": {"pow": ["a", 2]}}, "formula"),
     ],
@@ -209,3 +215,19 @@ def test_terms_may_be_nested_and_members_are_told_from_firsts():
     assert isinstance(formula, FormulaRow)
     assert formula.formula == {"div": ("a", {"add": ("b", 1)})}
     assert isinstance(share.passes.all[1].members, FirstEver)
+
+
+def test_a_condition_is_written_out_for_each_entry_of_a_mapping():
+    condition = {"since": {"kind": "feature", "name": "each.names", "where": {"addon": "each"}}}
+    row = row_of(IN | {"when": {"for_each": "setting.addons", "any": condition}})
+
+    (one, other) = resolved(row, {"addons": {"a": "x", "b": "y", "c": "x"}}).when.any  # type: ignore[union-attr]
+
+    assert one.since == FactSelector(kind="feature", name=("a", "c"), where={"addon": "x"})
+    assert other.since == FactSelector(kind="feature", name=("b",), where={"addon": "y"})
+
+
+def test_either_of_two_kinds_is_enough_for_a_selector_of_both():
+    row = row_of(COUNT | {"of": {"kind": "trial", "or": {"kind": "plan_change"}}})
+
+    assert needed_kinds(row) == {("trial", "plan_change")}

@@ -7,7 +7,9 @@ import pytest
 import yaml
 
 from schemas.plan.check import PlanInvalid, load_plan
-from streams.catalogue import catalogue_ids
+from schemas.rows import kpis_read
+from streams.catalogue import catalogue_ids, catalogue_of
+from streams.catalogue.checks import plan_problems
 from tests.catalogue.cases import Detail, Fact
 from tests.catalogue.running import PLAN, run_facts
 from tests.records import same_number
@@ -54,6 +56,33 @@ unit: ratio
 periods: [week]
 definition: Core actions of the week, divided by its active users. Null when nobody is active.
 example: 3 purchases, 2 active users -> 1.5.
+"""
+
+BUSY_TEAMS = """
+id: busy_teams
+name: Busy teams
+group: own
+operator: membership
+subject: account
+when: {many: {kind: activity}, each: user, days: 3, at_least: 2}
+unit: accounts
+periods: [day]
+definition: Accounts with two users who were active in the last three days, today included.
+example: u1 on the 2nd, u2 on the 4th -> in from then on, until the start of the 5th.
+"""
+
+TEAMS_GOT_BUSY = """
+id: teams_got_busy
+name: Teams that got busy
+group: own
+operator: count
+subject: account
+each: subject
+of: {kind: entry, name: busy_teams}
+unit: accounts
+periods: [week]
+definition: Accounts that were busy for the first time.
+example: a1 gets busy twice in a week -> 1.
 """
 
 
@@ -111,6 +140,68 @@ def test_a_kpi_of_the_companys_own_gives_its_value(text: str):
         ]
         assert same_number(record["value"], value)
         assert parts is None or record["parts"] == parts
+
+
+def test_a_membership_of_the_companys_own_can_be_counted_by_first_entries():
+    own = [own_row(BUSY_TEAMS), own_row(TEAMS_GOT_BUSY)]
+    kpis = {"only": ["dau"], "own": own}
+
+    result = run_facts(
+        [*used(2, "u1"), *used(4, "u2"), *used(7, "u1", "u2")], PLAN | {"kpis": kpis}, at(20)
+    )
+
+    signals = [(each["signal"], each["at"][8:10]) for each in result.signals.values()]
+    assert sorted(signals, key=lambda each: each[1]) == [
+        ("busy_teams.enter", "04"),
+        ("busy_teams.leave", "05"),
+        ("busy_teams.enter", "07"),
+        ("busy_teams.leave", "10"),
+    ]
+    counts = {
+        (record["kpi"], record["start"][8:10]): record["value"]
+        for record in result.kpis.values()
+        if record["value"]
+    }
+    assert counts["teams_got_busy", "02"] == 1
+    assert sorted(day for kpi, day in counts if kpi == "busy_teams") == ["04", "07", "08", "09"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"of": {"kind": "entry", "name": "dau"}}, "`dau` is no KPI that accounts can be in"),
+        (
+            {"of": {"kind": "entry", "name": "pql_accounts"}, "subject": "user"},
+            "`pql_accounts` is about accounts",
+        ),
+    ],
+)
+def test_an_entry_that_nobody_can_make_is_refused(changes: dict[str, Any], problem: str):
+    row = own_row(TEAMS_GOT_BUSY) | changes
+    plan = load_plan(yaml.safe_dump(PLAN | {"kpis": {"own": [row]}}))
+
+    assert [str(each) for each in plan_problems(plan) if problem in str(each)]
+
+
+def test_a_list_of_candidates_names_memberships_of_accounts():
+    kpis = {"also": ["expansion_candidates"], "settings": {"expansion_list": ["inactive_users"]}}
+    plan = load_plan(yaml.safe_dump(PLAN | {"kpis": kpis}))
+
+    (problem,) = plan_problems(plan)
+    assert "kpis.settings.expansion_list" in str(problem)
+    assert "seats_near_limit" in str(problem)
+
+
+def test_a_list_of_candidates_stands_for_those_that_run():
+    kpis = {"only": ["expansion_candidates"]}
+
+    catalogue = catalogue_of(load_plan(yaml.safe_dump(PLAN | {"kpis": kpis})))
+
+    assert kpis_read(catalogue.rows["expansion_candidates"]) == {
+        "seats_near_limit",
+        "usage_spike_accounts",
+    }
+    assert "addon_of_feature" in catalogue.idle["cross_sell_candidates"]
 
 
 def test_a_row_of_ones_own_that_uses_an_unknown_operator_is_a_mistake_of_the_plan():

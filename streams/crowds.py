@@ -1,0 +1,138 @@
+"""What an account knows of its users one by one: who came when, in the order of their instants.
+
+A person that changes takes its own entries away and adds others; the members are never scanned.
+What comes of it stands among the measures of the account, in places that are found and not saved.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from schemas.rows import FactSelector
+from streams.day_entries import NO_ENTRIES, DayEntries, Entry
+from streams.measures import Moment, Reaching
+from streams.subject_measures import Measures, Values
+
+
+class _Crowd(NamedTuple):
+    measure: int
+    """Of a person: the first instant of every day."""
+    place: int
+    """Of the account: DayEntries."""
+
+
+class _Order(NamedTuple):
+    measure: int
+    """Of a person: when something happened first."""
+    place: int
+    """Of the account: a tuple of the first entries."""
+    n: int
+
+
+class Gathering:
+    """What one account has gathered."""
+
+    def __init__(self, crowds: "Crowds") -> None:
+        self.orders: list[list[Entry]] = [[] for _ in crowds.orders]
+        self.moved: list[dict[int, tuple[set[Entry], set[Entry]]]] = [{} for _ in crowds.crowds]
+        """Of each crowd by day: entries taken away and added, not settled yet."""
+        self.unsettled = False
+
+
+class Crowds:
+    """The crowds and orders that rows about accounts ask for."""
+
+    def __init__(self, measures: Measures) -> None:
+        """`measures`: of a member, to which this adds what it needs."""
+        self._measures = measures
+        self.crowds: list[_Crowd] = []
+        self.orders: list[_Order] = []
+
+    @property
+    def slots(self) -> frozenset[int]:
+        """Measures of a member of which an account hears."""
+        return frozenset({c.measure for c in self.crowds} | {o.measure for o in self.orders})
+
+    @property
+    def places(self) -> frozenset[int]:
+        """Where an account finds what it has gathered."""
+        return frozenset({c.place for c in self.crowds} | {o.place for o in self.orders})
+
+    def came(self, facts: FactSelector, since_ms: int | None) -> int:
+        """The place of who came when on each day."""
+        measures = self._measures
+        crowd = _Crowd(
+            measures.day_firsts(facts, since_ms), measures.found("crowd", [facts], since_ms)
+        )
+        if crowd not in self.crowds:
+            self.crowds.append(crowd)
+        return crowd.place
+
+    def firsts(self, facts: FactSelector, n: int, since_ms: int | None) -> int:
+        """The place of the first n users that ever had such a fact."""
+        measures = self._measures
+        place = measures.found(f"first {n} users", [facts], since_ms)
+        order = _Order(measures.first_reaching(facts, since_ms), place, n)
+        if order not in self.orders:
+            self.orders.append(order)
+        return place
+
+    def replace(self, into: Gathering, root: str, old: Values, new: Values) -> None:
+        """Takes away what a person with measures `old` brought, adds what one with `new` does."""
+        for crowd, moved in zip(self.crowds, into.moved, strict=True):
+            was, now = old[crowd.measure], new[crowd.measure]
+            if was is not now:
+                into.unsettled = True
+                _move(moved, root, was or {}, now or {})
+        for order, entries in zip(self.orders, into.orders, strict=True):
+            if old[order.measure] is not new[order.measure]:
+                into.unsettled = True
+                left = self._entry(order, old, root)
+                came = self._entry(order, new, root)
+                if left is not None:
+                    del entries[bisect_left(entries, left)]
+                if came is not None:
+                    insort(entries, came)
+
+    def _entry(self, order: _Order, values: Values, root: str) -> Entry | None:
+        measure: Reaching = self._measures.all[order.measure]  # type: ignore[assignment]
+        moment: Moment | None = measure.first(values[order.measure])
+        return moment and (moment[0], root)
+
+    def settle(self, gathering: Gathering, found: list[Any]) -> None:
+        """Puts what has been gathered into its places among the measures of the account."""
+        for crowd, moved in zip(self.crowds, gathering.moved, strict=True):
+            if moved:
+                entries: DayEntries = found[crowd.place] or NO_ENTRIES
+                found[crowd.place] = entries.changed(
+                    {day: _after(entries.days.get(day, ()), *of) for day, of in moved.items()}
+                )
+                moved.clear()
+        for order, came in zip(self.orders, gathering.orders, strict=True):
+            first = tuple(came[: order.n])
+            if first != found[order.place]:
+                found[order.place] = first
+        gathering.unsettled = False
+
+
+def _move(
+    moved: dict[int, tuple[set[Entry], set[Entry]]],
+    root: str,
+    was: dict[int, int],
+    now: dict[int, int],
+) -> None:
+    for day in was.keys() | now.keys():
+        before, after = was.get(day), now.get(day)
+        if before == after:
+            continue
+        gone, come = moved.setdefault(day, (set(), set()))
+        if before is not None:
+            come.discard((before, root))
+            gone.add((before, root))
+        if after is not None:
+            gone.discard((after, root))
+            come.add((after, root))
+
+
+def _after(entries: Sequence[Entry], gone: set[Entry], come: set[Entry]) -> tuple[Entry, ...]:
+    return tuple(sorted({*entries} - gone | come))

@@ -1,0 +1,93 @@
+"""Who, or what, came when on each day, and when there were many in the days up to an instant."""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from streams.calendar import Calendar
+from streams.courses import AT_INSTANT, Course
+
+Entry = tuple[int, str]
+"""UTC ms, and who it was: a user, or the id of an event."""
+
+
+class _Known(NamedTuple):
+    course: Course
+    changed: frozenset[int]
+    """Days that have other entries since."""
+
+
+class DayEntries:
+    """The entries of every day, in order; each name once a day.
+
+    Never changes, but remembers the courses that it was asked for, and hands them on to what is
+    made from it: a change of a day costs the days around it, however long the history.
+    """
+
+    __slots__ = ("_known", "days")
+
+    def __init__(
+        self,
+        days: Mapping[int, tuple[Entry, ...]],
+        known: Mapping[tuple[int, int], _Known] | None = None,
+    ) -> None:
+        self.days = days
+        self._known = dict(known or {})
+
+    def changed(self, days: Mapping[int, tuple[Entry, ...]]) -> "DayEntries":
+        """The same with other entries on some days; none: nothing of the day is left."""
+        found = {**self.days, **days}
+        for day, entries in days.items():
+            if not entries:
+                del found[day]
+        known = {
+            of: _Known(course, changed.union(days)) for of, (course, changed) in self._known.items()
+        }
+        return DayEntries(found, known)
+
+    def course(self, n: int, width: int, calendar: Calendar) -> Course:
+        """When there are at least n different names since the start of the day that is width - 1
+        days before.
+        """
+        known = self._known.get((n, width)) or _Known((), frozenset(self.days))
+        if known.changed:
+            first, last = min(known.changed), max(known.changed) + width
+            start_ms, end_ms = calendar.day_start_ms(first), calendar.day_start_ms(last + 1)
+            edges = [edge for edge in known.course if edge[0] < start_ms]
+            for ms, holds in self._states(first, last, n, width, calendar):
+                if holds != bool(len(edges) % 2):
+                    edges.append((ms, AT_INSTANT))
+            edges += (edge for edge in known.course if edge[0] >= end_ms)
+            known = _Known(tuple(edges), frozenset())
+            self._known[n, width] = known
+        return known.course
+
+    def _states(
+        self, first: int, last: int, n: int, width: int, calendar: Calendar
+    ) -> Iterator[tuple[int, bool]]:
+        """(UTC ms, whether there are so many from then on) of the days from first to last."""
+        latest: dict[str, int] = {}
+        for day in range(first - width + 1, first):
+            latest.update((name, day) for _, name in self._first(day, n))
+        for day in range(first, last + 1):
+            gone = day - width
+            for _, name in self._first(gone, n):
+                if latest.get(name) == gone:
+                    del latest[name]
+            start_ms, entries = calendar.day_start_ms(day), self._first(day, n)
+            at_start = bisect_left(entries, (start_ms + 1,))
+            latest.update((name, day) for _, name in entries[:at_start])
+            holds = len(latest) >= n
+            yield start_ms, holds
+            for ms, name in entries[at_start:]:
+                latest[name] = day
+                if not holds and len(latest) >= n:
+                    holds = True
+                    yield ms, True
+
+    def _first(self, day: int, n: int) -> tuple[Entry, ...]:
+        """The first n of a day: with them there are as many as are asked for."""
+        return self.days.get(day, ())[:n]
+
+
+NO_ENTRIES = DayEntries({})
