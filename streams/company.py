@@ -7,27 +7,16 @@ from typing import Any
 from schemas.batches import check_version, decode_values
 from schemas.outputs import KPIS, kpi_record, kpi_record_key
 from schemas.rows import (
-    BalanceRow,
-    CountRow,
-    DistinctRow,
     FormulaRow,
-    Input,
-    JointRow,
-    MembershipRow,
-    MilestoneRow,
-    MovementRow,
     Row,
-    SumRow,
-    against_in,
-    kpi_in,
     kpis_read,
 )
 from streams.alerting.rules import Series
 from streams.book import LONGEST_PERIOD_DAYS
-from streams.calendar import DAY, PERIODS, Calendar
+from streams.calendar import Calendar
 from streams.compiled_plan import CompiledPlan
+from streams.formulas import Formula, Place, empty_of
 from streams.measures import ALL
-from streams.operators.formula import compiled
 from streams.publication import Horizon, Timeline
 from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.state_keys import ALERTS as ALERTS_RECORD
@@ -40,35 +29,15 @@ from streams.state_keys import (
     state_key,
     state_value,
 )
-from streams.tally import CHUNK, Hull, Number, Value, number
+from streams.tally import CHUNK
 from streams.watermark import Sources
-
-SAME = "same"
-"""As the variant of an input: that of the formula."""
-
-NEVER_NULL = (
-    DistinctRow
-    | JointRow
-    | CountRow
-    | SumRow
-    | MilestoneRow
-    | MembershipRow
-    | BalanceRow
-    | MovementRow
-)
-"""Of nothing these are 0."""
-
-Place = tuple[str, str, str, str]
-"""KPI, variant, segment, period of an input."""
 
 
 class Inputs:
     """The values that formulas read, as tallies publish them."""
 
     def __init__(self, rows: dict[str, Row]) -> None:
-        self._empty = {
-            id: Fraction(0) if isinstance(row, NEVER_NULL) else None for id, row in rows.items()
-        }
+        self._empty = {id: empty_of(row) for id, row in rows.items()}
         self._values: dict[Place, dict[int, Fraction | None]] = {}
         self._unsaved: set[tuple[Place, int]] = set()
 
@@ -109,88 +78,6 @@ class Inputs:
 
 def _packed(value: Fraction | None) -> str | None:
     return None if value is None else str(value)
-
-
-class Formula:
-    """A formula in one variant and segment: a source of values, as a tally is."""
-
-    depends_on_watermark = False
-    never_settles = False
-
-    def __init__(
-        self, row: FormulaRow, variant: str, segment: str, inputs: Inputs, calendar: Calendar
-    ) -> None:
-        self._row, self._variant, self._segment = row, variant, segment
-        self._inputs, self._calendar = inputs, calendar
-        self._value = compiled(row.formula)
-        self._changed: dict[str, Hull] = {period: Hull() for period in PERIODS}
-        self._readers: dict[Place, list[tuple[str, Input]]] = {}
-        for period in row.periods:
-            for input in row.inputs.values():
-                place = self._place(input, DAY if input.sum_of is not None else period)
-                self._readers.setdefault(place, []).append((period, input))
-
-    def value(self, period: str, index: int, watermark_ms: int) -> Value:
-        exact = {name: self._input(i, period, index) for name, i in self._row.inputs.items()}
-        result = self._value(exact)
-        parts: dict[str, Number | None] = {name: number(x) for name, x in exact.items()}
-        return Value(result, number(result), parts)
-
-    def _input(self, input: Input, period: str, index: int) -> Fraction | None:
-        if input.sum_of is not None:
-            first, after = self._calendar.days(period, index)
-            place = self._place(input, DAY)
-            days = [self._inputs.get(place, day) for day in range(first, after)]
-            return sum((day for day in days if day is not None), Fraction(0))
-        place = self._place(input, period)
-        read = self._read(input, period, index)
-        return None if read is None else self._inputs.get(place, read)
-
-    def _read(self, input: Input, period: str, index: int) -> int | None:
-        """The index whose value an input takes; None if the calendar has none."""
-        against = against_in(input, period)
-        if against == "year_before":
-            return self._calendar.years_off(period, index, -1)
-        return index - 1 if against == "previous" else index
-
-    def _place(self, input: Input, period: str) -> Place:
-        kpi = kpi_in(input, period)
-        assert kpi is not None, "catalogue/checks.py refuses formulas with gaps"
-        variant = self._variant if input.variant == SAME else input.variant or ""
-        return kpi, variant, self._segment, input.period or period
-
-    def hear(self, place: Place, index: int) -> None:
-        """Widens what has to be looked at again after an input changed."""
-        for period, input in self._readers.get(place, ()):
-            if input.sum_of is not None:
-                self._changed[period].widen(*self._calendar.holding(period, index))
-                continue
-            against = against_in(input, period)
-            at: int | None = index + 1 if against == "previous" else index
-            if against == "year_before":
-                at = self._calendar.years_off(period, index, +1)
-            if at is not None:
-                self._changed[period].widen(at, at + 1)
-
-    def first_index(self, period: str) -> int | None:
-        firsts = []
-        for input in self._row.inputs.values():
-            place = self._place(input, DAY if input.sum_of is not None else period)
-            first = self._inputs.first_index(place)
-            if first is not None and input.sum_of is not None:
-                first = self._calendar.index_of_day(period, first)
-            firsts.append(first)
-        return min((f for f in firsts if f is not None), default=None)
-
-    def final_ms(self, period: str, index: int) -> int:
-        return self._calendar.bounds_ms(period, index)[1]
-
-    def is_empty(self, period: str, index: int) -> bool:
-        return False
-
-    def take_changed(self, period: str) -> Hull:
-        hull, self._changed[period] = self._changed[period], Hull()
-        return hull
 
 
 class CompanyValues:

@@ -1,0 +1,140 @@
+"""Formulas: rows that follow from the values of other rows, in one variant and segment."""
+
+from fractions import Fraction
+from typing import Protocol
+
+from schemas.rows import (
+    BalanceRow,
+    CountRow,
+    DistinctRow,
+    FormulaRow,
+    Input,
+    JointRow,
+    MembershipRow,
+    MilestoneRow,
+    MovementRow,
+    Row,
+    SumRow,
+    against_in,
+    kpi_in,
+)
+from streams.calendar import DAY, PERIODS, Calendar
+from streams.operators.formula import compiled
+from streams.tally import Hull, Number, Value, number
+
+SAME = "same"
+"""As the variant of an input: that of the formula."""
+
+NEVER_NULL = (
+    DistinctRow
+    | JointRow
+    | CountRow
+    | SumRow
+    | MilestoneRow
+    | MembershipRow
+    | BalanceRow
+    | MovementRow
+)
+"""Of nothing these are 0."""
+
+Place = tuple[str, str, str, str]
+"""KPI, variant, segment, period of an input."""
+
+
+class Values(Protocol):
+    """The values that formulas read."""
+
+    def get(self, place: Place, index: int) -> Fraction | None:
+        """A value; one that is not known is empty: 0 of a number, null of a ratio."""
+        ...
+
+    def first_index(self, place: Place) -> int | None:
+        """The first index that may have a value."""
+        ...
+
+
+def empty_of(row: Row) -> Fraction | None:
+    """The value of nothing."""
+    return Fraction(0) if isinstance(row, NEVER_NULL) else None
+
+
+class Formula:
+    """A formula in one variant and segment: a source of values, as a tally is."""
+
+    depends_on_watermark = False
+    never_settles = False
+
+    def __init__(
+        self, row: FormulaRow, variant: str, segment: str, inputs: Values, calendar: Calendar
+    ) -> None:
+        self._row, self._variant, self._segment = row, variant, segment
+        self._inputs, self._calendar = inputs, calendar
+        self._value = compiled(row.formula)
+        self._changed: dict[str, Hull] = {period: Hull() for period in PERIODS}
+        self._readers: dict[Place, list[tuple[str, Input]]] = {}
+        for period in row.periods:
+            for input in row.inputs.values():
+                place = self._place(input, DAY if input.sum_of is not None else period)
+                self._readers.setdefault(place, []).append((period, input))
+
+    def value(self, period: str, index: int, watermark_ms: int) -> Value:
+        exact = {name: self._input(i, period, index) for name, i in self._row.inputs.items()}
+        result = self._value(exact)
+        parts: dict[str, Number | None] = {name: number(x) for name, x in exact.items()}
+        return Value(result, number(result), parts)
+
+    def _input(self, input: Input, period: str, index: int) -> Fraction | None:
+        if input.sum_of is not None:
+            first, after = self._calendar.days(period, index)
+            place = self._place(input, DAY)
+            days = [self._inputs.get(place, day) for day in range(first, after)]
+            return sum((day for day in days if day is not None), Fraction(0))
+        place = self._place(input, period)
+        read = self._read(input, period, index)
+        return None if read is None else self._inputs.get(place, read)
+
+    def _read(self, input: Input, period: str, index: int) -> int | None:
+        """The index whose value an input takes; None if the calendar has none."""
+        against = against_in(input, period)
+        if against == "year_before":
+            return self._calendar.years_off(period, index, -1)
+        return index - 1 if against == "previous" else index
+
+    def _place(self, input: Input, period: str) -> Place:
+        kpi = kpi_in(input, period)
+        assert kpi is not None, "catalogue/checks.py refuses formulas with gaps"
+        variant = self._variant if input.variant == SAME else input.variant or ""
+        return kpi, variant, self._segment, input.period or period
+
+    def hear(self, place: Place, index: int) -> None:
+        """Widens what has to be looked at again after an input changed."""
+        for period, input in self._readers.get(place, ()):
+            if input.sum_of is not None:
+                self._changed[period].widen(*self._calendar.holding(period, index))
+                continue
+            against = against_in(input, period)
+            at: int | None = index + 1 if against == "previous" else index
+            if against == "year_before":
+                at = self._calendar.years_off(period, index, +1)
+            if at is not None:
+                self._changed[period].widen(at, at + 1)
+
+    def first_index(self, period: str) -> int | None:
+        firsts = []
+        for input in self._row.inputs.values():
+            place = self._place(input, DAY if input.sum_of is not None else period)
+            first = self._inputs.first_index(place)
+            if first is not None and input.sum_of is not None:
+                first = self._calendar.index_of_day(period, first)
+            firsts.append(first)
+        return min((f for f in firsts if f is not None), default=None)
+
+    def final_ms(self, period: str, index: int) -> int:
+        return self._calendar.bounds_ms(period, index)[1]
+
+    def is_empty(self, period: str, index: int) -> bool:
+        return False
+
+    def take_changed(self, period: str) -> Hull:
+        hull, self._changed[period] = self._changed[period], Hull()
+        return hull
