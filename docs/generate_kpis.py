@@ -7,6 +7,7 @@ The pages are kept in the repository; tests/docs/test_docs.py fails when they ar
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any, cast
 
 from schemas.outputs import KpiKey, Published, kpi_record
 from schemas.rows import (
@@ -43,6 +44,7 @@ NOTE = "<!-- Written by docs/generate_kpis.py from streams/catalogue/rows/. -->\
 SHOWN_MS = parse_iso("2026-03-04T00:00:00Z")
 """The day that record keys are shown for."""
 
+OF_SETTING = {"size": "number of", "total": "sum of"}
 TITLES = {
     "engagement": "Engagement",
     "activation": "Activation",
@@ -173,9 +175,16 @@ def _formula(row: FormulaRow) -> str:
 def _term(term: Term, inner: bool = False) -> str:
     if not isinstance(term, dict):
         return str(term)
-    ((operator, terms),) = term.items()
-    if isinstance(terms, str):
-        return f"number of {terms.removeprefix(SETTING)}"
+    ((operator, terms),) = cast(dict[str, Any], term).items()
+    if operator in ("size", "total"):
+        return f"{OF_SETTING[operator]} {terms.removeprefix(SETTING)}"
+    if operator == "weighted":
+        weights, *parts = terms
+        return f"mean by {str(weights).removeprefix(SETTING)} of ({'; '.join(map(_term, parts))})"
+    if operator == "given":
+        return f"{_term(terms[1], inner=True)} if {_term(terms[0])} above 0"
+    if operator == "first":
+        return " else ".join(_term(part, inner=True) for part in terms)
     if operator == "positive":
         return f"{_term(terms[0])} if above 0"
     text = SIGNS[operator].join(_term(part, inner=True) for part in terms)
@@ -217,6 +226,8 @@ def _kinds(row: Row) -> frozenset[tuple[str, ...]]:
 
 
 def _levels(row: Row) -> str:
+    if row.level == "account":
+        return "`account` only"
     if per_account(row):
         return "`company`; `account` where the plan lists it in `kpis.levels.account`"
     return "`company`"

@@ -128,11 +128,15 @@ Goal = ReachesFact | ReachesNames | ActiveOnDay
 
 Term = TypeAliasType(
     "Term",
-    "int | str | dict[Literal['add', 'sub', 'mul', 'div', 'positive'], tuple[Term, ...]]"
-    " | dict[Literal['size'], str]",
+    "int | str"
+    " | dict[Literal['add', 'sub', 'mul', 'div', 'positive', 'given', 'first'], tuple[Term, ...]]"
+    " | dict[Literal['weighted'], tuple[Term | tuple[int, ...], ...]]"
+    " | dict[Literal['size', 'total'], str]",
 )
-"""`positive` is the value of its one term where that is above 0, else null; `size` how many entries
-a list among the settings has.
+"""`positive` is the value of its one term where that is above 0, else null; `given` that of its
+second one where the first is above 0, else null; `first` the first that is not null; `weighted` the
+mean of those that are not null, by the weights in front of them. `size` is how many entries a
+setting has, `total` their sum.
 """
 
 
@@ -149,6 +153,8 @@ class Input(_Strict):
     """Which variant of the KPI, such as `n=7`, if it has any."""
     against: Against | dict[Period, Against] | None = None
     """The period before; or the same one a year before: date, ISO week, month, year to date."""
+    back: int = Field(default=0, ge=0)
+    """So many periods before; of a trailing window: so many days."""
     sum_of: Literal["day"] | None = None
     """Adds up the KPI's days of the period instead of taking its own value."""
 
@@ -178,6 +184,8 @@ class _Row(_Strict):
     asked_in: tuple[int, ...] = ()
     published: bool = True
     """False: only formulas read it."""
+    level: Literal["company", "account"] = "company"
+    """`account`: it has values of accounts only."""
     opt_in: bool = False
     """True: it runs only where the plan asks for it, as it costs more than others do."""
     _since_ms: Mapping[str, int] = PrivateAttr(default_factory=dict)
@@ -242,6 +250,8 @@ class _Counting(_Row):
             raise ValueError("`each: subject` goes with `subject: user`, `account` or `thing`")
         if self.each == "fact" and self.subject == "thing":
             raise ValueError("`subject: thing` goes with `each: subject`")
+        if self.each == "fact" and self.level == "account":
+            raise ValueError("`level: account` goes with `each: subject`")
         return self
 
 
@@ -307,6 +317,7 @@ class RateRow(_Row):
     subject: SubjectOfFact
     of: FactSelector
     passing: Passing
+    level: Literal["company"] = "company"
 
 
 Subject = Literal["user", "account", "thing"]
@@ -512,10 +523,12 @@ Holds = (
 
 
 class MembershipRow(_Row):
-    """Users, or accounts, of whom a condition holds; entering and leaving are signals."""
+    """Users, accounts or things of which a condition holds; that a user or an account enters or
+    leaves is a signal.
+    """
 
     operator: Literal["membership"]
-    subject: Literal["user", "account"]
+    subject: Subject
     when: Holds
     check: Literal["instant", "day_end"] = "instant"
     """`day_end`: subjects enter and leave at the end of a day, for that day."""
@@ -524,11 +537,11 @@ class MembershipRow(_Row):
 
     @model_validator(mode="after")
     def _takes_somebody_in(self) -> Self:
-        if self.subject == "user" and any(
+        if self.subject != "account" and any(
             isinstance(each, MembersEver) or (isinstance(each, Many) and each.each == "user")
             for each in leaves_of(self.when)
         ):
-            raise ValueError("users have no `members`: `each: user` goes with `subject: account`")
+            raise ValueError("`members` and `each: user` go with `subject: account`")
         if holds_of_nobody(self.when):
             raise ValueError(
                 "`when` holds of who never did anything; say what somebody has to have done, such "
@@ -586,8 +599,10 @@ class BalanceRow(_Row):
     """
 
     operator: Literal["balance"]
-    subject: Literal["account"]
+    subject: Literal["account", "user"]
     of: FactSelector
+    attribute: str | None = None
+    """What stands in this attribute counts, in place of the value."""
     sum: Literal["start", "end", "lesser", "gain", "loss"] | None = None
     start: StateTest | None = None
     end: StateTest | None = None
@@ -608,10 +623,21 @@ class MovementRow(_Row):
     variant: Variant | None = None
 
 
+class NamesRow(_Row):
+    """Different names of an account's facts that there ever were, added up by their weights."""
+
+    operator: Literal["names"]
+    subject: Literal["account"]
+    of: FactSelector
+    weights: dict[str, int] | str
+
+
 class FormulaRow(_Row):
     operator: Literal["formula"]
     inputs: dict[str, Input]
     formula: Term
+    optional: tuple[str, ...] = ()
+    """Names of inputs that are null where their KPI does not run."""
     each_variant_of: str | None = None
     """Name of an input: the formula is stated for each of its variants that has values, too."""
     total: bool = True
@@ -632,6 +658,7 @@ Row = Annotated[
     | MembershipRow
     | BalanceRow
     | MovementRow
+    | NamesRow
     | FormulaRow,
     Field(discriminator="operator"),
 ]
@@ -645,7 +672,17 @@ def of_facts(row: Row) -> TypeGuard[FactRow]:
     return isinstance(row, FactRow) and not (isinstance(row, _Counting) and row.each == "subject")
 
 
-for _model in (Members, AllOf, AnyOf, Not, AllHold, AnyHolds, EachHolds, HoldsNot, MembershipRow):
+for _model in (
+    Members,
+    AllOf,
+    AnyOf,
+    Not,
+    AllHold,
+    AnyHolds,
+    EachHolds,
+    HoldsNot,
+    MembershipRow,
+):
     _model.model_rebuild()
 
 _ROW: TypeAdapter[Row] = TypeAdapter(Row)
@@ -660,7 +697,13 @@ def begun(row: Row, since_ms: Mapping[str, int]) -> Row:
 
 
 def per_account(row: Row) -> bool:
-    """True if the row can also be published per account: about users, things and facts."""
+    """True if the row can also be published per account: about users, things and facts, and what an
+    account stands at. A formula can if all that it reads can.
+    """
+    if isinstance(row, JointRow | BalanceRow | MovementRow | NamesRow):
+        return True
+    if isinstance(row, FormulaRow):
+        return row.each_variant_of is None
     return of_facts(row) or getattr(row, "subject", None) in ("user", "thing")
 
 
@@ -733,11 +776,15 @@ def _either(selector: Mapping[str, Any]) -> tuple[str, ...]:
     return (*kinds, *_either(selector["or"])) if selector.get("or") else kinds
 
 
+def kpis_named(input: Input) -> frozenset[str]:
+    """The KPIs that an input reads in one period or another."""
+    return frozenset(input.kpi.values() if isinstance(input.kpi, dict) else (input.kpi,))
+
+
 def kpis_read(row: Row) -> frozenset[str]:
     """The KPIs that a row follows from, beside facts: inputs of a formula, other memberships."""
     if isinstance(row, FormulaRow):
-        named = (i.kpi if isinstance(i.kpi, dict) else {"": i.kpi} for i in row.inputs.values())
-        return frozenset(kpi for by_period in named for kpi in by_period.values())
+        return frozenset[str]().union(*map(kpis_named, row.inputs.values()))
     return frozenset(_memberships_read(row.model_dump(by_alias=True)))
 
 
@@ -784,6 +831,9 @@ def _resolved(data: Any, settings: dict[str, Any]) -> Any:
             found["name"] = None
         if found.keys() == {"size"}:
             return len(found["size"])
+        if found.keys() == {"total"}:
+            entries = found["total"]
+            return sum(entries.values() if isinstance(entries, Mapping) else entries)
         return found
     if isinstance(data, list | tuple):
         return [_resolved(v, settings) for v in data]

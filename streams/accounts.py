@@ -139,6 +139,7 @@ class Accounts:
         remembered.
         """
         plan, rows = compiled.plan, compiled.catalogue.rows
+        self._shown = compiled.catalogue.shown_per_account
         self._calendar = compiled.calendar
         self._tally_partitions = tally_partitions
         self._excludes_users = bool(plan.exclude_users)
@@ -146,6 +147,8 @@ class Accounts:
         self._measures, self._person = programs.measures, programs.person
         self._program, self._news, self._heard = programs.account, programs.news, programs.heard
         self._together, self._crowds = programs.together, programs.crowds
+        self._standing = programs.standing
+        self._slots_together = programs.together.slots | programs.standing.slots
         self._thing_programs = compiled.things
         self._things = Things(compiled.things.measures)
         self._book_rows = {id: rows[id] for id in rows if id in compiled.catalogue.per_account}
@@ -286,7 +289,7 @@ class Accounts:
                     self._touch(member, slot)
                     values[slot] = value
                     news = news or slot in self._news
-                    if slot in self._together.slots and not member.excluded:
+                    if slot in self._slots_together and not member.excluded:
                         self._take_together(member.account, slot, measure, fact)
                 closed = closed and measure.closed(value, fact)
         if news and member.leaf:
@@ -468,7 +471,7 @@ class Accounts:
         if account.key.startswith(ACCOUNT):
             counting = [m.values for m in account.members.values() if not m.excluded]
             found = {place: account.together[place] for place in self._found if account.together}
-            account.together = self._measures.merged(counting, self._together.slots)
+            account.together = self._measures.merged(counting, self._slots_together)
             for place, value in found.items():
                 account.together[place] = value
 
@@ -558,10 +561,16 @@ class Accounts:
             account = self._accounts[key]
             self._together.find(old, account.together, key, self.watermark_ms)
             self._together.difference(old, account.together, self._moves, cells)
+            if account.book is not None:
+                own = Deltas()
+                self._standing.difference(old, account.together, self._moves_in_account, own.cells)
+                self._moves_in_account.spell_out(own)
+                apply(own, account.book)
             self._pass(account, old, entities, records)
         for key, standing in due:
             if key not in self._before_together:  # else it has just been told
                 self._tell(self._accounts[key], [(None, standing)], entities, records)
+        touched_together = set(self._before_together)
         self._before_together.clear()
         self._told_until_ms = self.watermark_ms
         for key, coming in self._agenda.take_unsaved():
@@ -573,7 +582,9 @@ class Accounts:
             member.packed = self._packed(member)
             entities.append((state_key(MEMBER, *place), member.packed))
         self._unsaved.clear()
-        self._publish(touched.keys() | touched_by_things, now_ms, entities, records)
+        self._publish(
+            touched.keys() | touched_together | touched_by_things, now_ms, entities, records
+        )
         alerts = self._alert(now_ms)
         entities += alerts.entities
         records += alerts.records
@@ -714,12 +725,14 @@ class Accounts:
             if book is None:
                 continue
             for gone in book.forget(watermark_ms):
-                records.append(Outgoing(KPIS, None, kpi_record_key(gone), None))
+                if gone.kpi in self._shown:
+                    records.append(Outgoing(KPIS, None, kpi_record_key(gone), None))
             for change in book.publish(
                 watermark_ms, self._sources.first_fact_ms, now_ms, at_once=at_once
             ):
-                record = kpi_record(change.key, change.published, now_ms)
-                records.append(Outgoing(KPIS, None, *record))
+                if change.tally.kpi in self._shown:
+                    record = kpi_record(change.key, change.published, now_ms)
+                    records.append(Outgoing(KPIS, None, *record))
                 self.board.hear_value(key, change.tally.kpi, change.at, change.period)
             self._schedule.looked_at(key, book, now_ms)
             for place, content in book.take_unsaved():

@@ -1,7 +1,8 @@
 """All tallies of one level in one place, with the values published from them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from fractions import Fraction
+from itertools import chain
 from typing import Any, NamedTuple
 
 from schemas.outputs import KpiKey, Published
@@ -10,20 +11,25 @@ from schemas.rows import (
     ConversionRow,
     CountRow,
     DistinctRow,
+    FormulaRow,
     JointRow,
     LagRow,
     MeanRow,
     MembershipRow,
     MilestoneRow,
     MovementRow,
+    NamesRow,
     RateRow,
     Row,
     ShareRow,
     SumRow,
+    kpis_read,
 )
 from schemas.times import DAY_MS, SECOND_MS
 from streams.calendar import Calendar
 from streams.contributions import Cell, SpanKey, TallyKey
+from streams.formulas import Formula, Place, empty_of
+from streams.measures import ALL
 from streams.operators import (
     balance,
     conversion,
@@ -32,11 +38,12 @@ from streams.operators import (
     lag,
     mean,
     membership,
+    names,
     rate,
     share,
     total,
 )
-from streams.publication import PROVISIONAL, Horizon, Timeline
+from streams.publication import PROVISIONAL, Horizon, Source, Timeline
 from streams.tally import CellTally, SpanTally, Tally, Value
 
 PROVISIONAL_EVERY_MS = SECOND_MS
@@ -65,6 +72,8 @@ def tally_of(row: Row, variant: str, calendar: Calendar) -> Tally:
         return balance.Tally(calendar)
     if isinstance(row, MovementRow):
         return total.Tally(calendar, 1)
+    if isinstance(row, NamesRow):
+        return names.Tally(calendar)
     if isinstance(row, MembershipRow) and row.value == "entries":
         return count.Tally(calendar)
     if isinstance(row, MilestoneRow | MembershipRow):
@@ -116,6 +125,18 @@ class Book:
         self._every_ms = provisional_every_ms
         self._provisional_ms = 0
         self._tallies: dict[TallyKey, tuple[Tally, list[tuple[str, Timeline]]]] = {}
+        self._watermark_ms = _NEVER_MS
+        self._formulas: dict[TallyKey, tuple[Formula, list[tuple[str, Timeline]]]] = {}
+        """In the order of the rows, so that one that another one reads comes first."""
+        self._readers: dict[str, list[TallyKey]] = {}
+        """KPI -> the formulas that read it."""
+        for id, row in rows.items():
+            if isinstance(row, FormulaRow):
+                key = TallyKey(id, "", ALL)
+                formula = Formula(row, "", ALL, _Read(self), calendar)
+                self._formulas[key] = formula, self._timelines(key, formula)
+                for kpi in kpis_read(row):
+                    self._readers.setdefault(kpi, []).append(key)
         self._touched: set[TallyKey] = set()
         """Tallies that changed since the last `publish`, or hold something back."""
         self._unsaved: set[TallyKey] = set()
@@ -129,17 +150,17 @@ class Book:
         if series is None:
             row = self._rows[key.kpi]
             tally = tally_of(row, key.variant, self._calendar)
-            shown = (key.kpi, key.variant or None, self._level, self._subject, key.segment)
-            zeros, since_ms = (
-                key in self._zeros,
-                row.since_ms(self._level, key.variant, key.segment),
-            )
-            timelines: list[tuple[str, Timeline]] = [
-                (p, Timeline(shown, p, tally, self._calendar, zeros=zeros, since_ms=since_ms))
-                for p in row.periods
-            ]
-            series = self._tallies[key] = tally, timelines
+            series = self._tallies[key] = tally, self._timelines(key, tally)
         return series
+
+    def _timelines(self, key: TallyKey, source: Source) -> list[tuple[str, Timeline]]:
+        row, calendar, zeros = self._rows[key.kpi], self._calendar, key in self._zeros
+        shown = (key.kpi, key.variant or None, self._level, self._subject, key.segment)
+        since_ms = row.since_ms(self._level, key.variant, key.segment)
+        return [
+            (p, Timeline(shown, p, source, calendar, zeros=zeros, since_ms=since_ms))
+            for p in row.periods
+        ]
 
     @property
     def tallies(self) -> int:
@@ -149,7 +170,7 @@ class Book:
     @property
     def timelines(self) -> Iterator[Timeline]:
         """All series, each in every kind of period."""
-        for _, timelines in self._tallies.values():
+        for _, timelines in chain(self._tallies.values(), self._formulas.values()):
             for _, timeline in timelines:
                 yield timeline
 
@@ -160,14 +181,24 @@ class Book:
         """True if readers see the values; else only formulas do."""
         return self._rows[key.kpi].published
 
+    def _source(self, key: TallyKey) -> Source | None:
+        found = self._formulas.get(key) or self._tallies.get(key)
+        return None if found is None else found[0]
+
     def first_index(self, key: TallyKey, period: str) -> int | None:
         """The first index that has a value; None: there is none yet."""
-        series = self._tallies.get(key)
-        return None if series is None else series[0].first_index(period)
+        source = self._source(key)
+        return None if source is None else source.first_index(period)
 
-    def exact(self, key: TallyKey, period: str, index: int, watermark_ms: int) -> Fraction | None:
-        """A value as it is now."""
-        exact = self._series(key)[0].value(period, index, watermark_ms).exact
+    def exact(
+        self, key: TallyKey, period: str, index: int, watermark_ms: int | None = None
+    ) -> Fraction | None:
+        """A value as it is now, or was at the last `publish`."""
+        source = self._source(key)
+        if source is None:
+            return empty_of(self._rows[key.kpi])
+        watermark_ms = self._watermark_ms if watermark_ms is None else watermark_ms
+        exact = source.value(period, index, watermark_ms).exact
         return None if exact is None else Fraction(exact)
 
     def _to_change(self, key: TallyKey) -> Tally:
@@ -199,6 +230,10 @@ class Book:
             for _, timeline in timelines:
                 yield from timeline.forget(before_ms)
             self._unsaved.add(key)
+        for key, (_, timelines) in self._formulas.items():
+            for _, timeline in timelines:
+                yield from timeline.forget(before_ms)
+            self._unsaved.add(key)
 
     def publish(
         self,
@@ -212,24 +247,37 @@ class Book:
         if watermark_ms is None:
             return
         provisional = at_once or abs(now_ms - self._provisional_ms) >= self._every_ms
+        self._watermark_ms = watermark_ms
+        touched, self._touched = self._touched, set()
         if watermark_ms >= self._due_ms or first_fact_ms != self._first_fact_ms:
-            looked_at = list(self._tallies)
+            tallies, touched = list(self._tallies), {*self._formulas}
             self._due_ms, self._first_fact_ms = _NEVER_MS, first_fact_ms
         else:
-            looked_at = sorted(self._touched)
-        self._touched = set()
-        for key in looked_at:
-            for period, timeline in self._tallies[key][1]:
+            tallies = sorted(touched - self._formulas.keys())
+        series = [(key, self._tallies[key][1]) for key in tallies]
+        for key, timelines in chain(series, self._touched_formulas(touched)):
+            for period, timeline in timelines:
                 for index, kpi_key, published, value in timeline.publish(
                     watermark_ms, first_fact_ms, provisional=provisional
                 ):
                     self._unsaved.add(key)
                     if published.status == PROVISIONAL:
                         self._provisional_ms = now_ms
+                    for reader in self._readers.get(key.kpi, ()):
+                        self._formulas[reader][0].hear((*key, period), index)
+                        touched.add(reader)
                     yield Change(key, period, index, kpi_key, published, value)
                 self._due_ms = min(self._due_ms, timeline.due_ms)
                 if timeline.holds_back:
                     self._touched.add(key)
+
+    def _touched_formulas(
+        self, touched: Container[TallyKey]
+    ) -> Iterator[tuple[TallyKey, list[tuple[str, Timeline]]]]:
+        """Those that are to be looked at; what is published meanwhile touches others."""
+        for key, (_, timelines) in self._formulas.items():
+            if key in touched:
+                yield key, timelines
 
     @property
     def due_ms(self) -> int:
@@ -246,9 +294,12 @@ class Book:
     def take_unsaved(self) -> Iterator[tuple[tuple[Any, ...], Any]]:
         """(place, content or None) of every small record that changed."""
         for key in sorted(self._unsaved):
-            tally, timelines = self._tallies[key]
-            for chunk, content in tally.take_unsaved():
-                yield (*key, "tally", *chunk), content
+            if key in self._formulas:
+                timelines = self._formulas[key][1]
+            else:
+                tally, timelines = self._tallies[key]
+                for chunk, content in tally.take_unsaved():
+                    yield (*key, "tally", *chunk), content
             for period, timeline in timelines:
                 for number, published in timeline.take_unsaved():
                     yield (*key, "published", period, number), published
@@ -259,16 +310,29 @@ class Book:
         key, (what, *chunk) = TallyKey(*place[:3]), place[3:]
         if key.kpi not in self._rows:
             return
-        tally, timelines = self._series(key)
         if what == "tally":
-            tally.load(tuple(chunk), content)
+            self._series(key)[0].load(tuple(chunk), content)
             return
-        for period, timeline in timelines:
+        formula = self._formulas.get(key)
+        for period, timeline in self._series(key)[1] if formula is None else formula[1]:
             if period == chunk[0]:
                 timeline.load(content)
 
     def resume(self, watermark_ms: int | None, first_fact_ms: int | None) -> None:
         """Goes on at the watermark of the checkpoint, once everything is loaded."""
-        for _, timelines in self._tallies.values():
-            for _, timeline in timelines:
-                timeline.resume(watermark_ms, first_fact_ms)
+        self._watermark_ms = _NEVER_MS if watermark_ms is None else watermark_ms
+        for timeline in self.timelines:
+            timeline.resume(watermark_ms, first_fact_ms)
+
+
+class _Read:
+    """The values of a book, for its formulas."""
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+
+    def get(self, place: Place, index: int) -> Fraction | None:
+        return self._book.exact(TallyKey(*place[:3]), place[3], index)
+
+    def first_index(self, place: Place) -> int | None:
+        return self._book.first_index(TallyKey(*place[:3]), place[3])

@@ -123,7 +123,7 @@ class Company:
         """
         horizon_days = compiled.plan.horizons.tally_days if bounded else None
         self._horizon = Horizon(horizon_days, compiled.calendar)
-        rows = compiled.catalogue.rows
+        rows = compiled.catalogue.of_company
         self._rows = {id: row for id, row in rows.items() if isinstance(row, FormulaRow)}
         self._readers: dict[str, list[str]] = {}
         """KPI -> the formulas that read it"""

@@ -49,7 +49,7 @@ class CompiledPlan:
     @cached_property
     def person(self) -> SubjectProgram:
         """The rows about users, for the company."""
-        rows = rows_about("user", self.catalogue.rows.values())
+        rows = rows_about("user", self.catalogue.of_company.values())
         measures = Measures(self.plan, self.calendar, self.history.of_persons)
         return SubjectProgram(
             rows,
@@ -75,8 +75,9 @@ class MemberPrograms:
     """Programs over the measures of one member of one account."""
 
     def __init__(self, compiled: CompiledPlan) -> None:
-        rows, plan, calendar = compiled.catalogue.rows, compiled.plan, compiled.calendar
-        per_account = [row for id, row in rows.items() if id in compiled.catalogue.per_account]
+        catalogue, plan, calendar = compiled.catalogue, compiled.plan, compiled.calendar
+        rows = catalogue.of_company
+        per_account = [row for id, row in catalogue.rows.items() if id in catalogue.per_account]
         self.measures = Measures(plan, calendar, compiled.history.of_members)
         since_ms = compiled.signal_since_ms
         everywhere = SubjectProgram(
@@ -110,6 +111,10 @@ class MemberPrograms:
             crowds=self.crowds,
         )
         """The rows about accounts that follow from what all their members did, taken together."""
+        self.standing = SubjectProgram(
+            rows_about("account", per_account), plan, calendar, self.measures, level="account"
+        )
+        """Those of them that are also published of each account."""
         self.account = AccountProgram(rows.values(), self.measures, calendar)
         """The rows about accounts."""
         self.heard = self.account.slots | self.person.slots | self.crowds.slots
@@ -120,8 +125,9 @@ class ThingPrograms:
     """Programs over the measures of one thing: for the company, and for an account."""
 
     def __init__(self, compiled: CompiledPlan) -> None:
-        rows, plan, calendar = compiled.catalogue.rows, compiled.plan, compiled.calendar
-        per_account = [row for id, row in rows.items() if id in compiled.catalogue.per_account]
+        catalogue, plan, calendar = compiled.catalogue, compiled.plan, compiled.calendar
+        rows = catalogue.of_company
+        per_account = [row for id, row in catalogue.rows.items() if id in catalogue.per_account]
         self.measures = Measures(plan, calendar, compiled.history.of_things)
         self.company = SubjectProgram(
             rows_about("thing", rows.values()), plan, calendar, self.measures

@@ -13,6 +13,7 @@ from schemas.rows import (
     MembershipRow,
     MilestoneRow,
     MovementRow,
+    NamesRow,
     Row,
     SumRow,
     against_in,
@@ -34,6 +35,7 @@ NEVER_NULL = (
     | MembershipRow
     | BalanceRow
     | MovementRow
+    | NamesRow
 )
 """Of nothing these are 0."""
 
@@ -95,7 +97,7 @@ class Formula:
 
     def _read(self, input: Input, period: str, index: int) -> int | None:
         """The index whose value an input takes; None if the calendar has none."""
-        against = against_in(input, period)
+        against, index = against_in(input, period), index - input.back
         if against == "year_before":
             return self._calendar.years_off(period, index, -1)
         return index - 1 if against == "previous" else index
@@ -117,7 +119,7 @@ class Formula:
             if against == "year_before":
                 at = self._calendar.years_off(period, index, +1)
             if at is not None:
-                self._changed[period].widen(at, at + 1)
+                self._changed[period].widen(at + input.back, at + input.back + 1)
 
     def first_index(self, period: str) -> int | None:
         firsts = []

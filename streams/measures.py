@@ -446,6 +446,8 @@ class Timeline:
         self.selectors = (facts,)
 
     def add(self, value: list[Change] | None, fact: Fact) -> list[Change]:
+        if not is_above(self.selectors[0], fact):
+            return value or []
         change = (*fact.moment[:2], fact.value, fact.attributes)
         known = value or []
         at = bisect_left(known, change[:2], key=itemgetter(0, 1))

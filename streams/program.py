@@ -22,6 +22,7 @@ from schemas.rows import (
     MembershipRow,
     MilestoneRow,
     MovementRow,
+    NamesRow,
     Row,
     ShareRow,
     SumRow,
@@ -40,6 +41,7 @@ from streams.parts.firsts import averaged_firsts, counted, summed
 from streams.parts.joint import joint
 from streams.parts.lags import lags
 from streams.parts.memberships import Membership
+from streams.parts.names import named
 from streams.parts.part import Cells, Part, Subject, of_cells
 from streams.subject_measures import Measures, Values
 
@@ -55,6 +57,7 @@ _COMPILED: dict[type[Any], Callable[[Any, Subject], Part | list[Part]]] = {
     LagRow: lags,
     BalanceRow: balances,
     MovementRow: movements,
+    NamesRow: named,
 }
 
 

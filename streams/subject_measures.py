@@ -208,6 +208,12 @@ class Measures:
             "names", [anchor, end], since_ms, lambda: Chain(anchor, end, by_name=True)
         )
 
+    def is_ruled(self, facts: FactSelector) -> bool:
+        """True of activation, where the plan's rule takes several facts to it."""
+        rule = self._activation
+        ruled = rule is not None and not isinstance(rule, ActivationOnce)
+        return facts.kind == "activation" and ruled
+
     def _derived(self, facts: FactSelector, since_ms: int | None) -> int | None:
         rule = self._activation
         if facts.kind != "activation" or rule is None or isinstance(rule, ActivationOnce):

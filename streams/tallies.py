@@ -41,7 +41,7 @@ class Tallies:
         throttled: bool = True,
     ) -> None:
         """`sources`: of accounts and users."""
-        rows = compiled.catalogue.rows
+        rows = compiled.catalogue.of_company
         company: dict[str, Row] = {
             id: row for id, row in rows.items() if not isinstance(row, FormulaRow)
         }

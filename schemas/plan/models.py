@@ -241,6 +241,10 @@ class KpiSettings(Frozen):
     activation_tasks: tuple[str, ...] = ()
     activation_tasks_min: int = 1
     onboarding_tasks: tuple[str, ...] = ()
+    onboarding_weights: dict[str, int] = Field(default_factory=dict)
+    """Onboarding task -> its weight in onboarding_score."""
+    health_weights: tuple[int, ...] = (3, 2, 2, 1, 1)
+    """Of the parts of health_score: use, core features, activation, tickets, answers."""
     key_trial_actions: tuple[str, ...] = ()
     top_activation_features: tuple[str, ...] = ()
     core_features: tuple[str, ...] = ()

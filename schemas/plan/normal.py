@@ -292,6 +292,11 @@ def _horizons(form: Any) -> Horizons:
     return Horizons(entity_days=form.entity_days, tally_days=form.tally_days)
 
 
+def _weights(tasks: list[str] | dict[str, int]) -> dict[str, int]:
+    """The weight of each task; a list gives each the same."""
+    return dict(tasks) if isinstance(tasks, dict) else dict.fromkeys(tasks, 1)
+
+
 def _kpis(form: WrittenKpis) -> Kpis:
     settings = form.settings
     return Kpis(
@@ -305,6 +310,8 @@ def _kpis(form: WrittenKpis) -> Kpis:
             activation_tasks=tuple(settings.activation_tasks),
             activation_tasks_min=settings.activation_tasks_min,
             onboarding_tasks=tuple(settings.onboarding_tasks),
+            onboarding_weights=_weights(settings.onboarding_tasks),
+            health_weights=tuple(settings.health_weights),
             key_trial_actions=tuple(settings.key_trial_actions),
             top_activation_features=tuple(settings.top_activation_features),
             core_features=tuple(settings.core_features),

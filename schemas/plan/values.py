@@ -201,6 +201,7 @@ TimeZone = Annotated[str, AfterValidator(_check_timezone)]
 # ---- numbers and durations
 
 Count = Annotated[int, Field(ge=1)]
+Weight = Annotated[int, Field(ge=0)]
 Days = Annotated[int, Field(ge=1, le=DAYS_MAX)]
 DayNumber = Annotated[int, Field(ge=0, le=DAYS_MAX)]
 """A day counted from another one, which is day 0."""

@@ -44,6 +44,7 @@ from schemas.plan.values import (
     TimeZone,
     Topic,
     WeekStartName,
+    Weight,
     ascending,
     check_traits_kept,
     each_once,
@@ -280,8 +281,13 @@ class WrittenSettings(Written):
         default=KpiSettings().activation_tasks_min,
         description="How many different activation tasks key_activation_tasks_rate asks for.",
     )
-    onboarding_tasks: Tasks = Field(
-        default_factory=list, description="Key tasks that complete the onboarding of an account."
+    onboarding_tasks: Tasks | dict[Text, Count] = Field(
+        default_factory=list,
+        description="Key tasks that complete an account's onboarding; a mapping gives weights.",
+    )
+    health_weights: Annotated[list[Weight], Field(min_length=5, max_length=5)] = Field(
+        default=list(KpiSettings().health_weights),
+        description="Of the parts of health_score: use, features, activation, tickets, answers.",
     )
     key_trial_actions: Tasks = Field(
         default_factory=list, description="Key tasks that an account should do on trial."

@@ -1,5 +1,6 @@
 """The KPIs that a plan switches on: the product's rows and the company's own, ready to compile."""
 
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -7,7 +8,16 @@ from typing import Any, NamedTuple
 import yaml
 
 from schemas.plan.models import ActivationTasks, FirstActivity, Plan
-from schemas.rows import Row, kpis_read, needed_kinds, resolved, rows_of, settings_in
+from schemas.rows import (
+    FormulaRow,
+    Row,
+    kpis_named,
+    kpis_read,
+    needed_kinds,
+    resolved,
+    rows_of,
+    settings_in,
+)
 
 GROUPS = (
     "engagement",
@@ -35,9 +45,16 @@ class Catalogue(NamedTuple):
 
     rows: dict[str, Row]
     per_account: frozenset[str]
-    """Ids of those that are also published per account."""
+    """Ids of those that are computed per account, too, or only so."""
+    shown_per_account: frozenset[str]
+    """Ids of those of them that are published; formulas read the others."""
     idle: dict[str, str]
     """KPI id -> a sentence saying why it does not run."""
+
+    @property
+    def of_company(self) -> dict[str, Row]:
+        """The rows that have values of the company."""
+        return {id: row for id, row in self.rows.items() if row.level == "company"}
 
 
 @cache
@@ -66,14 +83,29 @@ def catalogue_of(plan: Plan) -> Catalogue:
             name: tuple(kpi for kpi in settings[name] if kpi in running) for name in MEMBERSHIPS
         }
         empty = sorted(each for each in _settings_needed(row) if present[each] in ((), {}))
-        planned = resolved(row, present)
+        planned = _with_what_runs(resolved(row, present), running)
         reason = _idle_reason(planned, wanted, provided, empty, running)
         if reason is None:
             running[row.id] = _planned(planned, plan)
         else:
             idle[row.id] = reason
-    per_account = frozenset(plan.kpis.levels.account) & running.keys()
-    return Catalogue(running, per_account, idle)
+    asked = frozenset(plan.kpis.levels.account) & running.keys()
+    asked |= {id for id, row in running.items() if row.level == "account"}
+    shown = frozenset(id for id in asked if running[id].published)
+    return Catalogue(running, _with_inputs(asked, running), shown, idle)
+
+
+def _with_inputs(kpis: Iterable[str], rows: dict[str, Row]) -> frozenset[str]:
+    """KPIs, and what the formulas among them read."""
+    found: set[str] = set()
+    waiting = list(kpis)
+    while waiting:
+        id = waiting.pop()
+        if id not in found:
+            found.add(id)
+            row = rows[id]
+            waiting += kpis_read(row) if isinstance(row, FormulaRow) else ()
+    return frozenset(found)
 
 
 def fact_kinds(plan: Plan) -> frozenset[str]:
@@ -142,6 +174,18 @@ idle that read it."""
 def _settings_needed(row: Row) -> set[str]:
     """The settings that a row refers to and cannot do without."""
     return settings_in(row) - set(ALL_WHERE_EMPTY)
+
+
+def _with_what_runs(row: Row, running: dict[str, Row]) -> Row:
+    """A row without the inputs that it can do without and that do not run."""
+    if not isinstance(row, FormulaRow):
+        return row
+    inputs = {
+        name: input
+        for name, input in row.inputs.items()
+        if name not in row.optional or kpis_named(input) <= running.keys()
+    }
+    return row.model_copy(update={"inputs": inputs})
 
 
 def _planned(row: Row, plan: Plan) -> Row:

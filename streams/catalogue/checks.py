@@ -61,13 +61,26 @@ def _limits(plan: Plan) -> Iterator[Problem]:
 
 def _levels(plan: Plan, rows: dict[str, Row]) -> Iterator[Problem]:
     for kpi in plan.kpis.levels.account:
-        if kpi in rows and not per_account(rows[kpi]):
+        if kpi in rows and not can_be_per_account(rows[kpi], rows):
             yield Problem(
                 "kpis.levels.account",
                 f"`{kpi}` cannot be published per account",
-                "only KPIs that count users or facts can: "
-                + ", ".join(id for id, row in rows.items() if per_account(row)),
+                "only KPIs that count users or facts, or say what an account stands at, can: "
+                + ", ".join(id for id, row in rows.items() if can_be_per_account(row, rows)),
             )
+    for number, row in enumerate(plan.kpis.own):
+        if row.level == "account" and not can_be_per_account(row, rows):
+            yield Problem(f"kpis.own.{number}", f"`{row.id}` cannot have values of accounts")
+
+
+def can_be_per_account(row: Row, rows: dict[str, Row]) -> bool:
+    """True if a row, and whatever it reads, can have values of accounts."""
+    if not per_account(row):
+        return False
+    if not isinstance(row, FormulaRow):
+        return True
+    read = [rows.get(kpi) for kpi in kpis_read(row)]
+    return all(each is not None and can_be_per_account(each, rows) for each in read)
 
 
 def _periods(plan: Plan, planned: dict[str, Row]) -> Iterator[Problem]:

@@ -3,9 +3,9 @@
 Null passes through, and so does a division by zero.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 from schemas.rows import Term
 
@@ -32,12 +32,22 @@ def compiled(term: Term) -> Terms:
         return lambda inputs: constant
     if isinstance(term, str):
         name = term
-        return lambda inputs: inputs[name]
-    ((operator, terms),) = term.items()
+        return lambda inputs: inputs.get(name)
+    ((operator, terms),) = cast(dict[str, Any], term).items()
+    if operator == "weighted":
+        weights, *parts = terms
+        return _weighted(weights, [compiled(part) for part in parts])
     if operator == "positive":
-        return _positive(compiled(terms[0]))
-    fold, parts = _FOLDS[operator], [compiled(part) for part in terms]
+        part = compiled(terms[0])
+        return _given(part, part)
+    if operator == "given":
+        return _given(compiled(terms[0]), compiled(terms[1]))
+    if operator == "first":
+        return _first([compiled(part) for part in terms])
+    return _folded(_FOLDS[operator], [compiled(part) for part in terms])
 
+
+def _folded(fold: Callable[[Fraction, Fraction], Fraction | None], parts: Sequence[Terms]) -> Terms:
     def value(inputs: Mapping[str, Fraction | None]) -> Fraction | None:
         total = parts[0](inputs)
         for part in parts[1:]:
@@ -50,10 +60,30 @@ def compiled(term: Term) -> Terms:
     return value
 
 
-def _positive(part: Terms) -> Terms:
+def _given(condition: Terms, part: Terms) -> Terms:
     def value(inputs: Mapping[str, Fraction | None]) -> Fraction | None:
-        found = part(inputs)
-        return found if found is not None and found > 0 else None
+        holds = condition(inputs)
+        return part(inputs) if holds is not None and holds > 0 else None
+
+    return value
+
+
+def _first(parts: Sequence[Terms]) -> Terms:
+    def value(inputs: Mapping[str, Fraction | None]) -> Fraction | None:
+        found = (part(inputs) for part in parts)
+        return next((each for each in found if each is not None), None)
+
+    return value
+
+
+def _weighted(weights: Sequence[int], parts: Sequence[Terms]) -> Terms:
+    def value(inputs: Mapping[str, Fraction | None]) -> Fraction | None:
+        found = zip(weights, (part(inputs) for part in parts), strict=True)
+        counting = [(weight, each) for weight, each in found if each is not None]
+        whole = sum(weight for weight, _ in counting)
+        if not whole:
+            return None
+        return sum((weight * each for weight, each in counting), Fraction(0)) / whole
 
     return value
 
@@ -63,5 +93,6 @@ def names_in(term: Any) -> set[str]:
     if isinstance(term, str):
         return {term}
     if isinstance(term, dict):
-        return {name for terms in term.values() for part in terms for name in names_in(part)}
+        parts = (terms if isinstance(terms, list | tuple) else (terms,) for terms in term.values())
+        return {name for each in parts for part in each for name in names_in(part)}
     return set()

@@ -75,7 +75,7 @@ class _Balance:
             return 0
         if row.sum is None:
             return 1
-        start, end = _value(timeline, start_ms), _value(timeline, end_ms)
+        start, end = self._value(timeline, start_ms), self._value(timeline, end_ms)
         return {
             "start": start,
             "end": end,
@@ -83,6 +83,15 @@ class _Balance:
             "gain": max(end - start, 0),
             "loss": max(start - end, 0),
         }[row.sum]
+
+    def _value(self, timeline: Sequence[Change], ms: int) -> int:
+        state = state_before(timeline, (ms,))
+        if state is None:
+            return 0
+        if self._row.attribute is None:
+            return state[2] or 0
+        found = dict(state[3]).get(self._row.attribute)
+        return found if isinstance(found, int) and not isinstance(found, bool) else 0
 
 
 class _Run(NamedTuple):
@@ -92,11 +101,6 @@ class _Run(NamedTuple):
     start: int
     end: int | None
     amount: int
-
-
-def _value(timeline: Sequence[Change], ms: int) -> int:
-    state = state_before(timeline, (ms,))
-    return 0 if state is None else state[2] or 0
 
 
 def _meets(test: StateTest | None, timeline: Sequence[Change], ms: int) -> bool:

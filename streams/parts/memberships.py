@@ -277,7 +277,7 @@ class Membership:
         if isinstance(when, Silent):
             return _silent(when, measures.edges(when.silent, since_ms))
         if isinstance(when, Since):
-            return _since(when, measures.first(when.since, since_ms))
+            return self._since(when)
         if isinstance(when, Latest):
             return _latest(when, measures.timeline(when.latest, since_ms))
         if isinstance(when, Halved):
@@ -301,6 +301,21 @@ class Membership:
         anchor = measures.first(when.after, since_ms)
         slot = measures.reaching(when.after, when.reached, since_ms)
         return _reached(when, anchor, slot, measures.all[slot])  # type: ignore[arg-type]
+
+    def _since(self, when: Since) -> Leaf:
+        measures = self._measures
+        if self._crowds is not None and measures.is_ruled(when.since):
+            # An activation by a rule is somebody's, and not what several did together.
+            slot = self._crowds.firsts(when.since, 1, self._since_ms)
+            return _since(when, slot, lambda entries: entries and entries[0][0])
+        slot = measures.first_reaching(when.since, self._since_ms)
+        measure: Reaching = measures.all[slot]  # type: ignore[assignment]
+
+        def first_ms(value: Any) -> int | None:
+            moment = measure.first(value)
+            return moment and moment[0]
+
+        return _since(when, slot, first_ms)
 
     def _member(self, when: Member) -> Leaf:
         other = self._others[when.member]
@@ -349,13 +364,14 @@ def _silent(when: Silent, slot: int) -> Leaf:
     return Leaf(words, frozenset({slot}), course, instants)
 
 
-def _since(when: Since, slot: int) -> Leaf:
+def _since(when: Since, slot: int, first_ms: Callable[[Any], int | None]) -> Leaf:
+    """`first_ms`: when it was first, from the value of the measure (UTC ms)."""
     after_ms = int(when.days) * DAY_MS
 
     def instants(values: Values) -> Iterator[int]:
-        first: FirstFact | None = values[slot]
-        if first is not None:
-            yield first[0]
+        ms = first_ms(values[slot])
+        if ms is not None:
+            yield ms
 
     def course(values: Values) -> Course:
         return tuple((ms + after_ms, AT_INSTANT) for ms in instants(values))

@@ -55,10 +55,7 @@ PLAN: dict[str, Any] = {
 def plan_of(case: Case) -> dict[str, Any]:
     (row,) = [row for row in catalogue_rows() if row.id == case.kpi]
     settings = {
-        # weights stand with the tasks where a score needs them
-        name: list(value) if name == "onboarding_tasks" else value
-        for name, value in case.settings.items()
-        if name in KpiSettings.model_fields
+        name: value for name, value in case.settings.items() if name in KpiSettings.model_fields
     }
     expected = case.expect
     dimensions = {

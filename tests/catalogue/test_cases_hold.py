@@ -15,8 +15,6 @@ from tests.records import Result, same_number
 CASES = [case for case in load_cases() if case.kpi in catalogue_ids()]
 
 NOT_THERE = {
-    "customer_roi": "formulas have no values per account",
-    "user_roi": "formulas have no values per account",
     "outcome_per_feature_use": "amounts of outcomes are not split by the feature that they name",
     "guide_views": "its part `viewers` is not counted",
 }

@@ -181,7 +181,7 @@ def test_a_row_knows_the_kinds_of_facts_it_is_made_from(row: dict[str, Any], kin
         (LAG, True),
         (SHARE, False),
         (MEMBERSHIP, False),
-        (FORMULA, False),
+        (FORMULA, True),
     ],
     ids=lambda each: each["operator"] if isinstance(each, dict) else None,
 )

@@ -209,3 +209,39 @@ def test_a_row_of_ones_own_that_uses_an_unknown_operator_is_a_mistake_of_the_pla
 
     with pytest.raises(PlanInvalid, match="operator"):
         load_plan(yaml.safe_dump(PLAN | {"kpis": {"own": [row]}}))
+
+
+def test_an_activation_by_a_rule_is_somebodys_and_not_what_several_did_together():
+    tasks = {"buy": {"event": "buy"}, "invite": {"event": "invite"}}
+    row = own_row(BUSY_TEAMS) | {"id": "activated_teams", "when": {"since": {"kind": "activation"}}}
+    plan = {"product": "T", "activity": "all", "key_tasks": tasks}
+    plan |= {"activation": {"all_of": ["buy", "invite"]}, "kpis": {"only": ["dau"], "own": [row]}}
+    facts = [
+        Fact(at(2), "buy", "a1", "u1"),
+        Fact(at(3), "invite", "a1", "u2"),
+        Fact(at(4), "invite", "a1", "u1"),
+    ]
+
+    result = run_facts(facts, plan, at(20))
+
+    (signal,) = [s for s in result.signals.values() if s["signal"].startswith("activated_teams")]
+    assert signal["at"] == "2026-03-04T09:00:00.000Z"
+
+
+def test_a_score_does_without_what_a_company_does_not_have():
+    kinds = ("activity", "feature", "activation")
+    events = [each for each in PLAN["events"] if each["is"] in kinds]
+    kpis = {"only": ["dau"], "also": ["health_score"], "settings": {"core_features": ["board"]}}
+    facts = [*used(2, "u1"), Fact(at(2), "feature", "a1", "u1", Detail("board"))]
+
+    result = run_facts(facts, PLAN | {"events": events, "kpis": kpis}, at(4))
+
+    scores = {
+        record["start"][8:10]: record["value"]
+        for record in result.kpis.values()
+        if record["kpi"] == "health_score"
+    }
+    # of 3 for use, 2 for features and 2 for activation: all, all and none
+    assert same_number(scores["02"], 500 / 7)
+    of_accounts = {record["kpi"] for key, record in result.kpis.items() if key.level == "account"}
+    assert of_accounts == {"health_score"}

@@ -6,7 +6,7 @@ import pytest
 
 from schemas.fact_kinds import FACT_KINDS
 from schemas.plan.check import PlanInvalid, load_plan
-from schemas.plan.models import KpiSettings
+from schemas.plan.written import WrittenSettings
 
 KNOWN_KPIS = ("dau", "wau", "mau", "user_retention_rate")
 
@@ -306,7 +306,7 @@ THE_REST = {
         "4 2 tasks asked for, 1 listed in `activation_tasks` at kpis.settings.activation_tasks_min",
         "5 `-1` is too small, the least is 0 at kpis.settings.cohort_days.0",
         "5 unknown key `milestones` at kpis.settings; "
-        f"known are {', '.join(KpiSettings.model_fields)}",
+        f"known are {', '.join(WrittenSettings.model_fields)}",
     ),
     "an unknown horizon": (
         "horizon: everything",

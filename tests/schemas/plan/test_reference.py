@@ -9,8 +9,8 @@ import yaml
 
 from schemas.fact_kinds import FACT_KINDS
 from schemas.plan.check import load_plan
-from schemas.plan.models import OPERATORS, KpiSettings
-from schemas.plan.written import WrittenPlan
+from schemas.plan.models import OPERATORS
+from schemas.plan.written import WrittenPlan, WrittenSettings
 from schemas.plan.written_rules import Written
 from schemas.rows import Period
 
@@ -90,6 +90,6 @@ def test_a_default_is_the_one_stated(section: str, written: dict[str, str]) -> N
 def test_the_stated_settings_are_the_defaults() -> None:
     rows = re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", REFERENCE.split("| setting |")[1], re.M)
     stated = {key: yaml.safe_load(value) for key, value in rows}
-    settings = {key: stated[key] for key in KpiSettings.model_fields}
+    settings = {key: stated[key] for key in WrittenSettings.model_fields}
     plan = load_plan("product: T\n" + yaml.safe_dump({"kpis": {"settings": settings}}))
     assert plan == load_plan("product: T\n")
