@@ -249,7 +249,9 @@ def _segments(row: Row) -> str:
     if isinstance(row, BalanceRow | MovementRow):
         return "`all`, and the plan's dimensions by states of accounts"
     if isinstance(row, FactRow):
-        text = "of the fact" if of_facts(row) else "of the first fact"
+        latest = isinstance(row, MeanRow) and row.each == "latest_in_period"
+        counted = "of the latest fact" if latest else "of the first fact"
+        text = "of the fact" if of_facts(row) else counted
     else:
         text = where[type(row)]
     return f"`all`, and the plan's dimensions ({text})"

@@ -290,11 +290,27 @@ class SumRow(_Counting):
         return self
 
 
+class Band(_Strict):
+    """Values up to a bound count as one number."""
+
+    at_most: int | None = None
+    """None: all that lie above the other bands."""
+    counts: int
+
+
 class MeanRow(_Counting):
     """Values of facts, each counted; those without a value are left out."""
 
     operator: Literal["mean"]
     of: FactSelector
+    each: Literal["fact", "subject", "latest_in_period"] = "fact"  # type: ignore[assignment]
+    """`latest_in_period`: in every period the latest such fact of each subject."""
+    after: FactSelector | None = None
+    """With `each: subject`: the first such fact at or after the first one of these."""
+    without_subject: Literal["left_out", "each_fact"] = "left_out"
+    """With `latest_in_period`: whether facts that name no user count, each for itself."""
+    bands: tuple[Band, ...] = ()
+    """From low to high: what values count as; none: as themselves."""
     times: int = 1
     divide: int = Field(default=1, ge=1)
     percent_of: str | None = None
@@ -305,8 +321,32 @@ class MeanRow(_Counting):
 
     @model_validator(mode="after")
     def _quantiles_of_ms(self) -> Self:
-        if self.quantiles and (self.divide != 1000 or self.percent_of):
+        if self.quantiles and (self.divide != 1000 or self.percent_of or self.bands):
             raise ValueError("`quantiles` are of milliseconds: they go with `divide: 1000`")
+        return self
+
+    @model_validator(mode="after")
+    def _facts_fit(self) -> Self:
+        if self.each == "latest_in_period" and self.subject not in ("user", "thing"):
+            raise ValueError("`each: latest_in_period` goes with `subject: user` or `thing`")
+        if self.each == "latest_in_period" and self.percent_of is not None:
+            raise ValueError("`percent_of` goes with `each: fact` or `subject`")
+        if self.after is not None and self.each != "subject":
+            raise ValueError("`after` goes with `each: subject`")
+        counts_alone = self.without_subject == "each_fact"
+        if counts_alone and (self.each != "latest_in_period" or self.subject != "user"):
+            raise ValueError(
+                "`without_subject` goes with `each: latest_in_period` and `subject: user`"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _bands_rise(self) -> Self:
+        bounds = [band.at_most for band in self.bands]
+        if bounds and (bounds[-1] is not None or None in bounds[:-1] or self.percent_of):
+            raise ValueError("each of `bands` but the last has an `at_most`; no `percent_of`")
+        if bounds[:-1] != sorted({bound for bound in bounds[:-1] if bound is not None}):
+            raise ValueError("`bands` stand from low to high")
         return self
 
 
@@ -669,7 +709,13 @@ FactRow = CountRow | SumRow | MeanRow | RateRow
 
 def of_facts(row: Row) -> TypeGuard[FactRow]:
     """True if a row's values are added up from single facts."""
-    return isinstance(row, FactRow) and not (isinstance(row, _Counting) and row.each == "subject")
+    return isinstance(row, FactRow) and not (isinstance(row, _Counting) and row.each != "fact")
+
+
+def adds_facts(row: Row) -> TypeGuard[FactRow]:
+    """True if single facts add to a row: all, or those that name no subject."""
+    alone = isinstance(row, MeanRow) and row.without_subject == "each_fact"
+    return of_facts(row) or alone
 
 
 for _model in (

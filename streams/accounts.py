@@ -30,7 +30,7 @@ from schemas.outputs import (
     kpi_record_key,
     signal_record,
 )
-from schemas.rows import of_facts
+from schemas.rows import adds_facts
 from schemas.times import DAY_MS, HOUR_MS, MINUTE_MS, iso
 from streams.account_program import AccountTotals, Entered, Entry, entry_signal
 from streams.account_state import Account, Member
@@ -152,7 +152,7 @@ class Accounts:
         self._thing_programs = compiled.things
         self._things = Things(compiled.things.measures)
         self._book_rows = {id: rows[id] for id in rows if id in compiled.catalogue.per_account}
-        self._rows_of_facts = [row for row in rows.values() if of_facts(row)]
+        self._rows_of_facts = [row for row in rows.values() if adds_facts(row)]
         self._coded: dict[tuple[Meaning, tuple[str, ...]], _Coded] = {}
         self._marks: dict[tuple[Meaning, tuple[str, ...]], int] = {}
         days = plan.horizons.tally_days
@@ -821,7 +821,9 @@ class Accounts:
 
 
 def _names(member: Member, whom: str) -> bool:
-    """Whether the events of a member name a user, or an account."""
+    """Whether the events of a member name a user, an account, or nobody (no user)."""
+    if whom == "nobody":
+        return not member.leaf
     return bool(member.leaf) if whom == "user" else member.account.startswith(ACCOUNT)
 
 

@@ -64,7 +64,11 @@ def tally_of(row: Row, variant: str, calendar: Calendar) -> Tally:
         return total.Tally(calendar, row.divide)
     if isinstance(row, MeanRow):
         return mean.Tally(
-            calendar, row.divide, quantiles=row.quantiles, percent=bool(row.percent_of)
+            calendar,
+            row.divide,
+            quantiles=row.quantiles,
+            percent=bool(row.percent_of),
+            latest=row.each == "latest_in_period",
         )
     if isinstance(row, RateRow):
         return rate.Tally(calendar)

@@ -1,10 +1,20 @@
 """What single facts add to the rows that are added up from facts: counts, sums, means, rates."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from schemas.batches import Attributes, FactOfEvent, Meaning
-from schemas.rows import FactRow, MeanRow, MovementRow, Passing, RateRow, SumRow, Variant
+from schemas.rows import (
+    Band,
+    FactRow,
+    MeanRow,
+    MovementRow,
+    Passing,
+    RateRow,
+    SumRow,
+    Variant,
+    of_facts,
+)
 from streams.calendar import HOUR
 from streams.contributions import TallyKey, tally_key
 from streams.measures import ALL, reads
@@ -24,7 +34,8 @@ class Addition(NamedTuple):
     hourly: bool
     """True: by hours, too."""
     needs: str
-    """user or account: it counts only if its event names one; any: it always counts."""
+    """user or account: it counts only if its event names one; nobody: only if it names no user;
+    any: it always counts."""
     place: int
     """Number of the fact in its event."""
     numbers: Numbers | NumbersOf
@@ -36,12 +47,16 @@ def additions(
     """What the facts of an event add to rows."""
     return tuple(
         Addition(
-            tallies_of(row, *fact[1:], segments), HOUR in row.periods, row.subject, place, numbers
+            tallies_of(row, *fact[1:], segments), HOUR in row.periods, _needs(row), place, numbers
         )
         for row in rows
         for place, fact in enumerate(meaning)
         for numbers in _numbers(row, fact)
     )
+
+
+def _needs(row: FactRow) -> str:
+    return row.subject if of_facts(row) else "nobody"
 
 
 def tallies_of(
@@ -109,14 +124,19 @@ def averaged(row: MeanRow, attributes: Attributes) -> NumbersOf | None:
     scale = 0 if row.percent_of is None else _scale(row.percent_of, attributes)
     if scale is None:
         return None
-    times = row.times
+    times, bands = row.times, row.bands
 
     def numbers(value: int | None) -> Numbers:
         if value is None:
             return ()
-        return (mean.COUNTED, scale, 1), (mean.ADDED, scale, times * value)
+        counts = _banded(value, bands) if bands else value
+        return (mean.COUNTED, scale, 1), (mean.ADDED, scale, times * counts)
 
     return numbers
+
+
+def _banded(value: int, bands: Sequence[Band]) -> int:
+    return next(band.counts for band in bands if band.at_most is None or value <= band.at_most)
 
 
 def _scale(attribute: str, attributes: Attributes) -> int | None:

@@ -249,14 +249,57 @@ class FirstWhole(First):
     """The first fact ever, with what it carries: `(..., segments, attributes, value)`."""
 
     def _kept(self, fact: Fact) -> WholeFact:
-        return (*fact.moment, fact.segments, fact.attributes, fact.value)
+        return whole(fact)
 
     def unpacked(self, data: Any) -> Any:
-        if data is None:
-            return None
-        time_ms, id, account, segments, attributes, value = data
-        kept = tuple((name, of) for name, of in attributes)
-        return time_ms, id, account, tuple(segments), kept, value
+        return data and _whole_of(data)
+
+
+def whole(fact: Fact) -> WholeFact:
+    """A fact with what it carries."""
+    return (*fact.moment, fact.segments, fact.attributes, fact.value)
+
+
+def _whole_of(data: Any) -> WholeFact:
+    """The same, as it was packed."""
+    time_ms, id, account, segments, attributes, value = data
+    kept = tuple((name, of) for name, of in attributes)
+    return time_ms, id, account, tuple(segments), kept, value
+
+
+class LatestOfDays:
+    """The latest fact of every day, with what it carries: `{day: (..., attributes, value)}`."""
+
+    def __init__(self, facts: FactSelector, *, valued: bool) -> None:
+        """`valued`: facts without a value are passed over."""
+        self.selectors = (facts,)
+        self._valued = valued
+
+    def add(self, value: dict[int, WholeFact] | None, fact: Fact) -> dict[int, WholeFact] | None:
+        if (self._valued and fact.value is None) or not is_above(self.selectors[0], fact):
+            return value
+        known = None if value is None else value.get(fact.day)
+        if known is not None and known[:2] >= fact.moment[:2]:
+            return value
+        return {**(value or {}), fact.day: whole(fact)}
+
+    def closed(self, value: dict[int, WholeFact] | None, fact: Fact) -> bool:
+        return False
+
+    def merge(self, values: Sequence[dict[int, WholeFact] | None]) -> dict[int, WholeFact] | None:
+        merged: dict[int, WholeFact] = {}
+        for value in values:
+            for day, fact in (value or {}).items():
+                known = merged.get(day)
+                if known is None or known[:2] < fact[:2]:
+                    merged[day] = fact
+        return merged or None
+
+    def packed(self, value: dict[int, WholeFact] | None) -> Any:
+        return value
+
+    def unpacked(self, data: Any) -> dict[int, WholeFact] | None:
+        return data and {day: _whole_of(fact) for day, fact in data.items()}
 
 
 class DayEdges:
@@ -445,31 +488,46 @@ class Timeline:
     def __init__(self, facts: FactSelector) -> None:
         self.selectors = (facts,)
 
-    def add(self, value: list[Change] | None, fact: Fact) -> list[Change]:
+    def add(self, value: Any, fact: Fact) -> Any:
         if not is_above(self.selectors[0], fact):
             return value or []
-        change = (*fact.moment[:2], fact.value, fact.attributes)
-        known = value or []
-        at = bisect_left(known, change[:2], key=itemgetter(0, 1))
-        if at < len(known) and known[at][:2] == change[:2]:
+        moment, known = fact.moment[:2], value or []
+        at = bisect_left(known, moment, key=itemgetter(0, 1))
+        if at < len(known) and known[at][:2] == moment:
             return known
-        return [*known[:at], change, *known[at:]]
+        return [*known[:at], self._kept(fact), *known[at:]]
 
-    def closed(self, value: list[Change] | None, fact: Fact) -> bool:
+    def _kept(self, fact: Fact) -> Any:
+        return (*fact.moment[:2], fact.value, fact.attributes)
+
+    def closed(self, value: Any, fact: Fact) -> bool:
         return False
 
-    def merge(self, values: Sequence[list[Change] | None]) -> list[Change] | None:
+    def merge(self, values: Sequence[Any]) -> Any:
         changes = {change[:2]: change for value in values for change in value or ()}
         return [changes[moment] for moment in sorted(changes)] or None
 
-    def packed(self, value: list[Change] | None) -> Any:
+    def packed(self, value: Any) -> Any:
         return value
 
-    def unpacked(self, data: Any) -> list[Change] | None:
+    def unpacked(self, data: Any) -> Any:
         return data and [
             (time_ms, id, value, tuple((name, of) for name, of in attributes))
             for time_ms, id, value, attributes in data
         ]
+
+
+class WholeTimeline(Timeline):
+    """Every fact of a kind, in order, with what it carries: `(..., segments, attributes, value)`.
+
+    For kinds of which a subject has few.
+    """
+
+    def _kept(self, fact: Fact) -> WholeFact:
+        return whole(fact)
+
+    def unpacked(self, data: Any) -> Any:
+        return data and [_whole_of(fact) for fact in data]
 
 
 class Chain:

@@ -29,10 +29,12 @@ from streams.measures import (
     First,
     FirstsOfDay,
     FirstWhole,
+    LatestOfDays,
     Measure,
     Moment,
     NthTime,
     Timeline,
+    WholeTimeline,
     reads,
 )
 
@@ -168,6 +170,17 @@ class Measures:
     def timeline(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """All facts, in order."""
         return self._slot("timeline", [facts], since_ms, lambda: Timeline(facts))
+
+    def whole_timeline(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        """All facts, in order, with all that they carry."""
+        return self._slot("whole timeline", [facts], since_ms, lambda: WholeTimeline(facts))
+
+    def latest_of_days(
+        self, facts: FactSelector, since_ms: int | None = None, *, valued: bool = False
+    ) -> int:
+        """The latest fact of every day; `valued`: of those that have a value."""
+        what = "latest of days valued" if valued else "latest of days"
+        return self._slot(what, [facts], since_ms, lambda: LatestOfDays(facts, valued=valued))
 
     def first_whole(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """The first time ever, with the attributes and the value that it had."""

@@ -61,10 +61,11 @@ WORDS = {
     "status": (
         *("started", "ended", "created", "opened", "converted", "lost", "sent", "viewed", "shown"),
         *("mql", "sql", "customer", "completed", "shipped", "resolved", "first_response", "closed"),
+        *("rated", "quality"),
     ),
     "tier": ("trial", "free", "paid", "ended"),
     "type": ("recurring", "one_off", "marketing", "sales", "serving", "support"),
-    "kind": ("upsell", "nps", "csat", "review", "guide", "defect", "downtime"),
+    "kind": ("upsell", "nps", "csat", "review", "guide", "defect", "downtime", "post_activation"),
     "campaign": ("spring", "autumn"),
     "scale": (5, 10),
     "seat_limit": (1, 2, 3),

@@ -15,6 +15,7 @@ from schemas.rows import (
     FormulaRow,
     Input,
     JointRow,
+    MeanRow,
     Members,
     MembershipRow,
     Not,
@@ -96,9 +97,11 @@ def _periods(plan: Plan, planned: dict[str, Row]) -> Iterator[Problem]:
 
 def possible_periods(row: Row) -> tuple[str, ...]:
     """The periods that a row's operator, and what it reads, make sense for."""
+    by_days = tuple(period for period in PERIODS if period != HOUR)
+    if isinstance(row, MeanRow) and row.each == "latest_in_period":
+        return by_days
     if isinstance(row, FormulaRow | FactRow):
         return PERIODS
-    by_days = tuple(period for period in PERIODS if period != HOUR)
     if isinstance(row, DistinctRow | ShareRow | JointRow):
         by_days = tuple(period for period in by_days if period != YEAR_TO_DATE)
     conditions: tuple[Condition, ...] = ()

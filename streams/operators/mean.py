@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from streams.calendar import Calendar
 from streams.operators.lag import Quantiles
+from streams.operators.latest import latest_cells
 from streams.tally import NULL, CellTally, Number, Value, number
 
 COUNTED, ADDED = 0, 1
@@ -18,13 +19,18 @@ _PERCENT = 100
 class Tally(CellTally):
     """value = mean; parts n and, if asked for, median and p90 in seconds."""
 
-    def __init__(self, calendar: Calendar, divide: int, *, quantiles: bool, percent: bool) -> None:
+    def __init__(
+        self, calendar: Calendar, divide: int, *, quantiles: bool, percent: bool, latest: bool
+    ) -> None:
+        """`latest`: of the latest facts of each subject in a period."""
         super().__init__(calendar)
         self._divide, self._quantiles, self._percent = divide, quantiles, percent
+        self._latest = latest
 
     def value(self, period: str, index: int, watermark_ms: int) -> Value:
         counted, added = Counter[int](), Counter[int]()
-        for (part, x), n in self.cells_of(period, index):
+        cells = latest_cells if self._latest else CellTally.cells_of
+        for (part, x), n in cells(self, period, index):
             (counted if part == COUNTED else added)[x] += n
         if self._quantiles:
             return self._with_quantiles(counted)

@@ -9,6 +9,7 @@ from streams.contributions import tally_key
 from streams.fact_cells import Numbers, added, averaged, tallies_of
 from streams.measures import ALL, First, Reaching, WholeFact
 from streams.operators import count
+from streams.parts.latest import averaged_latest
 from streams.parts.part import Cells, Part, Subject, of_cells
 from streams.subject_measures import Values
 from streams.tally import HOURLY
@@ -54,13 +55,15 @@ def _term(row: SumRow, term: Addend, subject: Subject) -> Part:
 
 
 def averaged_firsts(row: MeanRow, subject: Subject) -> Part:
-    """The values of the first facts, each counted."""
+    """The values of the first facts, or of the latest in a period, each counted."""
+    if row.each == "latest_in_period":
+        return averaged_latest(row, subject)
 
     def of_fact(fact: WholeFact) -> Numbers:
         numbers = averaged(row, fact[4])
         return () if numbers is None else numbers(fact[5])
 
-    return _of_first(row, row.of, subject, of_fact)
+    return _of_first(row, row.of, subject, of_fact, row.after)
 
 
 def _of_first(
@@ -68,13 +71,17 @@ def _of_first(
     of: FactSelector,
     subject: Subject,
     numbers: Callable[[WholeFact], Numbers],
+    after: FactSelector | None = None,
 ) -> Part:
-    """What the first such fact of each subject adds."""
-    slot = subject.measures.first_whole(of, subject.since_ms(row))
+    """What the first such fact of each subject adds; the first from the first one `after` on."""
+    if after is None:
+        slots, first = _first(of, subject.since_ms(row), subject)
+    else:
+        slots, first = _first_after(of, after, subject.since_ms(row), subject)
     day_of, hourly = subject.calendar.day, HOUR in row.periods
 
     def add(values: Values, sign: int, into: Cells) -> None:
-        fact: WholeFact | None = values[slot]
+        fact = first(values)
         if fact is None:
             return
         time_ms, _, _, _, attributes, _ = fact
@@ -86,4 +93,29 @@ def _of_first(
                 if hourly:
                     into[tally, part + HOURLY, hour, x] += sign * n
 
-    return of_cells({slot, *subject.dimension_slots}, add)
+    return of_cells({*slots, *subject.dimension_slots}, add)
+
+
+FirstOf = Callable[[Values], WholeFact | None]
+"""The fact of a subject with these measures; None: it has none."""
+
+
+def _first(of: FactSelector, since_ms: int | None, subject: Subject) -> tuple[set[int], FirstOf]:
+    slot = subject.measures.first_whole(of, since_ms)
+    return {slot}, lambda values: values[slot]
+
+
+def _first_after(
+    of: FactSelector, after: FactSelector, since_ms: int | None, subject: Subject
+) -> tuple[set[int], FirstOf]:
+    anchor_slot = subject.measures.first_reaching(after, since_ms)
+    anchor: Reaching = subject.measures.all[anchor_slot]  # type: ignore[assignment]
+    slot = subject.measures.whole_timeline(of, since_ms)
+
+    def first(values: Values) -> WholeFact | None:
+        begin = anchor.first(values[anchor_slot])
+        if begin is None:
+            return None
+        return next((fact for fact in values[slot] or () if fact[0] >= begin[0]), None)
+
+    return {anchor_slot, slot}, first

@@ -71,12 +71,27 @@ IN = COMMON | {
 }
 MANY: dict[str, Any] = {"many": DONE, "each": "fact", "days": 7, "at_least": 2}
 SUM = COMMON | {"operator": "sum", "subject": "user", "terms": [{"of": DONE, "times": "weight"}]}
+MEAN = COMMON | {"operator": "mean", "subject": "user", "of": {"kind": "survey"}}
+LATEST = MEAN | {"each": "latest_in_period"}
 FORMULA = COMMON | {
     "operator": "formula",
     "inputs": {"a": {"kpi": "dau"}, "b": {"kpi": {"day": "wau"}}},
     "formula": {"div": ["a", {"add": ["b", 1]}]},
 }
-ALL = [DISTINCT, SHARE, COUNT, CONVERSION, RETENTION, LAG, MEMBERSHIP, IN, SUM, FORMULA]
+ALL = [
+    DISTINCT,
+    SHARE,
+    COUNT,
+    CONVERSION,
+    RETENTION,
+    LAG,
+    MEMBERSHIP,
+    IN,
+    SUM,
+    MEAN,
+    LATEST,
+    FORMULA,
+]
 
 
 @pytest.mark.parametrize("row", ALL, ids=lambda row: row["operator"])
@@ -113,6 +128,16 @@ def test_a_row_of_each_operator_is_read_and_written_back(row: dict[str, Any]):
         (IN | {"when": MANY | {"at_least": 0}}, "greater than or equal to 1"),
         (IN | {"when": MANY | {"percent_of": {"latest": DONE, "attribute": "x"}}}, "each: user"),
         (SUM | {"each": "subject"}, "each: fact"),
+        (LATEST | {"subject": "any"}, "latest_in_period"),
+        (LATEST | {"percent_of": "scale"}, "percent_of"),
+        (LATEST | {"after": DONE}, "each: subject"),
+        (MEAN | {"without_subject": "each_fact"}, "latest_in_period"),
+        (LATEST | {"bands": [{"at_most": 6, "counts": 0}]}, "bands"),
+        (
+            LATEST
+            | {"bands": [{"at_most": 6, "counts": 0}, {"at_most": 3, "counts": 1}, {"counts": 2}]},
+            "low to high",
+        ),
         (FORMULA | {"formula": {"pow": ["a", 2]}}, "formula"),
     ],
 )

@@ -21,8 +21,10 @@ from streams.measures import (
     DaysWithin,
     Fact,
     First,
+    LatestOfDays,
     Measure,
     NthTime,
+    WholeTimeline,
     reads,
 )
 from tests.laws import examples, law
@@ -48,6 +50,8 @@ MEASURES: dict[str, Measure] = {
     "third time": NthTime(ACTIVATION, 3),
     "two days of three": DaysWithin(ACTIVATION, 2, 3),
     "three days": DaysWithin(ACTIVATION, 3, None),
+    "latest of days": LatestOfDays(TWO_TASKS, valued=False),
+    "whole timeline": WholeTimeline(KEY_TASK),
     "all names": AllNames(TWO_TASKS, ("one", "two")),
 }
 few = settings(law, max_examples=examples(30))
