@@ -197,7 +197,8 @@ def _input(input: Input) -> str:
     if input.variant is not None:
         names += f" (`{input.variant}`)"
     if input.variant == "same":
-        names = names.replace(" (`same`)", " (of the same variant)")
+        ending = f", but `{input.ending}` behind its `/`" if input.ending else ""
+        names = names.replace(" (`same`)", f" (of the same variant{ending})")
     if input.sum_of is not None:
         return f"the sum of {names} over the days of P"
     if input.period is not None:
@@ -261,8 +262,13 @@ def _variants(row: Row) -> str | None:
     named = getattr(row, "variant", None) or getattr(row, "reach", None)
     if isinstance(row, FormulaRow) and row.each_variant_of is not None:
         return f"those of `{row.each_variant_of}`"
+    if isinstance(row, ConversionRow) and isinstance(row.each_pair, str):
+        listed = f"`kpis.{row.each_pair.replace(SETTING, 'settings.')}`"
+        return f"`{row.each_name}=<name>` of every one in {listed}"
     if isinstance(row, ConversionRow) and row.each_name is not None:
-        return f"`{row.each_name}=<name>` of the facts"
+        attribute = row.each_attribute
+        behind = f", behind a `/` the `{attribute}` of the first one" if attribute else ""
+        return f"`{row.each_name}=<name>` of the facts{behind}"
     if isinstance(row, LagRow) and isinstance(row.end, dict):
         return ", ".join(f"`{variant}`" for variant in row.end)
     if isinstance(named, Variant):

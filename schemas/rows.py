@@ -61,6 +61,19 @@ class Passing(_Strict):
     at_least: int | str
 
 
+class Kept(_Strict):
+    """A fact of a thing that came in time, and keeps to its bounds.
+
+    What counts is what the thing's facts of that kind said last until then. A thing without a time
+    to keep is left out.
+    """
+
+    by: str
+    """Name of the attribute that holds the time (UTC ms)."""
+    at_most: dict[str, str] = Field(default_factory=dict)
+    """Attribute -> the one that holds its upper bound; where one of both is missing, it is kept."""
+
+
 # ---- conditions: of one subject in one period
 
 
@@ -121,7 +134,46 @@ class ActiveOnDay(_Strict):
     active_on: FactSelector
 
 
-Goal = ReachesFact | ReachesNames | ActiveOnDay
+class LatestInTime(_Strict):
+    """The latest such fact from the anchor on, while there is time, has a value above that; who has
+    none with a value takes no part.
+    """
+
+    latest: FactSelector
+    above: int
+
+
+class Rises(_Strict):
+    """Such a fact whose value is above that of the one before it; above 0, if it is the first."""
+
+    rises: FactSelector
+
+
+class StandsAt(_Strict):
+    """So many days after the anchor (before it, where below 0), the value of the latest such fact
+    until then; 0 where there is none.
+    """
+
+    stands: FactSelector
+    days: int
+    above: int | None = None
+    at_most: int | None = None
+
+
+Goal = ReachesFact | ReachesNames | ActiveOnDay | LatestInTime | Rises | StandsAt
+
+
+class DoneBy(_Strict):
+    """Each of these names was met before so many days after the anchor, or before the anchor."""
+
+    names: FactSelector
+    days: int
+    done: bool = True
+    """False: some of them were not."""
+
+
+Given = StandsAt | DoneBy
+"""What has to hold of a subject for it to take part."""
 
 
 # ---- terms: arithmetic on named inputs
@@ -150,7 +202,10 @@ class Input(_Strict):
     """One KPI, or which KPI in which period."""
     period: Period | None = None
     variant: str | None = None
-    """Which variant of the KPI, such as `n=7`, if it has any."""
+    """Which variant of the KPI, such as `n=7`, if it has any; `same`: that of the formula."""
+    ending: str | None = None
+    """With `same`: what stands in place of what follows the `/` in the variant. The formula is not
+    stated for a variant that ends so itself."""
     against: Against | dict[Period, Against] | None = None
     """The period before; or the same one a year before: date, ISO week, month, year to date."""
     back: int = Field(default=0, ge=0)
@@ -351,13 +406,21 @@ class MeanRow(_Counting):
 
 
 class RateRow(_Row):
-    """Of certain facts, the share of those that pass."""
+    """Of certain facts, or of the first one of each subject, the share of those that pass."""
 
     operator: Literal["rate"]
-    subject: SubjectOfFact
+    subject: SubjectOfFact | Literal["thing"]
     of: FactSelector
-    passing: Passing
+    each: Each = "fact"
+    passing: Passing | Kept
     level: Literal["company"] = "company"
+
+    @model_validator(mode="after")
+    def _subject_fits(self) -> Self:
+        of_subjects = isinstance(self.passing, Kept)
+        if of_subjects != (self.each == "subject") or of_subjects != (self.subject == "thing"):
+            raise ValueError("`passing: {by: ...}`, `each: subject`, `subject: thing` go together")
+        return self
 
 
 Subject = Literal["user", "account", "thing"]
@@ -377,17 +440,36 @@ class ConversionRow(_Row):
     variant: str | tuple[int, ...] | None = None
     """The numbers n of `active_on`; the variant is `n=<n>`."""
     each_name: str | None = None
-    """For each name of the anchor, with goals of that name: the variant is `<each_name>=<name>`."""
+    """For each name of the anchor, with goals of that name where they are facts: the variant is
+    `<each_name>=<name>`."""
+    each_attribute: str | None = None
+    """With `each_name`: an attribute of the first anchor of a name that its subject stays with; the
+    variant is `<each_name>=<name>/<value>`."""
+    each_pair: dict[str, str] | str | None = None
+    """With `each_name`: name of the anchor -> name of its goal, and of `not_before`."""
+    given: tuple[Given, ...] = ()
+    """Who meets one of these conditions not is left out."""
 
     @property
     def is_by_name(self) -> bool:
-        return self.each_name is not None
+        """True if its variants are names that facts bring along."""
+        return self.each_name is not None and self.each_pair is None
 
     @model_validator(mode="after")
     def _days_fit(self) -> Self:
         on_day = isinstance(self.goal, ActiveOnDay)
         if on_day != (self.variant is not None) or on_day == (self.within_days is not None):
             raise ValueError("`active_on` needs `variant`, every other goal needs `within_days`")
+        return self
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Self:
+        if self.each_name is None and (self.each_attribute or self.each_pair is not None):
+            raise ValueError("`each_attribute` and `each_pair` go with `each_name`")
+        if self.each_pair is not None and not isinstance(self.goal, ReachesFact):
+            raise ValueError("`each_pair` goes with a goal `first`")
+        if self.is_by_name and isinstance(self.goal, ReachesNames | ActiveOnDay):
+            raise ValueError("`each_name` goes with other goals than `names` and `active_on`")
         return self
 
 
@@ -402,8 +484,19 @@ class LagRow(_Row):
     cohort: Literal["anchor", "end"] = "anchor"
     """The period of a lag is that of its anchor; or that of its end, and who has none is left out.
     """
+    each: Literal["first", "latest_in_period"] = "first"
+    """`latest_in_period`: in every period the end is the latest one in it."""
     headline: Literal["median", "p90", "mean", "km_median"] = "median"
     within_days: int | None = None
+
+    @model_validator(mode="after")
+    def _ends_fit(self) -> Self:
+        latest = self.each == "latest_in_period"
+        if latest and (self.cohort == "anchor" or self.within_days or self.names is not None):
+            raise ValueError(
+                "`each: latest_in_period` goes with `cohort: end`, not with `within_days`, `names`"
+            )
+        return self
 
 
 class MilestoneRow(_Row):
@@ -709,7 +802,7 @@ FactRow = CountRow | SumRow | MeanRow | RateRow
 
 def of_facts(row: Row) -> TypeGuard[FactRow]:
     """True if a row's values are added up from single facts."""
-    return isinstance(row, FactRow) and not (isinstance(row, _Counting) and row.each != "fact")
+    return isinstance(row, FactRow) and row.each == "fact"
 
 
 def adds_facts(row: Row) -> TypeGuard[FactRow]:
@@ -759,6 +852,8 @@ def variants_of(row: Row) -> tuple[str, ...]:
     """
     if isinstance(row, ConversionRow) and isinstance(row.variant, tuple):
         return tuple(f"n={n}" for n in row.variant)
+    if isinstance(row, ConversionRow) and isinstance(row.each_pair, dict):
+        return tuple(f"{row.each_name}={name}" for name in row.each_pair)
     if isinstance(row, LagRow) and isinstance(row.end, dict):
         return tuple(row.end)
     if isinstance(row, MilestoneRow) and isinstance(row.reach, tuple):

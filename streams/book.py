@@ -28,7 +28,7 @@ from schemas.rows import (
 from schemas.times import DAY_MS, SECOND_MS
 from streams.calendar import Calendar
 from streams.contributions import Cell, SpanKey, TallyKey
-from streams.formulas import Formula, Place, empty_of
+from streams.formulas import Formula, Place, empty_of, settling_days
 from streams.measures import ALL
 from streams.operators import (
     balance,
@@ -86,7 +86,9 @@ def tally_of(row: Row, variant: str, calendar: Calendar) -> Tally:
     if isinstance(row, ConversionRow | LagRow) and row.within_days is not None:
         within_ms = row.within_days * DAY_MS
     if isinstance(row, LagRow):
-        return lag.Tally(calendar, row.headline, within_ms, by_end=row.cohort == "end")
+        latest = row.each == "latest_in_period"
+        by_end = row.cohort == "end"
+        return lag.Tally(calendar, row.headline, within_ms, by_end=by_end, latest=latest)
     assert isinstance(row, ConversionRow)
     on_day = int(variant.removeprefix("n=")) if row.variant is not None else None
     return conversion.Tally(calendar, within_ms, on_day)
@@ -137,7 +139,8 @@ class Book:
         for id, row in rows.items():
             if isinstance(row, FormulaRow):
                 key = TallyKey(id, "", ALL)
-                formula = Formula(row, "", ALL, _Read(self), calendar)
+                days = settling_days(id, rows)
+                formula = Formula(row, "", ALL, _Read(self), calendar, days)
                 self._formulas[key] = formula, self._timelines(key, formula)
                 for kpi in kpis_read(row):
                     self._readers.setdefault(kpi, []).append(key)

@@ -15,7 +15,7 @@ from streams.alerting.rules import Series
 from streams.book import LONGEST_PERIOD_DAYS
 from streams.calendar import Calendar
 from streams.compiled_plan import CompiledPlan
-from streams.formulas import Formula, Place, empty_of
+from streams.formulas import Formula, Place, empty_of, settling_days
 from streams.measures import ALL
 from streams.publication import Horizon, Timeline
 from streams.stage import Flushed, Outgoing, RecordBatch
@@ -125,6 +125,7 @@ class Company:
         self._horizon = Horizon(horizon_days, compiled.calendar)
         rows = compiled.catalogue.of_company
         self._rows = {id: row for id, row in rows.items() if isinstance(row, FormulaRow)}
+        self._settling_days = {id: settling_days(id, rows) for id in self._rows}
         self._readers: dict[str, list[str]] = {}
         """KPI -> the formulas that read it"""
         for id, row in self._rows.items():
@@ -165,7 +166,8 @@ class Company:
         found = self._formulas.get((kpi, variant, segment))
         if found is None:
             row = self._rows[kpi]
-            formula = Formula(row, variant, segment, self._inputs, self._calendar)
+            days = self._settling_days[kpi]
+            formula = Formula(row, variant, segment, self._inputs, self._calendar, days)
             key = (kpi, variant or None, "company", None, segment)
             zeros, since_ms = segment == ALL and not variant, row.since_ms(segment=segment)
             timelines: list[tuple[str, Timeline]] = [
@@ -208,7 +210,12 @@ class Company:
                     yield self._formula(id, "", segment)[0]
                 continue
             named = row.inputs[row.each_variant_of].kpi
-            if variant and kpi in (named if isinstance(named, str) else named.values()):
+            compared = any(
+                input.ending is not None and variant.endswith(f"/{input.ending}")
+                for input in row.inputs.values()
+            )
+            of_it = kpi in (named if isinstance(named, str) else named.values())
+            if variant and of_it and not compared:
                 self._formula(id, variant, segment)
             yield from self._variants.get((id, segment), ())
 

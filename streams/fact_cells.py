@@ -95,6 +95,7 @@ def _numbers(row: FactRow, fact: FactOfEvent) -> Iterator[Numbers | NumbersOf]:
             if numbers is not None:
                 yield numbers
         elif isinstance(row, RateRow):
+            assert isinstance(row.passing, Passing), "others are of subjects"
             yield _rated(row.passing, fact)
         elif row.passing is None:
             yield ((count.COUNTED, 0, 1),)

@@ -1,10 +1,12 @@
 """Formulas: rows that follow from the values of other rows, in one variant and segment."""
 
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Protocol
 
 from schemas.rows import (
     BalanceRow,
+    ConversionRow,
     CountRow,
     DistinctRow,
     FormulaRow,
@@ -18,8 +20,11 @@ from schemas.rows import (
     SumRow,
     against_in,
     kpi_in,
+    kpis_read,
 )
+from schemas.times import DAY_MS
 from streams.calendar import DAY, PERIODS, Calendar
+from streams.operators.conversion import whole_hour_ms
 from streams.operators.formula import compiled
 from streams.tally import Hull, Number, Value, number
 
@@ -60,6 +65,16 @@ def empty_of(row: Row) -> Fraction | None:
     return Fraction(0) if isinstance(row, NEVER_NULL) else None
 
 
+def settling_days(kpi: str, rows: Mapping[str, Row]) -> int:
+    """So many days after its end a period of a KPI is final; a formula waits for its inputs."""
+    row = rows[kpi]
+    if isinstance(row, FormulaRow):
+        return max((settling_days(each, rows) for each in kpis_read(row)), default=0)
+    if isinstance(row, ConversionRow) and isinstance(row.variant, tuple):
+        return max(row.variant, default=0)
+    return getattr(row, "within_days", None) or 0
+
+
 class Formula:
     """A formula in one variant and segment: a source of values, as a tally is."""
 
@@ -67,8 +82,16 @@ class Formula:
     never_settles = False
 
     def __init__(
-        self, row: FormulaRow, variant: str, segment: str, inputs: Values, calendar: Calendar
+        self,
+        row: FormulaRow,
+        variant: str,
+        segment: str,
+        inputs: Values,
+        calendar: Calendar,
+        settling_days: int,
     ) -> None:
+        """`settling_days`: so many days after its end a period is final, see there."""
+        self._settling_ms = settling_days * DAY_MS
         self._row, self._variant, self._segment = row, variant, segment
         self._inputs, self._calendar = inputs, calendar
         self._value = compiled(row.formula)
@@ -106,6 +129,8 @@ class Formula:
         kpi = kpi_in(input, period)
         assert kpi is not None, "catalogue/checks.py refuses formulas with gaps"
         variant = self._variant if input.variant == SAME else input.variant or ""
+        if input.ending is not None:
+            variant = f"{variant.rpartition('/')[0]}/{input.ending}"
         return kpi, variant, self._segment, input.period or period
 
     def hear(self, place: Place, index: int) -> None:
@@ -132,7 +157,8 @@ class Formula:
         return min((f for f in firsts if f is not None), default=None)
 
     def final_ms(self, period: str, index: int) -> int:
-        return self._calendar.bounds_ms(period, index)[1]
+        end_ms = self._calendar.bounds_ms(period, index)[1]
+        return whole_hour_ms(end_ms + self._settling_ms) if self._settling_ms else end_ms
 
     def is_empty(self, period: str, index: int) -> bool:
         return False

@@ -23,6 +23,7 @@ from schemas.rows import (
     MilestoneRow,
     MovementRow,
     NamesRow,
+    RateRow,
     Row,
     ShareRow,
     SumRow,
@@ -39,6 +40,7 @@ from streams.parts.balances import balances, movements
 from streams.parts.conversions import conversions
 from streams.parts.firsts import averaged_firsts, counted, summed
 from streams.parts.joint import joint
+from streams.parts.kept import rated
 from streams.parts.lags import lags
 from streams.parts.memberships import Membership
 from streams.parts.names import named
@@ -53,6 +55,7 @@ _COMPILED: dict[type[Any], Callable[[Any, Subject], Part | list[Part]]] = {
     CountRow: counted,
     SumRow: summed,
     MeanRow: averaged_firsts,
+    RateRow: rated,
     ConversionRow: conversions,
     LagRow: lags,
     BalanceRow: balances,

@@ -206,6 +206,12 @@ class Measures:
         """The first time ever of each name."""
         return self._slot("first by name", [facts], since_ms, lambda: ByName(First(facts)))
 
+    def first_whole_by_name(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        """The first time ever of each name, with the attributes and the value that it had."""
+        return self._slot(
+            "first whole by name", [facts], since_ms, lambda: ByName(FirstWhole(facts))
+        )
+
     def reaching_by_name(
         self, anchor: FactSelector, end: FactSelector, since_ms: int | None = None
     ) -> int:

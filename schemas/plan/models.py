@@ -275,6 +275,10 @@ class KpiSettings(Frozen):
     """Kind of outcome -> what a unit counts in user_led_performance, in millionths."""
     outcome_worth_per_million: dict[str, int] = Field(default_factory=dict)
     """Kind of outcome -> what a unit is worth, in millionths of a minor unit."""
+    guide_goal_feature: dict[str, str] = Field(default_factory=dict)
+    """Guide -> the feature that it leads to."""
+    holdout_variant: str = "holdout"
+    """The variant of a playbook that is left alone, to compare with."""
     horizons_days: dict[str, int] = Field(default_factory=dict)
     """KPI id -> horizon in days, where it differs from the catalogue's."""
 

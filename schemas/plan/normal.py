@@ -334,6 +334,8 @@ def _kpis(form: WrittenKpis) -> Kpis:
             expansion_list=tuple(settings.expansion_list),
             outcome_impact_per_million=dict(settings.outcome_impact_per_million),
             outcome_worth_per_million=dict(settings.outcome_worth_per_million),
+            guide_goal_feature=dict(settings.guide_goal_feature),
+            holdout_variant=settings.holdout_variant,
             horizons_days=dict(settings.horizons_days),
         ),
         own=tuple(form.own),

@@ -370,6 +370,13 @@ class WrittenSettings(Written):
         default_factory=dict,
         description="Kind of outcome -> what a unit is worth, in millionths of a minor unit.",
     )
+    guide_goal_feature: dict[Text, Text] = Field(
+        default_factory=dict, description="Guide -> the feature that it leads to."
+    )
+    holdout_variant: Text = Field(
+        default=KpiSettings().holdout_variant,
+        description="The variant of a playbook that is left alone, to compare with.",
+    )
     horizons_days: dict[KpiId, Days] = Field(
         default_factory=dict, description="KPI -> horizon in days, in place of the catalogue's."
     )

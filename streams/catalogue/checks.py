@@ -19,6 +19,7 @@ from schemas.rows import (
     Members,
     MembershipRow,
     Not,
+    RateRow,
     Row,
     ShareRow,
     has_named_variants,
@@ -99,6 +100,8 @@ def possible_periods(row: Row) -> tuple[str, ...]:
     """The periods that a row's operator, and what it reads, make sense for."""
     by_days = tuple(period for period in PERIODS if period != HOUR)
     if isinstance(row, MeanRow) and row.each == "latest_in_period":
+        return by_days
+    if isinstance(row, RateRow) and row.each == "subject":
         return by_days
     if isinstance(row, FormulaRow | FactRow):
         return PERIODS

@@ -18,6 +18,7 @@ from typing import TypeVar
 from schemas.times import DAY_MS, HOUR_MS
 from streams.calendar import Calendar
 from streams.operators.conversion import whole_hour_ms
+from streams.operators.latest import CellOfPeriod, latest_cells, latest_of
 from streams.tally import NULL, CellTally, Number, Value
 
 ENDED, OPEN = 0, 1
@@ -88,10 +89,20 @@ class Tally(CellTally):
     """value = the row's headline; parts n, median, p90, mean, km_median, in seconds."""
 
     def __init__(
-        self, calendar: Calendar, headline: str, horizon_ms: int | None, *, by_end: bool = False
+        self,
+        calendar: Calendar,
+        headline: str,
+        horizon_ms: int | None,
+        *,
+        by_end: bool = False,
+        latest: bool = False,
     ) -> None:
-        """`by_end`: a lag belongs to the period of its end, and so nobody is waited for."""
+        """`by_end`: a lag belongs to the period of its end, and so nobody is waited for.
+
+        `latest`: that is the latest end of the period.
+        """
         super().__init__(calendar)
+        self._latest = latest
         self._headline, self._horizon_ms = headline, horizon_ms
         self.depends_on_watermark = not by_end
         self.never_settles = horizon_ms is None and not by_end
@@ -103,26 +114,26 @@ class Tally(CellTally):
     def value(self, period: str, index: int, watermark_ms: int) -> Value:
         # censoring follows the watermark by whole hours, by whole days once the period is over
         step_ms = DAY_MS if self.final_ms(period, index) <= watermark_ms else HOUR_MS
-        first, after = self.calendar.days(period, index)
-        return self._value_of(range(first, after), watermark_ms // step_ms * step_ms)
+        cells = latest_cells if self._latest else CellTally.cells_of
+        return self._value_of(cells(self, period, index), watermark_ms // step_ms * step_ms)
 
     def overall(self, watermark_ms: int) -> Value:
         """Over all cohorts together."""
-        return self._value_of(self.all_at(), watermark_ms)
+        cells = (cell for day in self.all_at() for cell in self.cells(day))
+        return self._value_of(latest_of(cells) if self._latest else cells, watermark_ms)
 
-    def _value_of(self, days: Iterable[int], watermark_ms: int) -> Value:
+    def _value_of(self, cells: Iterable[CellOfPeriod], watermark_ms: int) -> Value:
         ended, mature, censored = Counter[int](), Counter[int](), Counter[int]()
         hour_ms = watermark_ms // HOUR_MS * HOUR_MS
-        for day in days:
-            for (part, x), n in self.cells(day):
-                if part == OPEN:
-                    waited_ms = watermark_ms - x
-                    limit_ms = self._horizon_ms
-                    censored[waited_ms if limit_ms is None else min(waited_ms, limit_ms)] += n
-                else:
-                    ended[x] += n
-                    if part == ENDED or part <= hour_ms:
-                        mature[x] += n
+        for (part, x), n in cells:
+            if part == OPEN:
+                waited_ms = watermark_ms - x
+                limit_ms = self._horizon_ms
+                censored[waited_ms if limit_ms is None else min(waited_ms, limit_ms)] += n
+            else:
+                ended[x] += n
+                if part == ENDED or part <= hour_ms:
+                    mature[x] += n
         if not ended and not censored:
             return NULL
         lags = Quantiles(mature)

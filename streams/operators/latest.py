@@ -5,7 +5,7 @@ period takes in the next day on which it has one. So a cell carries in its part 
 that is; what stands in a period follows from the cells of its days, for periods of every kind.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from streams.tally import CellTally
 
@@ -19,6 +19,11 @@ def lasting(part: int, days: int) -> int:
 
 CellOfPeriod = tuple[tuple[int, int], int]
 """((part, x), n)"""
+
+
+def latest_of(cells: Iterable[CellOfPeriod]) -> Iterator[CellOfPeriod]:
+    """The cells of the facts that are the latest of their subjects of all."""
+    return (((part & 1, x), n) for (part, x), n in cells if part >> 1 == FOR_GOOD)
 
 
 def latest_cells(tally: CellTally, period: str, index: int) -> Iterator[CellOfPeriod]:

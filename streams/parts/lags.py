@@ -7,6 +7,8 @@ from schemas.times import DAY_MS
 from streams.contributions import tally_key
 from streams.measures import Chain, FirstFact, Reaching
 from streams.operators import conversion, lag
+from streams.operators.latest import lasting
+from streams.parts.latest import latest_facts
 from streams.parts.part import Cells, Part, Subject, of_cells
 from streams.subject_measures import Measures, Values
 
@@ -19,6 +21,8 @@ def lags(row: LagRow, subject: Subject) -> list[Part]:
 def _lag(row: LagRow, variant: str, end: FactSelector, subject: Subject) -> Part:
     since_ms = subject.since_ms(row, variant)
     anchor_slot = subject.measures.first(row.anchor, since_ms)
+    if row.each == "latest_in_period":
+        return _latest_lag(row, variant, end, anchor_slot, subject)
     slot, ended = _end(row, end, since_ms, subject.measures)
     day_of, by_end = subject.calendar.day, row.cohort == "end"
     horizon_ms = None if row.within_days is None else row.within_days * DAY_MS
@@ -43,6 +47,26 @@ def _lag(row: LagRow, variant: str, end: FactSelector, subject: Subject) -> Part
             at_ms = end_ms
         for segment in subject.segments(row, values, anchor):
             into[tally_key(row.id, variant, segment), part, day_of(at_ms), x] += sign
+
+    return of_cells({anchor_slot, slot, *subject.dimension_slots}, add)
+
+
+def _latest_lag(
+    row: LagRow, variant: str, end: FactSelector, anchor_slot: int, subject: Subject
+) -> Part:
+    """To the latest end of a period, by the day of that end."""
+    slot = subject.measures.latest_of_days(end, subject.since_ms(row, variant))
+
+    def add(values: Values, sign: int, into: Cells) -> None:
+        anchor: FirstFact | None = values[anchor_slot]
+        if anchor is None:
+            return
+        segments = subject.segments(row, values, anchor)
+        for day, fact, days in latest_facts(values[slot]):
+            lag_ms = fact[0] - anchor[0]
+            for segment in segments if lag_ms >= 0 else ():
+                part = lasting(lag.ENDED, days)
+                into[tally_key(row.id, variant, segment), part, day, lag_ms] += sign
 
     return of_cells({anchor_slot, slot, *subject.dimension_slots}, add)
 

@@ -73,6 +73,14 @@ MANY: dict[str, Any] = {"many": DONE, "each": "fact", "days": 7, "at_least": 2}
 SUM = COMMON | {"operator": "sum", "subject": "user", "terms": [{"of": DONE, "times": "weight"}]}
 MEAN = COMMON | {"operator": "mean", "subject": "user", "of": {"kind": "survey"}}
 LATEST = MEAN | {"each": "latest_in_period"}
+RATE = COMMON | {
+    "operator": "rate",
+    "subject": "thing",
+    "of": {"kind": "project"},
+    "each": "subject",
+    "passing": {"by": "due_ms"},
+}
+PAIRS = CONVERSION | {"each_name": "guide", "each_pair": {"tips": "export", "tour": "share"}}
 FORMULA = COMMON | {
     "operator": "formula",
     "inputs": {"a": {"kpi": "dau"}, "b": {"kpi": {"day": "wau"}}},
@@ -90,6 +98,8 @@ ALL = [
     SUM,
     MEAN,
     LATEST,
+    RATE,
+    PAIRS,
     FORMULA,
 ]
 
@@ -138,6 +148,12 @@ def test_a_row_of_each_operator_is_read_and_written_back(row: dict[str, Any]):
             | {"bands": [{"at_most": 6, "counts": 0}, {"at_most": 3, "counts": 1}, {"counts": 2}]},
             "low to high",
         ),
+        (LAG | {"each": "latest_in_period"}, "cohort: end"),
+        (RATE | {"each": "fact"}, "go together"),
+        (RATE | {"passing": {"percent_of": "scale", "at_least": 80}}, "go together"),
+        (CONVERSION | {"each_attribute": "variant"}, "each_name"),
+        (CONVERSION | {"each_name": "task", "goal": {"names": DONE, "at_least": 1}}, "each_name"),
+        (PAIRS | {"goal": {"rises": DONE}}, "each_pair"),
         (FORMULA | {"formula": {"pow": ["a", 2]}}, "formula"),
     ],
 )
@@ -172,7 +188,12 @@ def test_a_setting_that_does_not_exist_is_a_key_error():
 
 @pytest.mark.parametrize(
     ("row", "variants"),
-    [(RETENTION, ("n=1", "n=7")), (MEMBERSHIP, ("users=3", "users=5")), (DISTINCT, ("",))],
+    [
+        (PAIRS, ("guide=tips", "guide=tour")),
+        (RETENTION, ("n=1", "n=7")),
+        (MEMBERSHIP, ("users=3", "users=5")),
+        (DISTINCT, ("",)),
+    ],
     ids=lambda each: each["operator"] if isinstance(each, dict) else None,
 )
 def test_a_row_has_a_variant_for_each_of_its_numbers(
