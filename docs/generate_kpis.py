@@ -15,6 +15,7 @@ from schemas.rows import (
     BalanceRow,
     ConversionRow,
     DistinctRow,
+    DurationRow,
     FactRow,
     FormulaRow,
     Input,
@@ -24,6 +25,8 @@ from schemas.rows import (
     MembershipRow,
     MilestoneRow,
     MovementRow,
+    OfMonths,
+    OfSegments,
     RateRow,
     Row,
     ShareRow,
@@ -191,7 +194,11 @@ def _term(term: Term, inner: bool = False) -> str:
     return f"({text})" if inner else text
 
 
-def _input(input: Input) -> str:
+def _input(input: Input | OfMonths | OfSegments) -> str:
+    if isinstance(input, OfMonths):
+        return f"{_setting(input.months)} of the months of P"
+    if isinstance(input, OfSegments):
+        return f"{_setting(input.values)} of the segment of `{input.dimension}`"
     kpis = input.kpi if isinstance(input.kpi, dict) else {"": input.kpi}
     names = " or ".join(_link(id) for id in dict.fromkeys(kpis.values()))
     if input.variant is not None:
@@ -207,6 +214,10 @@ def _input(input: Input) -> str:
         ways = (f"`{period}`: {AGAINST[how]}" for period, how in input.against.items())
         return f"{names} of another period ({', '.join(ways)})"
     return f"{names} of {AGAINST[input.against]}" if input.against else names
+
+
+def _setting(named: object) -> str:
+    return f"`kpis.{named}`".replace(SETTING, "settings.")
 
 
 def _link(id: str) -> str:
@@ -243,6 +254,7 @@ def _segments(row: Row) -> str:
         ShareRow: "of the facts",
         ConversionRow: "of the anchor fact",
         LagRow: "of the anchor fact",
+        DurationRow: "of the fact it begins with",
         FormulaRow: "those of its inputs",
     }
     if isinstance(row, MembershipRow):

@@ -5,9 +5,19 @@ form under `kpis.own`. `setting.x` stands for a value of the plan's settings.
 """
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Self, TypeGuard
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    TypeAdapter,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from typing_extensions import TypeAliasType
 
 Period = Literal["hour", "day", "week", "month", "trailing_7d", "trailing_30d", "year_to_date"]
@@ -499,6 +509,26 @@ class LagRow(_Row):
         return self
 
 
+class DurationRow(_Row):
+    """How long things last, from the first fact that begins them to the first end from there on."""
+
+    operator: Literal["duration"]
+    subject: Literal["thing"]
+    begin: FactSelector
+    end: FactSelector
+    take: Literal["covered", "whole"]
+    """covered: how much of a period at least one lasts, until the watermark where it has no end.
+    whole: of those that end in a period, their whole time."""
+    times: FactSelector | None = None
+    """With `whole`: times the value of the thing's latest such fact; 0 where it has none."""
+
+    @model_validator(mode="after")
+    def _times_fit(self) -> Self:
+        if self.times is not None and self.take != "whole":
+            raise ValueError("`times` goes with `take: whole`")
+        return self
+
+
 class MilestoneRow(_Row):
     """Accounts that ever had n users with a first fact; reaching n is a signal."""
 
@@ -765,16 +795,46 @@ class NamesRow(_Row):
     weights: dict[str, int] | str
 
 
+class OfMonths(_Strict):
+    """What the plan sets for the months of a period: of a year to date for those that are over, and
+    of the last one by its days that are over. Null where it sets none for one of them.
+    """
+
+    months: dict[str, int] | str
+    """`2026-03` -> an amount."""
+
+
+class OfSegments(_Strict):
+    """What the plan sets for a segment: null where it sets nothing."""
+
+    dimension: str
+    values: dict[str, Decimal] | str
+    """Value of the dimension -> a number."""
+
+
 class FormulaRow(_Row):
     operator: Literal["formula"]
-    inputs: dict[str, Input]
+    inputs: dict[str, Input | OfMonths | OfSegments]
     formula: Term
     optional: tuple[str, ...] = ()
     """Names of inputs that are null where their KPI does not run."""
     each_variant_of: str | None = None
-    """Name of an input: the formula is stated for each of its variants that has values, too."""
+    """Name of a KPI among the inputs: the formula is stated for each of its variants that has
+    values, too."""
     total: bool = True
     """False: only so."""
+
+    @property
+    def kpis(self) -> dict[str, Input]:
+        """The inputs that are KPIs."""
+        return {name: each for name, each in self.inputs.items() if isinstance(each, Input)}
+
+    @field_validator("each_variant_of")
+    @classmethod
+    def _variants_are_of_a_kpi(cls, name: str | None, info: ValidationInfo) -> str | None:
+        if name is not None and not isinstance(info.data.get("inputs", {}).get(name), Input):
+            raise ValueError("`each_variant_of` names one of `inputs` that is a KPI")
+        return name
 
 
 Row = Annotated[
@@ -787,6 +847,7 @@ Row = Annotated[
     | RateRow
     | ConversionRow
     | LagRow
+    | DurationRow
     | MilestoneRow
     | MembershipRow
     | BalanceRow
@@ -837,12 +898,13 @@ def begun(row: Row, since_ms: Mapping[str, int]) -> Row:
 
 def per_account(row: Row) -> bool:
     """True if the row can also be published per account: about users, things and facts, and what an
-    account stands at. A formula can if all that it reads can.
+    account stands at. A formula can if all that it reads can; what the plan sets is the company's.
     """
     if isinstance(row, JointRow | BalanceRow | MovementRow | NamesRow):
         return True
     if isinstance(row, FormulaRow):
-        return row.each_variant_of is None
+        planned = len(row.kpis) < len(row.inputs)
+        return row.each_variant_of is None and not planned
     return of_facts(row) or getattr(row, "subject", None) in ("user", "thing")
 
 
@@ -900,11 +962,16 @@ def needed_kinds(row: Row) -> frozenset[tuple[str, ...]]:
     return frozenset(_kinds(row.model_dump(by_alias=True)))
 
 
+WORDS_OF_OTHERS = ("where", "each_pair")
+"""Keys of a row under which keys are names of attributes, or of things that the plan speaks of."""
+
+
 def _kinds(data: Any) -> set[tuple[str, ...]]:
     if isinstance(data, dict):
         kinds = _either(data)
         found = {kinds} if kinds and kinds != (ENTRY,) else set()
-        return found.union(*(_kinds(v) for key, v in data.items() if key not in ("where", "or")))
+        passed = (*WORDS_OF_OTHERS, "or")
+        return found.union(*(_kinds(v) for key, v in data.items() if key not in passed))
     if isinstance(data, list | tuple):
         return set().union(*(_kinds(v) for v in data))
     return set()
@@ -925,7 +992,7 @@ def kpis_named(input: Input) -> frozenset[str]:
 def kpis_read(row: Row) -> frozenset[str]:
     """The KPIs that a row follows from, beside facts: inputs of a formula, other memberships."""
     if isinstance(row, FormulaRow):
-        return frozenset[str]().union(*map(kpis_named, row.inputs.values()))
+        return frozenset[str]().union(*map(kpis_named, row.kpis.values()))
     return frozenset(_memberships_read(row.model_dump(by_alias=True)))
 
 

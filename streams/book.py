@@ -11,6 +11,7 @@ from schemas.rows import (
     ConversionRow,
     CountRow,
     DistinctRow,
+    DurationRow,
     FormulaRow,
     JointRow,
     LagRow,
@@ -34,6 +35,7 @@ from streams.operators import (
     balance,
     conversion,
     count,
+    coverage,
     distinct,
     lag,
     mean,
@@ -78,6 +80,9 @@ def tally_of(row: Row, variant: str, calendar: Calendar) -> Tally:
         return total.Tally(calendar, 1)
     if isinstance(row, NamesRow):
         return names.Tally(calendar)
+    if isinstance(row, DurationRow):
+        covered = row.take == "covered"
+        return coverage.Tally(calendar) if covered else total.Tally(calendar, SECOND_MS)
     if isinstance(row, MembershipRow) and row.value == "entries":
         return count.Tally(calendar)
     if isinstance(row, MilestoneRow | MembershipRow):

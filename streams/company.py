@@ -209,10 +209,10 @@ class Company:
                 if variant:
                     yield self._formula(id, "", segment)[0]
                 continue
-            named = row.inputs[row.each_variant_of].kpi
+            named = row.kpis[row.each_variant_of].kpi
             compared = any(
                 input.ending is not None and variant.endswith(f"/{input.ending}")
-                for input in row.inputs.values()
+                for input in row.kpis.values()
             )
             of_it = kpi in (named if isinstance(named, str) else named.values())
             if variant and of_it and not compared:

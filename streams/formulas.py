@@ -9,6 +9,7 @@ from schemas.rows import (
     ConversionRow,
     CountRow,
     DistinctRow,
+    DurationRow,
     FormulaRow,
     Input,
     JointRow,
@@ -16,6 +17,8 @@ from schemas.rows import (
     MilestoneRow,
     MovementRow,
     NamesRow,
+    OfMonths,
+    OfSegments,
     Row,
     SumRow,
     against_in,
@@ -26,6 +29,7 @@ from schemas.times import DAY_MS
 from streams.calendar import DAY, PERIODS, Calendar
 from streams.operators.conversion import whole_hour_ms
 from streams.operators.formula import compiled
+from streams.operators.planned import of_months, of_segment
 from streams.tally import Hull, Number, Value, number
 
 SAME = "same"
@@ -35,6 +39,7 @@ NEVER_NULL = (
     DistinctRow
     | JointRow
     | CountRow
+    | DurationRow
     | SumRow
     | MilestoneRow
     | MembershipRow
@@ -98,15 +103,24 @@ class Formula:
         self._changed: dict[str, Hull] = {period: Hull() for period in PERIODS}
         self._readers: dict[Place, list[tuple[str, Input]]] = {}
         for period in row.periods:
-            for input in row.inputs.values():
+            for input in row.kpis.values():
                 place = self._place(input, DAY if input.sum_of is not None else period)
                 self._readers.setdefault(place, []).append((period, input))
 
     def value(self, period: str, index: int, watermark_ms: int) -> Value:
-        exact = {name: self._input(i, period, index) for name, i in self._row.inputs.items()}
+        exact = {name: self._exact(i, period, index) for name, i in self._row.inputs.items()}
         result = self._value(exact)
         parts: dict[str, Number | None] = {name: number(x) for name, x in exact.items()}
         return Value(result, number(result), parts)
+
+    def _exact(
+        self, input: Input | OfMonths | OfSegments, period: str, index: int
+    ) -> Fraction | None:
+        if isinstance(input, OfMonths):
+            return of_months(input, period, index, self._calendar)
+        if isinstance(input, OfSegments):
+            return of_segment(input, self._segment)
+        return self._input(input, period, index)
 
     def _input(self, input: Input, period: str, index: int) -> Fraction | None:
         if input.sum_of is not None:
@@ -148,7 +162,7 @@ class Formula:
 
     def first_index(self, period: str) -> int | None:
         firsts = []
-        for input in self._row.inputs.values():
+        for input in self._row.kpis.values():
             place = self._place(input, DAY if input.sum_of is not None else period)
             first = self._inputs.first_index(place)
             if first is not None and input.sum_of is not None:

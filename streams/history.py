@@ -13,6 +13,7 @@ from schemas.plan.fingerprint import fingerprint, meaning_of_facts
 from schemas.plan.models import Plan
 from schemas.rows import (
     ENTRY,
+    WORDS_OF_OTHERS,
     ConversionRow,
     DistinctRow,
     FactRow,
@@ -118,7 +119,7 @@ def _selectors(data: Any) -> Iterator[FactSelector]:
         if isinstance(data.get("kind"), str | list):
             yield FactSelector.model_validate(data)
         for key, value in data.items():
-            if key != "where":  # an attribute may be called `kind`, too
+            if key not in WORDS_OF_OTHERS:  # an attribute may be called `kind`, too
                 yield from _selectors(value)
     elif isinstance(data, list | tuple):
         for value in data:

@@ -15,6 +15,7 @@ from schemas.rows import (
     ConversionRow,
     CountRow,
     DistinctRow,
+    DurationRow,
     FactSelector,
     JointRow,
     LagRow,
@@ -38,6 +39,7 @@ from streams.operators import distinct, share
 from streams.operators.conditions import MaskFunction
 from streams.parts.balances import balances, movements
 from streams.parts.conversions import conversions
+from streams.parts.durations import durations
 from streams.parts.firsts import averaged_firsts, counted, summed
 from streams.parts.joint import joint
 from streams.parts.kept import rated
@@ -58,6 +60,7 @@ _COMPILED: dict[type[Any], Callable[[Any, Subject], Part | list[Part]]] = {
     RateRow: rated,
     ConversionRow: conversions,
     LagRow: lags,
+    DurationRow: durations,
     BalanceRow: balances,
     MovementRow: movements,
     NamesRow: named,

@@ -51,6 +51,8 @@ SETTINGS = {
     "outcome_impact_per_million": {"time_saved": 500_000},
     "outcome_worth_per_million": {"time_saved": 250_000, "sale": 3},
     "guide_goal_feature": {"x": "y", "y": "x"},
+    "response_benchmark_s": {"x": 0.25},
+    "revenue_goals": {"2025-12": 300, "2026-01": 500, "2026-02": 700},
     "inactive_days": 10,
     "churn_silence_days": 5,
     "pql_key_tasks": 2,

@@ -224,6 +224,7 @@ _MESSAGES = {
     "dict_type": "expected a mapping, not {value}",
     "model_type": "expected a mapping, not {value}",
     "model_attributes_type": "expected a mapping, not {value}",
+    "greater_than": "{value} is too small, it has to be above {gt}",
     "greater_than_equal": "{value} is too small, the least is {ge}",
     "less_than_equal": "{value} is too large, the most is {le}",
     "too_short": "expected at least {min_length} entry",

@@ -5,6 +5,7 @@ runs a plan sees one form only: what events mean is `Plan.rules`, durations are 
 defaults are filled in. Everything is frozen and made of tuples, so that a plan can be shared.
 """
 
+from decimal import Decimal
 from typing import Annotated, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -279,6 +280,10 @@ class KpiSettings(Frozen):
     """Guide -> the feature that it leads to."""
     holdout_variant: str = "holdout"
     """The variant of a playbook that is left alone, to compare with."""
+    response_benchmark_s: dict[str, Decimal] = Field(default_factory=dict)
+    """Region -> the response time to compare with."""
+    revenue_goals: dict[str, int] = Field(default_factory=dict)
+    """Month, such as `2026-03` -> revenue to reach in it, in minor units."""
     horizons_days: dict[str, int] = Field(default_factory=dict)
     """KPI id -> horizon in days, where it differs from the catalogue's."""
 

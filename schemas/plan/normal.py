@@ -1,6 +1,7 @@
 """From a plan as written to its normal form: shorthands become rules, defaults are filled in."""
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from schemas.fact_kinds import CARRIES, NAMED_KINDS, VALUED_KINDS
@@ -335,6 +336,11 @@ def _kpis(form: WrittenKpis) -> Kpis:
             outcome_impact_per_million=dict(settings.outcome_impact_per_million),
             outcome_worth_per_million=dict(settings.outcome_worth_per_million),
             guide_goal_feature=dict(settings.guide_goal_feature),
+            response_benchmark_s={
+                region: Decimal(repr(seconds))
+                for region, seconds in settings.response_benchmark_s.items()
+            },
+            revenue_goals=dict(settings.revenue_goals),
             holdout_variant=settings.holdout_variant,
             horizons_days=dict(settings.horizons_days),
         ),

@@ -122,6 +122,7 @@ def matching(pattern: str, what: str) -> Any:
 Topic = matching(r"[A-Za-z0-9._-]{1,249}", "topic name (letters, digits, `.`, `_`, `-`)")
 Prefix = matching(r"[A-Za-z0-9._-]{1,200}", "topic prefix (letters, digits, `.`, `_`, `-`)")
 RuleId = matching(r"[a-z0-9][a-z0-9_-]{0,63}", "rule id (small letters, digits, `_`, `-`)")
+MonthName = matching(r"[0-9]{4}-(0[1-9]|1[0-2])", "month (such as `2026-03`)")
 SegmentName = matching(r"all|[A-Za-z_][A-Za-z0-9_]{0,63}=.+", "segment (`all`, `dimension=value`)")
 TimeOfDay = matching(r"([01]\d|2[0-3]):[0-5]\d", "time of day (such as 20:00)")
 DimensionName = matching(r"[A-Za-z_][A-Za-z0-9_]{0,63}", "dimension name (letters, digits, `_`)")
@@ -346,8 +347,8 @@ def _references(
     if isinstance(row, FormulaRow):
         yield "input", _texts(row.formula), list(row.inputs)
         if around.known_kpis is not None:
-            kpis = (each["kpi"] for each in data["inputs"].values())
-            yield "KPI", _texts(list(kpis)), sorted({*around.known_kpis, *around.own_kpis})
+            kpis = [each.kpi for each in row.kpis.values()]
+            yield "KPI", _texts(kpis), sorted({*around.known_kpis, *around.own_kpis})
 
 
 def _texts(data: Any) -> list[str]:

@@ -34,6 +34,7 @@ from schemas.plan.values import (
     FormatName,
     KindName,
     KpiId,
+    MonthName,
     OwnRow,
     PeriodName,
     Prefix,
@@ -376,6 +377,14 @@ class WrittenSettings(Written):
     holdout_variant: Text = Field(
         default=KpiSettings().holdout_variant,
         description="The variant of a playbook that is left alone, to compare with.",
+    )
+    response_benchmark_s: dict[Text, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict,
+        description="Region -> the response time in seconds to compare with.",
+    )
+    revenue_goals: dict[MonthName, Count] = Field(
+        default_factory=dict,
+        description="Month, such as `2026-03` -> revenue to reach in it, in minor units.",
     )
     horizons_days: dict[KpiId, Days] = Field(
         default_factory=dict, description="KPI -> horizon in days, in place of the catalogue's."

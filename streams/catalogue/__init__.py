@@ -10,6 +10,7 @@ import yaml
 from schemas.plan.models import ActivationTasks, FirstActivity, Plan
 from schemas.rows import (
     FormulaRow,
+    Input,
     Row,
     kpis_named,
     kpis_read,
@@ -183,7 +184,9 @@ def _with_what_runs(row: Row, running: dict[str, Row]) -> Row:
     inputs = {
         name: input
         for name, input in row.inputs.items()
-        if name not in row.optional or kpis_named(input) <= running.keys()
+        if name not in row.optional
+        or not isinstance(input, Input)
+        or kpis_named(input) <= running.keys()
     }
     return row.model_copy(update={"inputs": inputs})
 

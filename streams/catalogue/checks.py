@@ -170,7 +170,7 @@ def _place(plan: Plan, kpi: str, what: str) -> str:
 def _inputs(plan: Plan, planned: dict[str, Row]) -> Iterator[Problem]:
     for row in planned.values():
         if isinstance(row, FormulaRow):
-            for name, input in row.inputs.items():
+            for name, input in row.kpis.items():
                 place = _place(plan, row.id, f"inputs.{name}")
                 for period in row.periods:
                     yield from _input(place, input, period, planned)

@@ -81,6 +81,22 @@ RATE = COMMON | {
     "passing": {"by": "due_ms"},
 }
 PAIRS = CONVERSION | {"each_name": "guide", "each_pair": {"tips": "export", "tour": "share"}}
+DURATION = COMMON | {
+    "operator": "duration",
+    "subject": "thing",
+    "begin": {"kind": "incident"},
+    "end": {"kind": "incident"},
+    "take": "covered",
+}
+PLANNED = COMMON | {
+    "operator": "formula",
+    "inputs": {
+        "a": {"kpi": "dau"},
+        "goal": {"months": {"2026-03": 5}},
+        "best": {"dimension": "region", "values": {"eu": "0.2"}},
+    },
+    "formula": {"div": ["a", {"mul": ["goal", "best"]}]},
+}
 FORMULA = COMMON | {
     "operator": "formula",
     "inputs": {"a": {"kpi": "dau"}, "b": {"kpi": {"day": "wau"}}},
@@ -100,6 +116,8 @@ ALL = [
     LATEST,
     RATE,
     PAIRS,
+    DURATION,
+    PLANNED,
     FORMULA,
 ]
 
@@ -154,6 +172,9 @@ def test_a_row_of_each_operator_is_read_and_written_back(row: dict[str, Any]):
         (CONVERSION | {"each_attribute": "variant"}, "each_name"),
         (CONVERSION | {"each_name": "task", "goal": {"names": DONE, "at_least": 1}}, "each_name"),
         (PAIRS | {"goal": {"rises": DONE}}, "each_pair"),
+        (DURATION | {"times": DONE}, "take: whole"),
+        (DURATION | {"take": "half"}, "take"),
+        (FORMULA | {"each_variant_of": "c"}, "each_variant_of"),
         (FORMULA | {"formula": {"pow": ["a", 2]}}, "formula"),
     ],
 )

@@ -308,6 +308,15 @@ THE_REST = {
         "5 unknown key `milestones` at kpis.settings; "
         f"known are {', '.join(WrittenSettings.model_fields)}",
     ),
+    "goals and benchmarks that cannot be": (
+        "kpis:\n"
+        "  settings:\n"
+        "    revenue_goals: {2026-13: 5, 2026-01: 0}\n"
+        "    response_benchmark_s: {eu: 0}",
+        "4 `2026-13` is no month (such as `2026-03`) at kpis.settings.revenue_goals.2026-13",
+        "4 `0` is too small, the least is 1 at kpis.settings.revenue_goals.2026-01",
+        "5 `0` is too small, it has to be above 0.0 at kpis.settings.response_benchmark_s.eu",
+    ),
     "an unknown horizon": (
         "horizon: everything",
         "2 unknown horizon `everything` at horizon; write `all` for no bound at all",
