@@ -18,6 +18,7 @@ from schemas.rows import (
     DurationRow,
     FactRow,
     FormulaRow,
+    InOrder,
     Input,
     JointRow,
     LagRow,
@@ -274,9 +275,11 @@ def _variants(row: Row) -> str | None:
     named = getattr(row, "variant", None) or getattr(row, "reach", None)
     if isinstance(row, FormulaRow) and row.each_variant_of is not None:
         return f"those of `{row.each_variant_of}`"
+    if isinstance(row, ConversionRow) and isinstance(row.goal, InOrder):
+        listed = _setting(row.goal.in_order.name)
+        return f"`step=<name>` of every one in {listed}, and the lowest of them without one"
     if isinstance(row, ConversionRow) and isinstance(row.each_pair, str):
-        listed = f"`kpis.{row.each_pair.replace(SETTING, 'settings.')}`"
-        return f"`{row.each_name}=<name>` of every one in {listed}"
+        return f"`{row.each_name}=<name>` of every one in {_setting(row.each_pair)}"
     if isinstance(row, ConversionRow) and row.each_name is not None:
         attribute = row.each_attribute
         behind = f", behind a `/` the `{attribute}` of the first one" if attribute else ""
@@ -292,6 +295,8 @@ def _variants(row: Row) -> str | None:
 def _parts(row: Row) -> str:
     if isinstance(row, MeanRow):
         return "`n`, `median`, `p90`" if row.quantiles else "`n`"
+    if isinstance(row, ConversionRow) and isinstance(row.goal, InOrder):
+        return "`numerator`, `denominator`; without a variant `n`, `friction`"
     if isinstance(row, ShareRow | ConversionRow | RateRow):
         return "`numerator`, `denominator`"
     if isinstance(row, LagRow):

@@ -170,11 +170,21 @@ class StandsAt(_Strict):
     at_most: int | None = None
 
 
-Goal = ReachesFact | ReachesNames | ActiveOnDay | LatestInTime | Rises | StandsAt
+class InOrder(_Strict):
+    """The names that the selector lists, one after the other: each is met by the first such fact
+    that is not before the one of the name before it. The variants are `step=<name>`, of those who
+    reached the step before it; without a variant stands the lowest of them.
+    """
+
+    in_order: FactSelector
+
+
+Goal = ReachesFact | ReachesNames | ActiveOnDay | LatestInTime | Rises | StandsAt | InOrder
 
 
 class DoneBy(_Strict):
-    """Each of these names was met before so many days after the anchor, or before the anchor."""
+    """Each of these names was met before so many days after the anchor, or before the anchor; any,
+    where the selector lists none."""
 
     names: FactSelector
     days: int
@@ -480,6 +490,9 @@ class ConversionRow(_Row):
             raise ValueError("`each_pair` goes with a goal `first`")
         if self.is_by_name and isinstance(self.goal, ReachesNames | ActiveOnDay):
             raise ValueError("`each_name` goes with other goals than `names` and `active_on`")
+        conditions = self.each_name or self.not_before or self.until or self.given
+        if isinstance(self.goal, InOrder) and conditions:
+            raise ValueError("a goal `in_order` goes without conditions, and without `each_name`")
         return self
 
 
@@ -752,13 +765,16 @@ class StateTest(_Strict):
     """Some state until then was greater."""
     never_above: int | None = None
     """None was."""
+    stopped: bool | None = None
+    """Of the end: the latest change from above 0 to 0 lies in the period."""
 
 
 class BalanceRow(_Row):
     """What accounts stand at, by their latest fact: at the end of a period, or from start to end.
 
-    sum: of the states, of the smaller one of both, of what was gained or lost between them; None:
-    accounts are counted. Only accounts whose states meet `start` and `end`.
+    sum: of the states, of the smaller one of both, of what was gained or lost between them, of all
+    values of other facts until the end; None: accounts are counted. Only accounts whose states meet
+    `start` and `end`.
     """
 
     operator: Literal["balance"]
@@ -766,9 +782,19 @@ class BalanceRow(_Row):
     of: FactSelector
     attribute: str | None = None
     """What stands in this attribute counts, in place of the value."""
-    sum: Literal["start", "end", "lesser", "gain", "loss"] | None = None
+    sum: Literal["start", "end", "lesser", "gain", "loss", "values"] | None = None
+    values_of: FactSelector | None = None
+    """With `sum: values`: the facts whose values are added up."""
     start: StateTest | None = None
     end: StateTest | None = None
+
+    @model_validator(mode="after")
+    def _tests_fit(self) -> Self:
+        if (self.sum == "values") != (self.values_of is not None):
+            raise ValueError("`sum: values` and `values_of` go together")
+        if self.start is not None and self.start.stopped is not None:
+            raise ValueError("`stopped` is asked of `end`")
+        return self
 
 
 class MovementRow(_Row):
@@ -914,6 +940,9 @@ def variants_of(row: Row) -> tuple[str, ...]:
     """
     if isinstance(row, ConversionRow) and isinstance(row.variant, tuple):
         return tuple(f"n={n}" for n in row.variant)
+    if isinstance(row, ConversionRow) and isinstance(row.goal, InOrder):
+        names = row.goal.in_order.name
+        return (*(f"step={name}" for name in (names if isinstance(names, tuple) else ())), "")
     if isinstance(row, ConversionRow) and isinstance(row.each_pair, dict):
         return tuple(f"{row.each_name}={name}" for name in row.each_pair)
     if isinstance(row, LagRow) and isinstance(row.end, dict):

@@ -13,6 +13,7 @@ from schemas.rows import (
     DistinctRow,
     DurationRow,
     FormulaRow,
+    InOrder,
     JointRow,
     LagRow,
     MeanRow,
@@ -95,6 +96,8 @@ def tally_of(row: Row, variant: str, calendar: Calendar) -> Tally:
         by_end = row.cohort == "end"
         return lag.Tally(calendar, row.headline, within_ms, by_end=by_end, latest=latest)
     assert isinstance(row, ConversionRow)
+    if isinstance(row.goal, InOrder) and not variant:
+        return conversion.StepsTally(calendar, within_ms, len(row.goal.in_order.name or ()))
     on_day = int(variant.removeprefix("n=")) if row.variant is not None else None
     return conversion.Tally(calendar, within_ms, on_day)
 

@@ -37,6 +37,7 @@ from streams.measures import (
     WholeTimeline,
     reads,
 )
+from streams.steps import Steps
 
 Values = Sequence[Any]
 """The values of a subject's measures."""
@@ -226,6 +227,17 @@ class Measures:
         return self._slot(
             "names", [anchor, end], since_ms, lambda: Chain(anchor, end, by_name=True)
         )
+
+    def steps(
+        self,
+        anchor: FactSelector,
+        names: FactSelector,
+        within_ms: int,
+        since_ms: int | None = None,
+    ) -> int:
+        """When names were met one after the other, from an anchor on."""
+        what = f"steps within {within_ms}"
+        return self._slot(what, [anchor, names], since_ms, lambda: Steps(anchor, names, within_ms))
 
     def is_ruled(self, facts: FactSelector) -> bool:
         """True of activation, where the plan's rule takes several facts to it."""

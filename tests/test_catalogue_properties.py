@@ -43,6 +43,7 @@ TASKS = ("buy", "invite", "share")
 SETTINGS = {
     "core_tasks": ["buy"],
     "activation_tasks": ["buy", "invite"],
+    "activation_steps": ["buy", "invite", "share"],
     "onboarding_tasks": ["buy", "invite"],
     "key_trial_actions": ["buy"],
     "top_activation_features": ["x"],
@@ -78,6 +79,7 @@ WORDS = {
         "downtime",
         "post_activation",
         "playbook",
+        "campaign",
     ),
     "variant": ("A", "holdout"),
     "due_ms": (FIRST_DAY_MS + 30 * DAY_MS, "soon"),

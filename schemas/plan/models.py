@@ -241,6 +241,7 @@ class KpiSettings(Frozen):
     core_tasks: tuple[str, ...] = ()
     activation_tasks: tuple[str, ...] = ()
     activation_tasks_min: int = 1
+    activation_steps: tuple[str, ...] = ()
     onboarding_tasks: tuple[str, ...] = ()
     onboarding_weights: dict[str, int] = Field(default_factory=dict)
     """Onboarding task -> its weight in onboarding_score."""

@@ -310,6 +310,7 @@ def _kpis(form: WrittenKpis) -> Kpis:
             core_tasks=tuple(settings.core_tasks),
             activation_tasks=tuple(settings.activation_tasks),
             activation_tasks_min=settings.activation_tasks_min,
+            activation_steps=tuple(settings.activation_steps),
             onboarding_tasks=tuple(settings.onboarding_tasks),
             onboarding_weights=_weights(settings.onboarding_tasks),
             health_weights=tuple(settings.health_weights),

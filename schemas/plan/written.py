@@ -282,6 +282,9 @@ class WrittenSettings(Written):
         default=KpiSettings().activation_tasks_min,
         description="How many different activation tasks key_activation_tasks_rate asks for.",
     )
+    activation_steps: Tasks = Field(
+        default_factory=list, description="Key tasks that lead to activation, in their order."
+    )
     onboarding_tasks: Tasks | dict[Text, Count] = Field(
         default_factory=list,
         description="Key tasks that complete an account's onboarding; a mapping gives weights.",

@@ -9,6 +9,7 @@ from schemas.rows import (
     AllOf,
     AnyOf,
     Condition,
+    ConversionRow,
     DistinctRow,
     FactRow,
     FirstEver,
@@ -22,6 +23,7 @@ from schemas.rows import (
     RateRow,
     Row,
     ShareRow,
+    StandsAt,
     has_named_variants,
     kpi_in,
     kpis_read,
@@ -46,6 +48,7 @@ def plan_problems(plan: Plan) -> list[Problem]:
         *_limits(plan),
         *_levels(plan, rows),
         *_periods(plan, planned),
+        *_horizons(plan, planned),
         *_inputs(plan, planned),
         *_memberships(plan, rows),
         *alert_problems(plan, planned),
@@ -93,6 +96,24 @@ def _periods(plan: Plan, planned: dict[str, Row]) -> Iterator[Problem]:
                     _place(plan, row.id, "periods"),
                     f"`{row.id}` cannot be stated by `{period}`",
                     f"it can by {', '.join(possible_periods(row))}",
+                )
+
+
+def _horizons(plan: Plan, planned: dict[str, Row]) -> Iterator[Problem]:
+    """Who takes part, and who has made it, has to be known when the time for the goal is over."""
+    own = [row.id for row in plan.kpis.own]
+    for row in planned.values():
+        if isinstance(row, ConversionRow) and row.within_days is not None:
+            asked = [*row.given, *([row.goal] if isinstance(row.goal, StandsAt) else [])]
+            last = max((each.days for each in asked), default=0)
+            if last > row.within_days:
+                place = f"kpis.settings.horizons_days.{row.id}"
+                if row.id in own and row.id not in plan.kpis.settings.horizons_days:
+                    place = f"kpis.own.{own.index(row.id)}.within_days"
+                yield Problem(
+                    place,
+                    f"`{row.id}` looks at day {last} after the anchor, which is later",
+                    f"{last} days at least",
                 )
 
 

@@ -5,9 +5,12 @@ in neither number, even if it has already succeeded. Cells tell subjects apart b
 maturity, rounded up to the hour, and the watermark is rounded down: exact at every full hour.
 """
 
+from collections import Counter
+from fractions import Fraction
+
 from schemas.times import HOUR_MS
 from streams.calendar import Calendar
-from streams.tally import CellTally, Value, ratio
+from streams.tally import CellTally, Number, Value, number, ratio
 
 ALL_SUBJECTS, SUCCESSES = 0, 1
 
@@ -44,11 +47,32 @@ class Tally(CellTally):
         return self._day_over_ms(self.calendar.days(period, index)[1] - 1)
 
     def value(self, period: str, index: int, watermark_ms: int) -> Value:
-        hour_ms = watermark_ms // HOUR_MS * HOUR_MS
-        first, after = self.calendar.days(period, index)
-        n = [0, 0]
-        for day in range(first, after):
-            for (part, mature), count in self.cells(day):
-                if mature <= hour_ms:
-                    n[part] += count
+        n = self._mature(period, index, watermark_ms)
         return ratio(n[SUCCESSES], n[ALL_SUBJECTS])
+
+    def _mature(self, period: str, index: int, watermark_ms: int) -> Counter[int]:
+        """How many mature subjects each part has."""
+        hour_ms = watermark_ms // HOUR_MS * HOUR_MS
+        n = Counter[int]()
+        for (part, mature), count in self.cells_of(period, index):
+            if mature <= hour_ms:
+                n[part] += count
+        return n
+
+
+class StepsTally(Tally):
+    """Cells: (number of a step that was reached, anchor day, maturity in UTC ms); 0 is the anchor.
+
+    value = the lowest share that a step has of those who reached the step before it.
+    """
+
+    def __init__(self, calendar: Calendar, within_ms: int | None, steps: int) -> None:
+        super().__init__(calendar, within_ms, None)
+        self._steps = steps
+
+    def value(self, period: str, index: int, watermark_ms: int) -> Value:
+        n = self._mature(period, index, watermark_ms)
+        shares = (Fraction(n[step + 1], n[step]) for step in range(self._steps) if n[step])
+        friction = min(shares, default=None)
+        parts: dict[str, Number | None] = {"n": n[0], "friction": number(friction)}
+        return Value(friction, number(friction), parts)

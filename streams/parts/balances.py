@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from schemas.rows import BalanceRow, MovementRow, StateTest
 from schemas.times import HOUR_MS
-from streams.calendar import HOUR, YEAR_TO_DATE
+from streams.calendar import HOUR
 from streams.contributions import Moves, span_key
 from streams.fact_cells import tallies_of
 from streams.measures import ALL, Change
@@ -36,6 +36,10 @@ class _Balance:
         self._slot = subject.measures.timeline(row.of, subject.since_ms(row))
         self._dimensions = subject.dimensions if row.segments else {}
         self.slots = frozenset({self._slot, *(of for of, _ in self._dimensions.values())})
+        self._values_slot = None
+        if row.values_of is not None:
+            self._values_slot = subject.measures.timeline(row.values_of, subject.since_ms(row))
+            self.slots |= {self._values_slot}
 
     def difference(self, old: Values, new: Values, moves: Moves, cells: Cells) -> None:
         for period in self._row.periods:
@@ -62,10 +66,7 @@ class _Balance:
         calendar, found = self._calendar, set[int]()
         for slot in self.slots:
             for time_ms, *_ in values[slot] or ():
-                index = calendar.index(period, time_ms)
-                found |= {index, index + 1}
-                if period == YEAR_TO_DATE:
-                    found.add(calendar.holding(period, index)[1])
+                found |= {*calendar.holding(period, calendar.day(time_ms))}
         return sorted(found)
 
     def _amount(self, values: Values, period: str, index: int) -> int:
@@ -73,8 +74,15 @@ class _Balance:
         start_ms, end_ms = self._calendar.bounds_ms(period, index)
         if not _meets(row.start, timeline, start_ms) or not _meets(row.end, timeline, end_ms):
             return 0
+        if row.end is not None and row.end.stopped is not None:
+            stop_ms = _latest_stop_ms(timeline, end_ms)
+            if row.end.stopped != (stop_ms is not None and stop_ms >= start_ms):
+                return 0
         if row.sum is None:
             return 1
+        if self._values_slot is not None:
+            told = changes_before(values[self._values_slot], (end_ms,))
+            return sum(value or 0 for _, _, value, _ in told)
         start, end = self._value(timeline, start_ms), self._value(timeline, end_ms)
         return {
             "start": start,
@@ -101,6 +109,16 @@ class _Run(NamedTuple):
     start: int
     end: int | None
     amount: int
+
+
+def _latest_stop_ms(timeline: Sequence[Change], ms: int) -> int | None:
+    """When the value last fell from above 0 to 0, or below, before an instant."""
+    found, before = None, 0
+    for time_ms, _, value, _ in changes_before(timeline, (ms,)):
+        if before > 0 >= (value or 0):
+            found = time_ms
+        before = value or 0
+    return found
 
 
 def _meets(test: StateTest | None, timeline: Sequence[Change], ms: int) -> bool:

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from schemas.rows import ConversionRow, ReachesFact
+from schemas.rows import ConversionRow, InOrder, ReachesFact
 from schemas.times import DAY_MS
 from streams.contributions import Moves, tally_key
 from streams.measures import Chain, FirstFact, WholeFact
 from streams.operators import conversion
 from streams.parts.goals import Holds, given, goal_of
 from streams.parts.part import Cells, Part, Subject
+from streams.parts.steps import steps
 from streams.segments import shown_value
 from streams.subject_measures import Values
 
@@ -18,6 +19,8 @@ Anchors = Callable[[Values], Iterator[tuple[str, str, FirstFact | WholeFact]]]
 
 
 def conversions(row: ConversionRow, subject: Subject) -> list[Part]:
+    if isinstance(row.goal, InOrder):
+        return [steps(row, row.goal, subject)]
     if isinstance(row.variant, tuple):
         return [_conversion(row, f"n={n}", n, subject) for n in row.variant]
     if row.each_pair is not None:

@@ -132,14 +132,13 @@ def given(condition: Given, subject: Subject, since_ms: int | None) -> tuple[fro
     after_ms = condition.days * DAY_MS
     if isinstance(condition, DoneBy):
         slot = subject.measures.first_by_name(condition.names, since_ms)
-        wanted = condition.names.name
-        assert isinstance(wanted, tuple), "rows refuse others"
+        names = condition.names.name
+        wanted = {names} if isinstance(names, str) else set(names or ())
 
         def done(values: Values, anchor_ms: int) -> bool:
             firsts: dict[str, FirstFact] = values[slot] or {}
-            by_ms = anchor_ms + after_ms
-            found = all(name in firsts and firsts[name][0] < by_ms for name in wanted)
-            return found == condition.done
+            met = {name for name, first in firsts.items() if first[0] < anchor_ms + after_ms}
+            return (bool(met) and wanted <= met) == condition.done
 
         return frozenset({slot}), done
     slot = subject.measures.timeline(condition.stands, since_ms)

@@ -88,6 +88,22 @@ DURATION = COMMON | {
     "end": {"kind": "incident"},
     "take": "covered",
 }
+BALANCE = COMMON | {
+    "operator": "balance",
+    "subject": "account",
+    "of": {"kind": "subscription"},
+    "end": {"at_most": 0, "stopped": True},
+    "sum": "values",
+    "values_of": {"kind": "payment"},
+}
+STEPS = CONVERSION | {"goal": {"in_order": {"kind": "key_task", "name": ["a", "b"]}}}
+GIVEN = CONVERSION | {
+    "given": [
+        {"stands": {"kind": "subscription"}, "days": -90, "above": 0},
+        {"names": {"kind": "key_task", "name": ["a"]}, "days": 30, "done": False},
+    ],
+    "goal": {"stands": {"kind": "subscription"}, "days": 14, "at_most": 0},
+}
 PLANNED = COMMON | {
     "operator": "formula",
     "inputs": {
@@ -117,6 +133,9 @@ ALL = [
     RATE,
     PAIRS,
     DURATION,
+    BALANCE,
+    STEPS,
+    GIVEN,
     PLANNED,
     FORMULA,
 ]
@@ -172,6 +191,9 @@ def test_a_row_of_each_operator_is_read_and_written_back(row: dict[str, Any]):
         (CONVERSION | {"each_attribute": "variant"}, "each_name"),
         (CONVERSION | {"each_name": "task", "goal": {"names": DONE, "at_least": 1}}, "each_name"),
         (PAIRS | {"goal": {"rises": DONE}}, "each_pair"),
+        (BALANCE | {"values_of": None}, "values_of"),
+        (BALANCE | {"start": {"stopped": True}}, "stopped"),
+        (STEPS | {"until": DONE}, "in_order"),
         (DURATION | {"times": DONE}, "take: whole"),
         (DURATION | {"take": "half"}, "take"),
         (FORMULA | {"each_variant_of": "c"}, "each_variant_of"),
@@ -210,6 +232,7 @@ def test_a_setting_that_does_not_exist_is_a_key_error():
 @pytest.mark.parametrize(
     ("row", "variants"),
     [
+        (STEPS, ("step=a", "step=b", "")),
         (PAIRS, ("guide=tips", "guide=tour")),
         (RETENTION, ("n=1", "n=7")),
         (MEMBERSHIP, ("users=3", "users=5")),

@@ -42,6 +42,35 @@ def value(engine: Engine, kpi: str) -> float:
     return found
 
 
+def test_what_an_account_paid_counts_though_it_is_told_after_the_account_has_ended():
+    subscribed = {"event": "Subscribed", "is": "subscription", "value": "mrr"}
+    events = [*PLAN["events"], subscribed]  # type: ignore[misc]
+    plan = PLAN | {"events": events, "kpis": {"only": ["ltv_realised"]}, "horizon": "all"}
+    engine = Engine(load_plan(yaml.safe_dump(plan)))
+    told = [
+        ("Subscribed", 0, {"mrr": 10}),
+        ("Subscribed", 20, {"mrr": 0}),
+        ("Paid", 40, {"total": 4}),
+        ("Paid", 10, {"total": 6}),
+    ]
+    for number, (name, days, properties) in enumerate(told):
+        at_ms = DAY_1_MS + days * DAY_MS
+        found = event(name, at_ms, properties=properties, messageId=f"m{number}")
+        engine.feed([found], now_ms=DAY_1_MS + 60 * DAY_MS)
+        engine.advance(DAY_1_MS + 60 * DAY_MS)
+        engine.settle(DAY_1_MS + (61 + number) * DAY_MS)
+        engine.restart()
+
+    stated = {
+        (key.period, key.end_ms): record["value"]
+        for key, record in result_of(engine.outputs).kpis.items()
+    }
+    assert stated["month", DAY_1_MS + 31 * DAY_MS] == 600
+    assert stated["year_to_date", DAY_1_MS + 31 * DAY_MS] == 600
+    assert stated["year_to_date", DAY_1_MS + 41 * DAY_MS] == 1000
+    assert stated["month", DAY_1_MS + 61 * DAY_MS] is None, "it had ended before"
+
+
 def test_a_payment_told_again_a_week_later_is_no_second_one():
     engine = Engine(load_plan(yaml.safe_dump(PLAN)), bounded=True)
     paid = event("Paid", DAY_1_MS + HOUR_MS, properties={"total": 12.34})

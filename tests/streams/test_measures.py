@@ -27,6 +27,7 @@ from streams.measures import (
     WholeTimeline,
     reads,
 )
+from streams.steps import Steps
 from tests.laws import examples, law
 
 CALENDAR = Calendar("Europe/Berlin")
@@ -38,6 +39,8 @@ FIRST_ACTION = FactSelector(kind="first_action")
 ACTIVATION = FactSelector(kind="activation")
 KEY_TASK = FactSelector(kind="key_task")
 TWO_TASKS = FactSelector(kind="key_task", name=("one", "two"))
+
+STEPS = FactSelector(kind="key_task", name=("two", "one", "three"))
 
 MEASURES: dict[str, Measure] = {
     "days": Days(ACTIVITY, CALENDAR),
@@ -51,6 +54,7 @@ MEASURES: dict[str, Measure] = {
     "two days of three": DaysWithin(ACTIVATION, 2, 3),
     "three days": DaysWithin(ACTIVATION, 3, None),
     "latest of days": LatestOfDays(TWO_TASKS, valued=False),
+    "steps": Steps(FIRST_ACTION, STEPS, 2 * DAY_MS),
     "whole timeline": WholeTimeline(KEY_TASK),
     "all names": AllNames(TWO_TASKS, ("one", "two")),
 }
@@ -84,6 +88,11 @@ FACTS = [
     for day in range(5)
     for hour in (0, 1, 8, 20, 22, 23)
     for twin in (False, True)
+]
+STEPS_OF_DAYS = [
+    fact
+    for fact in FACTS
+    if fact.kind in ("first_action", "key_task") and fact.moment[0] < FIRST_DAY_MS + 3 * DAY_MS
 ]
 facts = st.sampled_from(FACTS)
 logs = st.lists(facts, max_size=14)
@@ -247,6 +256,24 @@ def test_a_chain_finds_the_first_end_at_or_after_the_anchor(log: list[Fact]):
     if anchors:
         after = [end for end in ends if end[0] >= anchors[0]]
         assert chain.reached(value, anchors[0]) == (after[0] if after else None)
+
+
+@settings(law, max_examples=examples(200))
+@given(st.lists(st.sampled_from(STEPS_OF_DAYS), max_size=14))
+def test_steps_are_the_first_times_that_are_not_before_the_step_before(log: list[Fact]):
+    measure = Steps(FIRST_ACTION, STEPS, 2 * DAY_MS)
+    anchors = [fact.moment[0] for fact in log if fact.kind == "first_action"]
+    if not anchors:
+        return
+    found, step_ms = list[int](), min(anchors)
+    for name in ("two", "one", "three"):
+        times = [fact.moment[0] for fact in log if fact.name == name and fact.moment[0] >= step_ms]
+        if not times or min(times) >= min(anchors) + 2 * DAY_MS:
+            break
+        step_ms = min(times)
+        found.append(step_ms)
+
+    assert measure.reached(value_of(measure, log), min(anchors)) == found
 
 
 @law
