@@ -490,7 +490,7 @@ class Timeline:
 
     def add(self, value: Any, fact: Fact) -> Any:
         if not is_above(self.selectors[0], fact):
-            return value or []
+            return value
         moment, known = fact.moment[:2], value or []
         at = bisect_left(known, moment, key=itemgetter(0, 1))
         if at < len(known) and known[at][:2] == moment:
