@@ -11,9 +11,9 @@ from typing import Any
 import orjson
 
 from agents.checkpoints.memory import OnRecords
+from agents.company import START_MS
 from agents.pace import Pace
 from agents.running import run_embedded
-from agents.sample import START_MS
 from agents.stages import stages_of_topics
 from agents.web import Address
 from agents.worker import StageSpec
@@ -32,7 +32,7 @@ class LiveCompany:
     """One run. `now_ms` is the company's time, which goes faster than ours."""
 
     def __init__(self, lines: Sequence[bytes], plan: Plan, days: int, seconds: float) -> None:
-        """`lines`: of agents/sample.py. `seconds`: how long the `days` take."""
+        """`lines`: of agents/company/. `seconds`: how long the `days` take."""
         self._lines, self._plan = lines, plan
         self._seconds, self._span_ms = seconds, days * DAY_MS
         self._started_s = 0.0

@@ -16,8 +16,8 @@ from rich.terminal_theme import MONOKAI
 from agents.cli.demo import PLAN
 from agents.cli.live import View
 from agents.cli.options import plan_in
+from agents.company import DAYS, sample_lines
 from agents.live_company import LiveCompany
-from agents.sample import DAYS, sample_lines
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "demo.svg"

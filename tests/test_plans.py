@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from agents.sample import sample_lines
+from agents.company import sample_lines
 from benchmarks.generate import generate
 from schemas.plan import Plan, load_plan
 from schemas.plan.conditions import pattern_matcher

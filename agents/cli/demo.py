@@ -56,8 +56,8 @@ def demo(seconds: float, days: int, seed: int, plan_file: Path, http: Address | 
     from rich.live import Live
 
     from agents.cli.live import View
+    from agents.company import sample_lines
     from agents.live_company import LiveCompany
-    from agents.sample import sample_lines
 
     plan = plan_in(plan_file)
     logging.getLogger("agents").addHandler(logging.NullHandler())

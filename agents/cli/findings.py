@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from agents.sample import START_MS, Incident
+from agents.company import START_MS, Incident
 from schemas.times import DAY_MS, parse_iso
 
 FOUND_BY = {

@@ -28,9 +28,9 @@ from agents.cli.summary import (
     titled,
     width_of,
 )
+from agents.company import incidents
 from agents.live_company import LiveCompany
 from agents.results import Figures, Series
-from agents.sample import incidents
 from schemas.outputs import ALERTS
 from schemas.plan.models import Plan
 from streams.stage import Outgoing

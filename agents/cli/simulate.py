@@ -10,7 +10,7 @@ import click
 import orjson
 
 from agents.cli.options import kafka_options, settings_in
-from agents.sample import ACCOUNTS, DAYS, incidents, sample_lines, write_lines
+from agents.company import ACCOUNTS, DAYS, incidents, sample_lines, write_lines
 
 AT_ONCE_S = 0.05
 

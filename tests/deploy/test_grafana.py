@@ -18,11 +18,11 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry, start_http_server
 
+from agents.company import START_MS, sample_lines
 from agents.delivery.deliverer import ORDINARY, URGENT
 from agents.delivery.metrics import DeliveryMetrics, LaneMeter
 from agents.pace import Pace
 from agents.running import run_embedded
-from agents.sample import START_MS, sample_lines
 from agents.stages import COMPANY, stages_of_topics
 from agents.web import Address
 from agents.worker import StageSpec

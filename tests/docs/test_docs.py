@@ -15,7 +15,7 @@ import orjson
 import pytest
 import yaml
 
-from agents.sample import sample_lines
+from agents.company import sample_lines
 from agents.topics import TOPICS
 from docs import generate_kpis
 from schemas.events import DEAD_LETTER_CODES

@@ -14,7 +14,7 @@ import orjson
 from kafka import KafkaAdminClient, KafkaProducer
 
 from agents.clock import wall_ms
-from agents.sample import START_MS, sample_lines
+from agents.company import START_MS, sample_lines
 from deploy.kafka.local_broker import HERE, fetch_jars, free_ports
 from schemas.times import DAY_MS, iso
 from tests.soak.secure_broker import ADMIN, PASSWORD, SecureBroker

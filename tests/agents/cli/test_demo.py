@@ -7,7 +7,7 @@ from click.testing import CliRunner, Result
 
 from agents.cli import main
 from agents.cli.findings import findings
-from agents.sample import DAYS, incidents, sample_lines
+from agents.company import DAYS, incidents, sample_lines
 
 
 def headwater(*arguments: str) -> Result:

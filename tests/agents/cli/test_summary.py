@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.text import Text
 
 from agents.cli.summary import idle_lines, sentence, series_shown, show_summary, sparkline, spoken
+from agents.company import write_sample
 from agents.replay import Summary, replay_files
-from agents.sample import write_sample
 from schemas.plan import Plan, load_plan
 
 PLANS = Path(__file__).resolve().parents[3] / "plans"

@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from agents.sample import DAYS, START_MS, incidents, sample_lines, write_sample
+from agents.company import DAYS, START_MS, incidents, sample_lines, write_sample
 from schemas.times import DAY_MS, iso
 
 

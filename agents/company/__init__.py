@@ -1,0 +1,50 @@
+"""A company that does not exist, to try Headwater on before one's own events are at hand.
+
+Its product makes reports. Companies sign up, invite colleagues, create and share reports; some grow
+to a team, some lose interest, one goes viral. The log is Segment's JSON, one call a line, in the
+order of arrival: like a real one it has calls that arrive late or twice, visitors who become known
+only when they sign in, a robot, and a member of staff who looks after customers' accounts. One seed
+always gives the same bytes.
+
+Some things go wrong on purpose, so that alerts have something to find: see incidents.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+from agents.company.accounts import ACCOUNTS, all_accounts
+from agents.company.incidents import Incident, incidents
+from agents.company.log import Log, write_lines
+from agents.company.timeline import DAYS, START_MS, day_ms
+from agents.company.usage import Product
+
+__all__ = [
+    "ACCOUNTS",
+    "DAYS",
+    "START_MS",
+    "Incident",
+    "incidents",
+    "sample_lines",
+    "write_lines",
+    "write_sample",
+]
+
+
+def sample_lines(seed: int = 7, accounts: int = ACCOUNTS, days: int = DAYS) -> Iterator[bytes]:
+    """The log's lines, each a JSON object and a line feed; about 45,000 with the defaults."""
+    rng = Random(seed)
+    log = Log(rng, day_ms(days))
+    Product(rng, log, all_accounts(rng, accounts, days)).run(days)
+    return log.lines()
+
+
+def write_sample(
+    path: Path | str, seed: int = 7, accounts: int = ACCOUNTS, days: int = DAYS
+) -> int:
+    """Write the log to a file, compressed if its name ends in .gz; returns the number of events."""
+    lines = list(sample_lines(seed, accounts, days))
+    write_lines(path, lines)
+    return len(lines)
