@@ -54,6 +54,32 @@ class Person:
     account: Account
     skill: float
     """Chance to create a report in a session."""
+    sittings: list[int] = field(default_factory=list)
+    """When each began."""
+    reports: list[int] = field(default_factory=list)
+    """When each was created."""
+
+    @property
+    def joined_ms(self) -> int:
+        return self.sittings[0]
+
+    def first_sitting_after(self, at_ms: int) -> int | None:
+        return next((each for each in self.sittings if each > at_ms), None)
+
+
+class Project(NamedTuple):
+    id: str
+    person: Person
+    at_ms: int
+
+
+class Bill(NamedTuple):
+    """What an account pays from then on."""
+
+    at_ms: int
+    seats: int
+    mrr: int
+    """Cents; 0: it has left."""
 
 
 @dataclass
@@ -69,10 +95,35 @@ class Account:
     members: list[Person] = field(default_factory=list)
     invited: list[tuple[int, str]] = field(default_factory=list)
     """Open invitations: the day each is accepted, and its id."""
+    projects: list[Project] = field(default_factory=list)
+    bills: list[Bill] = field(default_factory=list)
 
     @property
     def has_room(self) -> bool:
         return len(self.members) + len(self.invited) < self.profile.people
+
+    @property
+    def founder(self) -> Person:
+        return self.members[0]
+
+    @property
+    def is_key(self) -> bool:
+        return self.id == KEY_ACCOUNT
+
+    @property
+    def paying_from_ms(self) -> int | None:
+        return self.bills[0].at_ms if self.bills else None
+
+    def members_by(self, at_ms: int) -> int:
+        return sum(person.joined_ms <= at_ms for person in self.members)
+
+    def first_reports(self) -> list[int]:
+        """When its people were activated, in the order of time."""
+        return sorted(person.reports[0] for person in self.members if person.reports)
+
+    def users_between(self, start_ms: int, end_ms: int) -> int:
+        """People who came in [start, end)."""
+        return sum(any(start_ms <= s < end_ms for s in p.sittings) for p in self.members)
 
 
 def all_accounts(rng: Random, count: int, days: int) -> list[Account]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,9 +22,10 @@ class Log:
     def __init__(self, rng: Random, end_ms: int) -> None:
         """`end_ms`: calls from then on are left out, so that the last day is a whole one."""
         self._rng, self._end_ms = rng, end_ms
-        self._lines: list[tuple[int, bytes]] = []
+        self.lines: list[tuple[int, bytes]] = []
+        """Each with the time it was received, in the order of making."""
 
-    def call(self, at_ms: int, kind: str, who: dict[str, str], **fields: Any) -> None:
+    def call(self, at_ms: int, kind: str, who: dict[str, Any], **fields: Any) -> None:
         """One call of the product: sent at once, or late from a device that was offline."""
         if at_ms >= self._end_ms or day_of(at_ms) == LOST_DAY:
             return
@@ -39,13 +41,9 @@ class Log:
         if self._rng.random() < 0.004:
             self._append(record, received_ms + self._rng.randrange(5, 60) * SECOND_MS)
 
-    def lines(self) -> Iterator[bytes]:
-        """In the order of arrival; calls received in the same millisecond in that of making."""
-        return (line for _, line in sorted(self._lines, key=lambda entry: entry[0]))
-
     def _append(self, record: dict[str, Any], received_ms: int) -> None:
         line = orjson.dumps({**record, "receivedAt": iso(received_ms)}) + b"\n"
-        self._lines.append((received_ms, line))
+        self.lines.append((received_ms, line))
 
     def _delay_ms(self) -> int:
         chance = self._rng.random()
@@ -54,6 +52,12 @@ class Log:
         if chance < 0.015:
             return self._rng.randrange(MINUTE_MS, 30 * MINUTE_MS)
         return self._rng.randrange(80, 2 * SECOND_MS)
+
+
+def in_order(logs: Iterable[Log]) -> Iterator[bytes]:
+    """In the order of arrival; calls received in the same millisecond in that of making."""
+    lines = sorted(chain.from_iterable(log.lines for log in logs), key=lambda entry: entry[0])
+    return (line for _, line in lines)
 
 
 def write_lines(path: Path | str, lines: Iterable[bytes]) -> None:

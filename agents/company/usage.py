@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from agents.company.accounts import Account, Person
+from agents.company.accounts import Account, Person, Project
 from agents.company.incidents import BROKEN_DAYS, STILL_WORKS
 from agents.company.log import Log
 from agents.company.timeline import day_ms, day_of, use_of_day
@@ -20,7 +20,7 @@ class Product:
 
     def __init__(self, rng: Random, log: Log, accounts: list[Account]) -> None:
         self._rng, self._log, self._accounts = rng, log, accounts
-        self._users = 0
+        self._users = self._projects = 0
 
     def run(self, days: int) -> None:
         """Writes the calls of so many days to the log."""
@@ -92,6 +92,7 @@ class Product:
 
     def _use(self, person: Person, start_ms: int) -> None:
         """One sitting; its first call tells how long it was, as the product knows at its end."""
+        person.sittings.append(start_ms)
         now = start_ms
         for _ in range(self._rng.randrange(1, 5)):
             now += self._pause()
@@ -100,7 +101,7 @@ class Product:
             self._log.call(now, "page", who, name=self._rng.choice(PAGES), properties=page)
         if self._rng.random() < 0.12:
             now += self._pause()
-            self._track(person, now, "Project Created", {})
+            self._project(person, now)
         broken = day_of(now) in BROKEN_DAYS
         if self._rng.random() < person.skill * (STILL_WORKS if broken else 1.0):
             now = self._report(person, now + self._pause())
@@ -110,6 +111,12 @@ class Product:
             self._invite(person, now)
         self._track(person, start_ms, "Session Started", {"durationMs": now - start_ms})
 
+    def _project(self, person: Person, at_ms: int) -> None:
+        self._projects += 1
+        project = Project(f"proj-{self._projects:04d}", person, at_ms)
+        person.account.projects.append(project)
+        self._track(person, at_ms, "Project Created", {"id": project.id, "status": "started"})
+
     def _report(self, person: Person, at_ms: int) -> int:
         """Creates a report, maybe shares it; returns when that was done."""
         report = {
@@ -117,6 +124,7 @@ class Product:
             "kind": self._rng.choice(("pdf", "web", "web")),
         }
         self._track(person, at_ms, "Report Created", report)
+        person.reports.append(at_ms)
         if self._rng.random() < 0.4:
             at_ms += self._pause()
             recipients = self._rng.randrange(1, 9)

@@ -37,6 +37,16 @@ def test_an_alert_of_another_account_or_another_time_finds_nothing() -> None:
         assert result.false == [alert | other]
 
 
+def test_an_alert_of_the_whole_company_may_find_what_one_account_did() -> None:
+    churn = [each for each in incidents() if each.kind == "churn"]
+    later = {"rule": "customers-leave", "account": None, "at": "2025-11-17T00:00:00.000Z"}
+    quiet = {"rule": "account-goes-quiet", "account": "acct-002", "at": "2025-11-12T00:00:00.000Z"}
+    assert findings(churn, [later, quiet]) == ([(churn[0], quiet)], [])
+    at_once = later | {"at": quiet["at"]}
+    assert findings(churn, [at_once, quiet]) == ([(churn[0], quiet)], []), "the better rule"
+    assert findings(churn, [later]) == ([(churn[0], later)], [])
+
+
 def test_simulate_writes_events_and_what_is_planted_in_them(tmp_path: Path) -> None:
     events, planted = tmp_path / "events.jsonl", tmp_path / "incidents.json"
     ran = headwater("simulate", "--out", str(events), "--incidents", str(planted))

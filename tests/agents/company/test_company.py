@@ -1,4 +1,4 @@
-"""The generated log: what it promises to whoever replays it."""
+"""The log of the simulated company: what it promises to whoever replays it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ import orjson
 import pytest
 
 from agents.company import DAYS, START_MS, incidents, sample_lines, write_sample
+from agents.replay import replay_files
+from agents.results import Series
+from schemas.events import Event
+from schemas.fact_kinds import CARRIES
+from schemas.formats import format_named
+from schemas.plan import Plan, load_plan
 from schemas.times import DAY_MS, iso
+from streams.catalogue import GROUPS, catalogue_of
+from streams.ingest import Interpreter
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +49,8 @@ def test_another_seed_gives_another_log():
     assert list(sample_lines(seed=1, accounts=5)) != list(sample_lines(seed=2, accounts=5))
 
 
-def test_it_has_about_45_thousand_calls_in_three_months(calls: list[dict]):
-    assert 42_000 < len(calls) < 48_000
+def test_it_has_about_55_thousand_calls_in_three_months(calls: list[dict]):
+    assert 52_000 < len(calls) < 58_000
     assert iso(START_MS) <= min(call["timestamp"] for call in calls)
     assert max(call["timestamp"] for call in calls) < iso(START_MS + DAYS * DAY_MS)
 
@@ -109,3 +117,144 @@ def test_visitors_become_known(calls: list[dict]):
     visitors = {call["anonymousId"] for call in calls if "userId" not in call}
     known = {call["anonymousId"] for call in calls if call["type"] == "identify"}
     assert visitors - known == {"uptime-monitor"}
+
+
+# ---- what the departments say
+
+NOT_SAID = {"due_ms"}
+"""Projects of the company have no date."""
+
+
+def said(calls: list[dict], event: str) -> list[dict]:
+    """In the order of time, each once."""
+    by_id = {call["messageId"]: call for call in calls if call.get("event") == event}
+    return sorted(by_id.values(), key=lambda call: call["timestamp"])
+
+
+def account_of(call: dict) -> str | None:
+    return call.get("groupId") or call.get("context", {}).get("groupId")
+
+
+def test_who_gets_to_reports_buys(calls: list[dict]):
+    reporters = defaultdict(set)
+    for call in said(calls, "Report Created"):
+        reporters[account_of(call)].add(call["userId"])
+    plans = said(calls, "Plan Changed")
+    bought = {account_of(call) for call in plans if call["properties"]["tier"] == "paid"}
+    everybody = {account_of(call) for call in plans}
+    teams = {account for account in everybody if len(reporters[account]) >= 2}
+    without = {account for account in everybody if not reporters[account]}
+
+    assert len(bought & teams) > len(teams) / 2
+    assert len(bought & without) < len(without) / 20
+
+
+def test_a_subscription_is_paid_from_its_first_day_and_every_month(calls: list[dict]):
+    bills, payments = defaultdict(list), defaultdict(list)
+    for call in said(calls, "Plan Changed"):
+        if "mrr" in call["properties"]:
+            bills[account_of(call)].append((call["timestamp"], call["properties"]["mrr"]))
+    for call in said(calls, "Payment Received"):
+        if call["properties"]["type"] == "recurring":
+            payments[account_of(call)].append(call)
+
+    assert payments.keys() <= bills.keys()
+    for account, paid in payments.items():
+        assert paid[0]["properties"]["amount"] == bills[account][0][1]
+        assert paid[0]["timestamp"] > bills[account][0][0]
+    months = [len(paid) for paid in payments.values()]
+    assert 3 <= max(months) <= 4
+
+
+def test_who_stays_away_complains_first_and_stops_paying(calls: list[dict]):
+    planted = {each.kind: each.record() for each in incidents()}
+    key, left = planted["churn"]["account"], planted["churn"]["from"]
+
+    tickets = [call for call in said(calls, "Ticket Created") if account_of(call) == key]
+    assert sum("2025-10-15" < call["timestamp"] <= left for call in tickets) > len(tickets) / 2
+    answers = [call for call in said(calls, "Survey Answered") if account_of(call) == key]
+    unhappy = [
+        call["properties"]["score"]
+        for call in answers
+        if call["properties"]["kind"] == "nps" and call["timestamp"] > "2025-10-25"
+    ]
+    assert unhappy
+    assert max(unhappy) <= 6
+    last = [call for call in said(calls, "Plan Changed") if account_of(call) == key][-1]
+    assert last["properties"]["tier"] == "ended"
+    assert last["properties"]["mrr"] == 0
+    assert last["timestamp"] > left
+    paid = [call for call in said(calls, "Payment Received") if account_of(call) == key]
+    assert paid[-1]["timestamp"] < left
+
+
+def test_a_broken_release_brings_tickets_defects_and_slow_answers(calls: list[dict]):
+    broken = next(each.record() for each in incidents() if each.kind == "broken-release")
+
+    def within(event: str, first: str, last: str) -> list[dict]:
+        return [c for c in said(calls, event) if first <= c["timestamp"][:10] <= last]
+
+    def measured(first: str, last: str) -> float:
+        times = [c["properties"]["ms"] for c in within("Response Measured", first, last)]
+        return sum(times) / len(times)
+
+    week_before = ("2025-10-13", "2025-10-15")
+    broken_days = (broken["from"], broken["to"])
+    tickets = len(within("Ticket Created", *broken_days))
+    assert tickets > 5 * len(within("Ticket Created", *week_before))
+    opened = within("Incident Opened", *broken_days)
+    assert sum(call["properties"].get("severity") == "critical" for call in opened) == 3
+    assert measured(*broken_days) > 2 * measured(*week_before)
+
+
+def test_what_other_systems_say_waits_for_the_tracking_and_is_not_lost(calls: list[dict]):
+    costs = [c for c in said(calls, "Cost Recorded") if c["properties"]["type"] == "serving"]
+    assert len(costs) == DAYS
+    lost = next(each for each in incidents() if each.kind == "lost-tracking").record()["from"]
+    assert lost not in {call["timestamp"][:10] for call in costs}
+
+
+def test_more_usage_changes_nothing_of_another_department():
+    """Each has random numbers of its own."""
+    few, more = (
+        [orjson.loads(line) for line in sample_lines(accounts=accounts)] for accounts in (5, 9)
+    )
+    for event in ("Spend Recorded", "Response Measured", "Feature Shipped"):
+        assert said(few, event) == said(more, event)
+
+
+@pytest.fixture(scope="module")
+def demo() -> Plan:
+    return load_plan(Path(__file__).resolve().parents[3] / "plans" / "demo.yaml")
+
+
+def test_its_plan_makes_facts_of_every_kind_with_what_they_carry(calls: list[dict], demo: Plan):
+    interpreter = Interpreter(demo)
+    carried = defaultdict(set)
+    for call in calls:
+        (event,) = format_named("segment", subject_required=False).read(orjson.dumps(call))
+        assert isinstance(event, Event)
+        code, values = interpreter.code(event)
+        for number, (kind, name, attributes) in enumerate(code.meaning):
+            carried[kind] |= {key for key, _ in attributes}
+            carried[kind] |= {"name"} if name is not None else set()
+            carried[kind] |= {"value"} if values and values[number] is not None else set()
+    for kind, carries in CARRIES.items():
+        wanted = {"name"} if carries.name else set()
+        wanted |= {"value"} if carries.value else set()
+        wanted |= set(carries.attributes) - NOT_SAID
+        assert wanted - carried[kind] == set(), kind
+
+
+def test_its_numbers_say_something_of_every_group(
+    calls: list[dict], demo: Plan, tmp_path_factory: pytest.TempPathFactory
+):
+    folder = tmp_path_factory.mktemp("company")
+    path = folder / "events.jsonl"
+    path.write_bytes(b"".join(orjson.dumps(call) + b"\n" for call in calls))
+    rows = catalogue_of(demo).rows
+    series = [Series(row.id, period) for row in rows.values() for period in row.periods]
+    summary = replay_files([path], demo, folder / "out", show=series)
+    last = [(each.kpi, summary.figures.points(each)) for each in series]
+    told = {rows[kpi].group for kpi, points in last if points and points[-1].value}
+    assert told == set(GROUPS)
