@@ -15,19 +15,15 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.cli.findings import findings
+from agents.cli.layout import rows, side_by_side, titled, width_of
 from agents.cli.summary import (
     accounts_panel,
     active_users_panel,
-    bars_of,
     retention_panel,
-    rows,
     series_shown,
-    side_by_side,
     signals_panel,
-    sparkline,
-    titled,
-    width_of,
 )
+from agents.cli.words import bars_of, sparkline
 from agents.company import incidents
 from agents.live_company import LiveCompany
 from agents.results import Figures, Series

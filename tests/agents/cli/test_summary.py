@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from agents.cli.summary import idle_lines, sentence, series_shown, show_summary, sparkline, spoken
+from agents.cli.summary import idle_lines, series_shown, show_summary
+from agents.cli.words import sentence, sparkline, spoken
 from agents.company import write_sample
 from agents.replay import Summary, replay_files
 from schemas.plan import Plan, load_plan
