@@ -23,7 +23,7 @@ def titled(title: str, style: str, content: RenderableType) -> Panel:
 
 def side_by_side(console: Console, *panels: Panel) -> RenderableType:
     """Panels of equal height in a row; two are a third and the rest of it."""
-    if console.width < NARROW:
+    if console.width < NARROW or len(panels) == 1:
         return Group(*panels)
     third = (console.width + 2) // 3
     first, *others = [third] + [third - 1] * (len(panels) - 2)

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.cli.findings import findings
+from agents.cli.groups import group_lines
 from agents.cli.layout import rows, side_by_side, titled, width_of
 from agents.cli.summary import (
     accounts_panel,
@@ -29,6 +30,7 @@ from agents.live_company import LiveCompany
 from agents.results import Figures, Series
 from schemas.outputs import ALERTS
 from schemas.plan.models import Plan
+from streams.catalogue import catalogue_of
 from streams.stage import Outgoing
 
 NEWEST = 6
@@ -46,6 +48,7 @@ class View:
 
     def __init__(self, plan: Plan, company: LiveCompany, days: int, console: Console) -> None:
         self._plan, self._company, self._days, self._console = plan, company, days, console
+        self._catalogue = catalogue_of(plan)
         self.figures = Figures([*series_shown(plan), LAG, NEW, RETURNING, DORMANT])
         self.alerts: dict[str, dict[str, Any]] = {}
         """Data of each alert as it was told last, by id."""
@@ -76,6 +79,7 @@ class View:
                 accounts_panel(figures, plan),
                 signals_panel(figures, figures.standing, plan),
             ),
+            titled("Business", "yellow", group_lines(figures, self._catalogue)),
             titled("Alerts", "red", self._alerts()),
         )
 
@@ -152,9 +156,9 @@ _BUCKETS = ((0, 1), (1, 6), (6, 24), (24, 72), (72, 1e9))
 def alert_table(alerts: list[dict[str, Any]]) -> Table:
     """A line for each alert: state, when, how bad, and its title."""
     table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(no_wrap=True)
+    table.add_column(min_width=1)
+    table.add_column(style="dim", min_width=len("2025-09-01 00:00"))
+    table.add_column(min_width=max(len(data["rule"]) for data in alerts))
     table.add_column(overflow="ellipsis", no_wrap=True)
     for data in alerts:
         colour = COLOURS[data["severity"]] if data["state"] == "firing" else "dim"

@@ -13,6 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from agents.cli.groups import group_panels, group_series, idle_groups
 from agents.cli.layout import rows, side_by_side, titled, width_of
 from agents.cli.words import (
     NOTHING,
@@ -32,7 +33,7 @@ from agents.replay import Summary
 from agents.results import Figures, Series
 from schemas.plan.models import Plan
 from schemas.times import parse_iso
-from streams.catalogue import NO_EVENT, catalogue_of
+from streams.catalogue import NO_EVENT, catalogue_of, catalogue_rows
 
 DAYS = 30
 NEWEST_SIGNALS = 5
@@ -48,6 +49,7 @@ TEAMS_7 = Series("accounts_3plus_active", "trailing_7d")
 TEAMS_30 = Series("accounts_3plus_active", "trailing_30d")
 WEEKLY_RETENTION = Series("user_retention_rate", "week")
 MONTHLY_RETENTION = Series("user_retention_rate", "month")
+NET_RETENTION = Series("nrr", "month")
 _RETENTION = "cohort_retention"
 
 
@@ -56,8 +58,10 @@ def series_shown(plan: Plan) -> list[Series]:
     return [
         *(DAU, WAU, MAU, STICKINESS, AVERAGE_STICKINESS, ACTIVATED, ACTIVATION_RATE),
         *(ACCOUNTS_30, TEAMS_7, TEAMS_30, WEEKLY_RETENTION, MONTHLY_RETENTION),
+        NET_RETENTION,
         *_milestone_series(plan),
         *_retention_series(plan),
+        *group_series(catalogue_of(plan)),
     ]
 
 
@@ -91,6 +95,7 @@ def show_summary(summary: Summary, plan: Plan, out: Path, console: Console | Non
             signals_panel(figures, summary.signals, plan),
         )
     )
+    console.print(group_panels(console, figures, catalogue_of(plan)))
     if figures.dead_letters:
         console.print(titled("Not read", "yellow", _dead_letters(figures, out)))
     console.print(_closing(plan, out))
@@ -167,7 +172,11 @@ def _activation(summary: Summary, bars: str, plan: Plan) -> RenderableType:
 
 def _retention(figures: Figures, plan: Plan) -> RenderableType:
     cohorts = zip(plan.kpis.settings.cohort_days, _retention_series(plan), strict=True)
-    rolling = (("week to week", WEEKLY_RETENTION), ("month to month", MONTHLY_RETENTION))
+    rolling = (
+        ("week to week", WEEKLY_RETENTION),
+        ("month to month", MONTHLY_RETENTION),
+        ("net revenue", NET_RETENTION),
+    )
     return rows(
         *((f"day {n}", as_share_of(pooled(figures.points(series)))) for n, series in cohorts),
         *(
@@ -214,7 +223,16 @@ def _dead_letters(figures: Figures, out: Path) -> RenderableType:
 
 def _closing(plan: Plan, out: Path) -> RenderableType:
     text = Text(style="dim")
-    for line in idle_lines(catalogue_of(plan).idle):
+    catalogue = catalogue_of(plan)
+    idle = idle_groups(catalogue)
+    for group, reason in idle.items():
+        text.append(f" idle  {group}: {reason}\n")
+    others = {
+        row.id: catalogue.idle[row.id]
+        for row in catalogue_rows()
+        if row.id in catalogue.idle and row.group not in idle
+    }
+    for line in idle_lines(others):
         text.append(f" idle  {line}\n")
     text.append(f" files {out}/: kpis.jsonl, signals.jsonl, alerts.jsonl, dead_letters.jsonl, ")
     text.append("summary.json")

@@ -58,7 +58,8 @@ def _downtime(desk: Desk, at_ms: int) -> None:
 def _releases(desk: Desk) -> None:
     """One a week, on a Monday; what turned out of it is checked four days later."""
     for number, day in enumerate(range(0, desk.days, SHIPPED_EVERY_DAYS)):
-        feature = SHIPPED[number % len(SHIPPED)]
+        edition, which = divmod(number, len(SHIPPED))
+        feature = f"{SHIPPED[which]} {edition + 1}" if edition else SHIPPED[which]
         at_ms = day_ms(day) + 8 * HOUR_MS
         desk.books(at_ms, "Feature Shipped", status="shipped", feature=feature)
         result = 0 if day in BROKEN_DAYS else 1
