@@ -154,6 +154,26 @@ def growth() -> Dashboard:
                 stacked=True,
             ).span(8)
         )
+        .with_row(Row("Business"))
+        .with_panel(number_lines("MRR, in cents", Number("mrr", "day", legend="MRR")).span(12))
+        .with_panel(
+            number_lines(
+                "What moved MRR in a week, in cents",
+                Number("mrr_new", "week", legend="new"),
+                Number("mrr_expansion", "week", legend="expansion"),
+                Number("mrr_contraction", "week", legend="contraction"),
+                Number("mrr_churn", "week", legend="churn"),
+            ).span(12)
+        )
+        .with_panel(
+            number_lines(
+                "Potential of a week's leads, in cents",
+                Number("campaign_pipeline", "week", legend="of campaigns"),
+            ).span(12)
+        )
+        .with_panel(
+            number_lines("Tickets", Number("tickets_created", "week", legend="a week")).span(12)
+        )
     )
 
 
