@@ -44,6 +44,7 @@ STICKINESS = Series("stickiness", "day")
 AVERAGE_STICKINESS = Series("average_stickiness", "trailing_30d")
 ACTIVATED = Series("activated_users", "day")
 ACTIVATION_RATE = Series("activation_rate", "day")
+QUALIFIED = Series("pql_accounts", "day")
 ACCOUNTS_30 = Series("active_accounts", "trailing_30d")
 TEAMS_7 = Series("accounts_3plus_active", "trailing_7d")
 TEAMS_30 = Series("accounts_3plus_active", "trailing_30d")
@@ -59,6 +60,7 @@ def series_shown(plan: Plan) -> list[Series]:
         *(DAU, WAU, MAU, STICKINESS, AVERAGE_STICKINESS, ACTIVATED, ACTIVATION_RATE),
         *(ACCOUNTS_30, TEAMS_7, TEAMS_30, WEEKLY_RETENTION, MONTHLY_RETENTION),
         NET_RETENTION,
+        QUALIFIED,
         *_milestone_series(plan),
         *_retention_series(plan),
         *group_series(catalogue_of(plan)),
@@ -164,10 +166,15 @@ def _activation(summary: Summary, bars: str, plan: Plan) -> RenderableType:
             (f"rate in {within} days" if within else "rate", as_share_of(rate)),
             ("median time", spoken(lags["median"])),
             ("p90 time", spoken(lags["p90"])),
-            ("", ""),
+            _qualified(summary.figures),
         ),
         Text(last_days(days, bars, DAYS - 1), "green"),
     )
+
+
+def _qualified(figures: Figures) -> tuple[str, str]:
+    count = as_count(latest(figures.points(QUALIFIED)))
+    return ("", "") if count == NOTHING else ("PQL accounts", count)
 
 
 def _retention(figures: Figures, plan: Plan) -> RenderableType:

@@ -41,6 +41,8 @@ def test_a_log_gets_plain_lines_of_a_hundred_columns(summary: Summary, plan: Pla
     assert max(map(len, said.splitlines())) == 100
     for title in ("Active users", "Activation", "Retention", "Accounts", "signals"):
         assert title in said
+    assert "PQL accounts" in said
+    assert "net revenue" in said
     rows = {line.split("  ")[0].strip("│ ") for line in said.splitlines()}
     assert {"7 days", "30 days", "active in 30 days"} <= rows
     assert said.count(" - ") <= 1, "the sample has nearly every number"
