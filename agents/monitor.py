@@ -6,15 +6,20 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import TimeoutError as NoAnswer
 from contextlib import asynccontextmanager, nullcontext
+from typing import Any
 
+import orjson
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
 from agents.clock import wall_ms
 from agents.health import Pulse, Watchdog, late
 from agents.metrics import Metrics, Sight
-from agents.web import Address, Page, found, serving
+from agents.web import Address, Asked, Page, Pages, found, serving
 from agents.worker import Worker
+from schemas.keys import account_key
+from streams.account_view import view_of
+from streams.accounts import Accounts
 
 READY_WITHIN_S = 30.0
 """A worker whose work has not been durable for longer is behind, and is told from a ready one."""
@@ -28,8 +33,9 @@ ANSWER_S = 2.0
 class Monitor:
     """Knows of a worker, once there is one, and says how it is."""
 
-    def __init__(self, *pulses: Pulse, slot: str, group: str) -> None:
-        """`pulses`: of what may stall besides the event loop."""
+    def __init__(self, *pulses: Pulse, slot: str, group: str, show_accounts: bool = False) -> None:
+        """`pulses`: of what may stall besides the event loop. `show_accounts`: to whoever asks."""
+        self._show_accounts = show_accounts
         self.metrics = Metrics(CollectorRegistry(), slot=slot, group=group)
         self._loop = asyncio.get_running_loop()
         self._turns = Pulse("the event loop")
@@ -94,25 +100,45 @@ class Monitor:
 
     # ---- pages, asked for by threads of the web server
 
-    def pages(self) -> dict[str, Callable[[str], Page]]:
-        return {"/metrics": self._metrics_page, "/healthz": self._alive, "/readyz": self._ready}
+    def pages(self) -> Pages:
+        pages = {"/metrics": self._metrics_page, "/healthz": self._alive, "/readyz": self._ready}
+        return pages | ({"/accounts/": self._account_page} if self._show_accounts else {})
 
-    def _alive(self, _: str) -> Page:
+    def _alive(self, _: Asked) -> Page:
         stalled = late(self._pulses)
         return found(stalled or "alive", well=stalled is None)
 
-    def _ready(self, _: str) -> Page:
+    def _ready(self, _: Asked) -> Page:
         reason = self.unready()
         return found(f"not ready: {reason}" if reason else "ready", well=reason is None)
 
-    def _metrics_page(self, accepted: str) -> Page:
+    def _account_page(self, asked: Asked) -> Page:
+        looking = asyncio.run_coroutine_threadsafe(self._account(asked.rest), self._loop)
+        try:
+            view = looking.result(ANSWER_S)
+        except NoAnswer:
+            looking.cancel()
+            return found("the worker is busy, ask again", well=False)
+        body = {"error": "this worker knows no such account"} if view is None else view
+        status = "404 Not Found" if view is None else "200 OK"
+        return Page(status, "application/json", orjson.dumps(body))
+
+    async def _account(self, account: str) -> dict[str, Any] | None:
+        """Between two batches: the event loop is where partitions change."""
+        partitions = () if self._worker is None else self._worker.partitions().values()
+        views = (
+            view_of(each, account_key(account)) for each in partitions if isinstance(each, Accounts)
+        )
+        return next((view for view in views if view is not None), None)
+
+    def _metrics_page(self, asked: Asked) -> Page:
         with self._scraping:
             reading = asyncio.run_coroutine_threadsafe(self._read(), self._loop)
             try:
                 reading.result(ANSWER_S)
             except NoAnswer:
                 reading.cancel()  # the event loop is busy: what was read last is shown
-            return Page("200 OK", *self.metrics.page(accepted))
+            return Page("200 OK", *self.metrics.page(asked.accepts))
 
     async def _read(self) -> None:
         if self._worker is not None:

@@ -70,11 +70,11 @@ async def run_embedded(
     topic gets an empty batch with `at_end`; then checkpoints are taken until no stage has records
     for another. `on_records` gets the records for topics that no stage reads, as they are
     committed. Pass `broker` and `store` to start where an earlier run stopped. `http`: where to
-    serve metrics and health meanwhile. Raises what made the worker stop.
+    serve metrics, health and accounts meanwhile. Raises what made the worker stop.
     """
     broker = broker or memory_broker(stages)
     store = store or MemoryCheckpoints(broker, on_records, prefix=prefix, keep_state=False)
-    monitor = Monitor(slot="embedded", group=prefix)
+    monitor = Monitor(slot="embedded", group=prefix, show_accounts=True)
     observer = monitor.metrics if http else None
     worker = Worker(stages, store, clock=clock, pace=pace, observer=observer)
     app = build_app(stages, worker, broker="memory://", source=broker)
@@ -118,13 +118,15 @@ async def run_worker(
     admit: Callable[[], None] | None = None,
     pace: Pace = LIVE_PACE,
     http: Address | None = None,
+    show_accounts: bool = False,
 ) -> None:
     """Works as a member of the group until SIGTERM, SIGINT, or `stop_when` says so.
 
     Then takes a last checkpoint, leaves and returns. `stop_when` is asked ten times a second. With
     `until_ms` it ends, too, when the group has read everything and stands there. What the group
     reads for the first time it reads from `from_ms` on (record time), or from the beginning.
-    `http`: where to serve metrics and health. A worker that stalls ends the process (EX_SOFTWARE).
+    `http`: where to serve metrics and health, and, if it is to `show_accounts`, single accounts.
+    A worker that stalls ends the process (EX_SOFTWARE).
     With `drain` it ends once the group has read everything, wherever it stands. `admit` is asked at
     every assignment and raises StopWorker where this worker must not work any more.
     Raises what made the worker stop otherwise (StopWorker: the message says what to do); the
@@ -133,7 +135,9 @@ async def run_worker(
     membership = Membership()
     source = KafkaSource(settings, membership, StuckTransactions(settings).look_aside)
     reading = source.reading
-    monitor = Monitor(reading.pulse, slot=settings.slot, group=settings.group)
+    monitor = Monitor(
+        reading.pulse, slot=settings.slot, group=settings.group, show_accounts=show_accounts
+    )
     async with monitor.watching(http):
         check_topics(settings, _expected_topics(stages, prefix))
         await asyncio.to_thread(leave_unless_all_is_read, settings, _inputs(stages))

@@ -49,6 +49,7 @@ def work(
     from_ms: int | None = None,
     accept_loss: bool = False,
     accept_plan: bool = False,
+    show_accounts: bool = False,
     stop_when: Callable[[], bool] | None = None,
 ) -> None:
     """Works until SIGTERM or SIGINT, or until everything is read and stands at `until_ms`.
@@ -94,6 +95,7 @@ def work(
             from_ms=from_ms,
             accept_loss=accept_loss,
             http=settings.http,
+            show_accounts=show_accounts,
             admit=_admission(of_worker, plan.prefix, written, settings, counts),
         )
     )

@@ -1,11 +1,11 @@
-"""What a worker shows over HTTP: its metrics, whether it lives, and whether it is ready.
+"""What a worker shows over HTTP: its metrics, whether it lives and is ready, and single accounts.
 
 Served from threads of their own, so that an answer comes even when the event loop stands still.
 """
 
 import socketserver
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from socket import AF_INET6
 from typing import Any, NamedTuple
@@ -31,6 +31,19 @@ class Page(NamedTuple):
     body: bytes
 
 
+class Asked(NamedTuple):
+    """A request for a page."""
+
+    accepts: str = ""
+    """The Accept header."""
+    rest: str = ""
+    """What follows a path that ends with a slash."""
+
+
+Pages = Mapping[str, Callable[[Asked], Page]]
+"""By path; one that ends with a slash answers for all that begin so."""
+
+
 def found(text: str, *, well: bool) -> Page:
     """A page of one sentence; 503 tells orchestrators and load balancers that it is not well."""
     status = "200 OK" if well else "503 Service Unavailable"
@@ -38,17 +51,20 @@ def found(text: str, *, well: bool) -> Page:
 
 
 @contextmanager
-def serving(address: Address, pages: dict[str, Callable[[str], Page]]) -> Iterator[int]:
-    """Serves pages, by path, while it is open; gives the port. A page gets the Accept header."""
+def serving(address: Address, pages: Pages) -> Iterator[int]:
+    """Serves pages while it is open; gives the port."""
 
     def answer(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        make = pages.get(environ["PATH_INFO"])
+        # WSGI hands the bytes of a path on as if they were Latin-1.
+        path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
+        folder, slash, rest = path[1:].partition("/")
+        make = pages.get(f"/{folder}{slash}")
         if make is None:
             page = Page("404 Not Found", "text/plain", b" ".join(map(str.encode, pages)) + b"\n")
         elif environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             page = Page("405 Method Not Allowed", "text/plain", b"GET\n")
         else:
-            page = make(environ.get("HTTP_ACCEPT", ""))
+            page = make(Asked(environ.get("HTTP_ACCEPT", ""), rest))
         start_response(page.status, [("Content-Type", page.content_type)])
         return [page.body]
 

@@ -139,16 +139,16 @@ class Accounts:
         remembered.
         """
         plan, rows = compiled.plan, compiled.catalogue.rows
-        self._shown = compiled.catalogue.shown_per_account
-        self._calendar = compiled.calendar
+        self.shown = compiled.catalogue.shown_per_account
+        self.calendar = self._calendar = compiled.calendar
         self._tally_partitions = tally_partitions
         self._excludes_users = bool(plan.exclude_users)
-        programs = compiled.member
+        programs = self.programs = compiled.member
         self._measures, self._person = programs.measures, programs.person
         self._program, self._news, self._heard = programs.account, programs.news, programs.heard
         self._together, self._crowds = programs.together, programs.crowds
         self._standing = programs.standing
-        self._slots_together = programs.together.slots | programs.standing.slots
+        self._slots_together = programs.together_slots
         self._thing_programs = compiled.things
         self._things = Things(compiled.things.measures)
         self._book_rows = {id: rows[id] for id in rows if id in compiled.catalogue.per_account}
@@ -502,6 +502,10 @@ class Accounts:
                 if account.cold:
                     account.together = []  # found again when the members are unpacked
 
+    def seen(self, key: str) -> Account | None:
+        """An account with its members, to be looked at only; None: nobody has heard of it."""
+        return self._warmed(key) if key in self._accounts else None
+
     def _warmed(self, key: str) -> Account:
         account = self._account(key)
         if account.cold:
@@ -725,12 +729,12 @@ class Accounts:
             if book is None:
                 continue
             for gone in book.forget(watermark_ms):
-                if gone.kpi in self._shown:
+                if gone.kpi in self.shown:
                     records.append(Outgoing(KPIS, None, kpi_record_key(gone), None))
             for change in book.publish(
                 watermark_ms, self._sources.first_fact_ms, now_ms, at_once=at_once
             ):
-                if change.tally.kpi in self._shown:
+                if change.tally.kpi in self.shown:
                     record = kpi_record(change.key, change.published, now_ms)
                     records.append(Outgoing(KPIS, None, *record))
                 self.board.hear_value(key, change.tally.kpi, change.at, change.period)

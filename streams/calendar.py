@@ -47,6 +47,10 @@ class Calendar:
             day = self._day_of_step[step] = (local.date() - _EPOCH).days
         return day
 
+    def date(self, day: int) -> date:
+        """The date of a day."""
+        return _date(day)
+
     def day_start_ms(self, day: int) -> int:
         """The first instant of a local day."""
         if self._zone is None:

@@ -115,6 +115,8 @@ class MemberPrograms:
             rows_about("account", per_account), plan, calendar, self.measures, level="account"
         )
         """Those of them that are also published of each account."""
+        self.together_slots = self.together.slots | self.standing.slots
+        """Measures of all members together that are kept."""
         self.account = AccountProgram(rows.values(), self.measures, calendar)
         """The rows about accounts."""
         self.heard = self.account.slots | self.person.slots | self.crowds.slots

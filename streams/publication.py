@@ -178,6 +178,13 @@ class Timeline:
         """The same of the newest period that is over."""
         return self._value_now(self._closed)
 
+    @property
+    def closed_end_ms(self) -> int | None:
+        """When that period ended; None: none is over, or nothing was published of it."""
+        if self._closed not in self._known:
+            return None
+        return self._calendar.bounds_ms(self._period, self._closed)[1]
+
     def _value_now(self, index: int) -> Number | None:
         if index not in self._known:
             return None

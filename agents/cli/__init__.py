@@ -10,6 +10,7 @@ COMMANDS = {
     "replay": "Compute every number from files of events.",
     "export": "Write the numbers of a replay for Prometheus.",
     "run": "Work on Kafka: events in, numbers and signals out.",
+    "account": "Show one account: who is in it, where it stands, what is firing.",
     "alerts": "Show the alerts of a running installation, or deliver them.",
     "topics": "Create the topics that `run` needs, or check them.",
     "simulate": "Generate the events of a believable company.",

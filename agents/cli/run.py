@@ -29,6 +29,13 @@ from agents.cli.options import (
 )
 @service_http_option
 @click.option(
+    "--show-accounts",
+    is_flag=True,
+    envvar="HEADWATER_SHOW_ACCOUNTS",
+    help="Show single accounts, with the ids of their users, to whoever asks there; see `headwater "
+    "account`.",
+)
+@click.option(
     "--from",
     "from_ms",
     metavar="TIME",
@@ -59,6 +66,7 @@ def run(
     kafka: tuple[str, ...],
     slot: str | None,
     http: str | None,
+    show_accounts: bool,
     from_ms: int | None,
     until_ms: int | None,
     accept_loss: bool,
@@ -97,6 +105,7 @@ def run(
                 from_ms=from_ms,
                 accept_loss=accept_loss,
                 accept_plan=accept_plan,
+                show_accounts=show_accounts,
             )
         except PlanDiffers as error:
             click.echo(f"Error: {error}", err=True)

@@ -24,7 +24,7 @@ from agents.delivery.webhook import webhook_sender
 from agents.health import Pulse, Watchdog, late
 from agents.settings import Settings
 from agents.topics import TopicError, partition_counts, topic_name
-from agents.web import Page, found, serving
+from agents.web import Asked, Page, Pages, found, serving
 from schemas.outputs import ALERTS, UNDELIVERED, Undelivered, undelivered_record
 from schemas.plan.models import Plan
 from schemas.sinks import Sink
@@ -180,17 +180,17 @@ def _undelivered(prefix: str, settings: Settings) -> Iterator[Callable[[str], Pu
         producer.close(timeout=PUT_ASIDE_S)
 
 
-def _pages(lanes: list[_Running], metrics: DeliveryMetrics) -> dict[str, Callable[[str], Page]]:
-    def alive(_: str) -> Page:
+def _pages(lanes: list[_Running], metrics: DeliveryMetrics) -> Pages:
+    def alive(_: Asked) -> Page:
         stalled = late([each.pulse for each in lanes])
         return found(stalled or "alive", well=stalled is None)
 
-    def ready(_: str) -> Page:
+    def ready(_: Asked) -> Page:
         idle = [each.pulse.what for each in lanes if not each.reader.assigned]
         return found(f"no partitions yet: {', '.join(idle)}" if idle else "ready", well=not idle)
 
-    def page(accepted: str) -> Page:
-        return Page("200 OK", *metrics.page(accepted))
+    def page(asked: Asked) -> Page:
+        return Page("200 OK", *metrics.page(asked.accepts))
 
     return {"/metrics": page, "/healthz": alive, "/readyz": ready}
 

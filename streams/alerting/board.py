@@ -11,7 +11,7 @@ from schemas.times import parse_iso
 from streams.alerting.course import Course
 from streams.alerting.identity import identity
 from streams.alerting.rules import Rule, Rules, Series, signal_content
-from streams.alerting.standing import Standing, Told, capped, changes
+from streams.alerting.standing import FIRING, Standing, Told, capped, changes
 from streams.calendar import Calendar
 from streams.stage import Flushed, Outgoing
 from streams.state_keys import ALERTS as ALERTS_RECORD
@@ -155,6 +155,11 @@ class Board:
             moved = moved or self._closed.get(rule.plan.id) != closed
             self._closed[rule.plan.id] = closed
         return moved
+
+    def firing(self, subject: str) -> list[dict[str, Any]]:
+        """What was said last of the alerts of a subject that are firing."""
+        told = self._subjects[subject].told.values() if subject in self._subjects else ()
+        return [each.last for each in told if each.state == FIRING]
 
     def touch(self, subject: str) -> None:
         """Says that a subject is to be looked at."""

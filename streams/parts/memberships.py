@@ -223,20 +223,24 @@ class Membership:
 
     def passages(self, values: Values) -> Iterator[Passage]:
         """Every entry and exit, past and, as far as can be told, to come."""
-        course, courses = self.stand(values)
+        course = self.stand(values).course
         if not course:
             return
         instants = self._instants(values)
         for number, edge in enumerate(course):
-            because = [
-                {"condition": leaf.words, "since": _shown(of[at - 1])}
-                for leaf, of in zip(self._leaves, courses, strict=True)
-                if (at := bisect_right(of, edge)) % 2
-            ]
             due_ms = self._due_ms(edge, instants)
             enters = number % 2 == 0
             if enters or self.row.value == "members":
-                yield Passage(self.signals[number % 2], edge[0], due_ms, {"because": because})
+                evidence = {"because": self.because(edge, values)}
+                yield Passage(self.signals[number % 2], edge[0], due_ms, evidence)
+
+    def because(self, edge: Edge, values: Values) -> list[dict[str, Any]]:
+        """The conditions that hold from an edge on, and since when."""
+        return [
+            {"condition": leaf.words, "since": _shown(course[at - 1])}
+            for leaf, course in zip(self._leaves, self.stand(values).because, strict=True)
+            if (at := bisect_right(course, edge)) % 2
+        ]
 
     def _instants(self, values: Values) -> set[int]:
         """Times of the facts that may begin or end a condition (UTC ms)."""

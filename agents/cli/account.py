@@ -1,0 +1,141 @@
+"""`headwater account`: one account as the workers know it."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+ANSWER_S = 10.0
+MEMBERS_SHOWN = 10
+VALUES_SHOWN = 20
+NOT_FOUND = 404
+
+
+@click.command(short_help="Show one account: who is in it, where it stands, what is firing.")
+@click.argument("account", metavar="ID")
+@click.option(
+    "--at",
+    "addresses",
+    metavar="HOST:PORT",
+    multiple=True,
+    default=("127.0.0.1:9464",),
+    show_default=True,
+    help="Where a worker serves HTTP; may be repeated, as one of the workers knows the account.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write what the worker says, as JSON.")
+def account(account: str, addresses: tuple[str, ...], as_json: bool) -> None:
+    """Show one account as of now: its users, states, memberships and why, alerts, newest values.
+
+    The worker has to run with `--http` and `--show-accounts`.
+
+    \b
+    Examples:
+      headwater account acct-002
+      headwater account acct-002 --at worker-1:9464 --at worker-2:9464 --json
+    """
+    import orjson
+
+    body = _answer(account, addresses)
+    if as_json:
+        click.echo(body)
+    else:
+        from rich.console import Console
+
+        show(orjson.loads(body), Console(highlight=False))
+
+
+def _answer(account: str, addresses: tuple[str, ...]) -> bytes:
+    """What the first worker that knows the account says of it."""
+    reasons = []
+    for address in addresses:
+        url = f"http://{address}/accounts/{quote(account, safe='')}"
+        try:
+            with urllib.request.urlopen(url, timeout=ANSWER_S) as answer:
+                return bytes(answer.read())
+        except urllib.error.HTTPError as error:
+            shows = "json" in error.headers.get("Content-Type", "")
+            if error.code != NOT_FOUND:
+                reasons.append(f"{address}: {error.read().decode(errors='replace').strip()}")
+            elif not shows:
+                reasons.append(f"{address} shows no accounts: start it with --show-accounts")
+        except OSError as error:
+            reasons.append(f"{address} does not answer: {getattr(error, 'reason', error)}")
+        except (ValueError, HTTPException):
+            reasons.append(f"{address} is no address, write HOST:PORT")
+    raise click.ClickException("\n".join(reasons) or f"no worker that was asked knows {account!r}")
+
+
+def show(view: dict[str, Any], console: Console) -> None:
+    """Prints what is known of an account."""
+    console.print(f"[bold]{_clean(view['account'])}[/] as of {_moment(view['as_of'])} UTC")
+    for kind, state in view["states"].items():
+        since, what = _moment(state.pop("since")), kind.replace("_", " ")
+        details = ", ".join(f"{_clean(name)} {_clean(of)}" for name, of in state.items())
+        console.print(f"  {what} since {since}: {details or 'yes'}")
+    for kpi, standing in view["memberships"].items():
+        because = "; ".join(_clean(each["condition"]) for each in standing["because"])
+        since, what = _moment(standing["since"]), kpi.replace("_", " ")
+        console.print(f"[green]in[/] {what} since {since}: {because}")
+    for alert in view["alerts"]:
+        said = f"{_clean(alert['title'])}, {_moment(alert['at'])}"
+        console.print(f"[red]{_clean(alert['severity'])}[/] {said}")
+    _show_users(view["users"], view["members"][:MEMBERS_SHOWN], console)
+    _show_values([each for each in view["values"] if each["value"] is not None], console)
+
+
+def _show_users(users: int, members: list[dict[str, Any]], console: Console) -> None:
+    table = _table(f"{users} user{'' if users == 1 else 's'}")
+    for heading in ("user", "last active", "days of 30", "activated"):
+        table.add_column(heading)
+    for member in members:
+        activated = member["first"].get("activation")
+        table.add_row(
+            _clean(member["user"]),
+            member.get("last_active_day", "-"),
+            str(member.get("active_days_of_30", "-")),
+            "-" if activated is None else _moment(activated),
+        )
+    if members:
+        console.print(table)
+    if users > len(members):
+        console.print(f"and {users - len(members)} more (--json has up to a hundred)")
+
+
+def _show_values(values: list[dict[str, Any]], console: Console) -> None:
+    table = _table("newest final values")
+    for heading in ("KPI", "period that ended", "value"):
+        table.add_column(heading)
+    for each in values[:VALUES_SHOWN]:
+        name = " ".join(filter(None, (each["kpi"], each["variant"])))
+        ended = f"{each['period']}, {_moment(each['end'])}"
+        table.add_row(_clean(name), ended, f"{each['value']:,.6g}")
+    if values:
+        console.print(table)
+    if len(values) > VALUES_SHOWN:
+        console.print(f"and {len(values) - VALUES_SHOWN} more (--json has all)")
+
+
+def _table(title: str) -> Table:
+    from rich.table import Table
+
+    return Table(title=title, title_justify="left", box=None)
+
+
+def _clean(value: object) -> str:
+    """Ids come from events, and so from anybody: they may not talk to the terminal."""
+    from rich.markup import escape
+
+    return escape("".join(c if c.isprintable() else "?" for c in str(value)))
+
+
+def _moment(text: str | None) -> str:
+    return "ever" if text is None else text[:16].replace("T", " ")

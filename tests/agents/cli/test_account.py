@@ -1,0 +1,93 @@
+"""`headwater account`: asked of real workers' pages, over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+from click.testing import CliRunner, Result
+
+from agents.cli import main
+from agents.monitor import Monitor
+from agents.pace import Pace
+from agents.web import Address, found, serving
+from agents.worker import StageSpec, Worker
+from deploy.kafka.local_broker import free_ports
+from tests.agents.test_worker import NOW_MS, Store
+from tests.streams.test_account_view import EVENTS, partition_after
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, *arguments: str, shows: bool = True) -> Result:
+    """Runs the command beside a worker that has one partition of accounts; @ is its address."""
+    accounts = partition_after(EVENTS, warm=1000)
+    monkeypatch.setattr(Worker, "partitions", lambda _: {"accounts": accounts})
+
+    async def scenario() -> Result:
+        (port,) = free_ports(1)
+        stage = StageSpec("accounts", ["activity"], 1, lambda _: accounts)
+        monitor = Monitor(slot="w", group="g", show_accounts=shows)
+        worker = Worker([stage], Store(), clock=lambda: NOW_MS, pace=Pace())
+        monitor.watch(worker, dict)
+        async with monitor.telling(Address("127.0.0.1", port)):
+            there = [each.replace("@", f"127.0.0.1:{port}") for each in arguments]
+            result = await asyncio.to_thread(CliRunner().invoke, main, ["account", *there])
+        worker.failure.cancel()
+        return result
+
+    return asyncio.run(scenario())
+
+
+def test_an_account_is_shown_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = asked(monkeypatch, "a1", "--at", "@")
+
+    assert result.exit_code == 0, result.output
+    for text in (
+        "a1 as of 2026-03-04 09:00 UTC",
+        "plan change since 2026-03-02 09:00: seat_limit 10, tier trial",
+        "in pql accounts since 2026-03-02 12:00",
+        "a1: pql_accounts.enter",
+        "2 users",
+        "newest final values",
+    ):
+        assert text in result.output
+
+
+def test_what_the_worker_says_is_given_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = asked(monkeypatch, "a1", "--at", "@", "--json")
+
+    view: dict[str, Any] = orjson.loads(result.output)
+    assert view["users"] == 2
+    assert set(view) >= {"members", "states", "memberships", "alerts", "values"}
+
+
+def test_of_several_workers_the_one_that_knows_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_: object) -> Any:
+        return found("", well=True)._replace(
+            status="404 Not Found", content_type="application/json", body=b"{}"
+        )
+
+    with serving(Address("127.0.0.1", 0), {"/accounts/": unknown}) as other:
+        result = asked(monkeypatch, "a1", "--at", f"127.0.0.1:{other}", "--at", "@")
+
+    assert result.exit_code == 0, result.output
+    assert "2 users" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shows", "reason"),
+    [
+        (("a/ü", "--at", "@"), True, "no worker that was asked knows 'a/ü'"),
+        (("a1", "--at", "@"), False, "shows no accounts: start it with --show-accounts"),
+        (("a1", "--at", "127.0.0.1:1"), True, "127.0.0.1:1 does not answer"),
+        (("a1", "--at", "no such:place:x"), True, "no such:place:x"),
+    ],
+)
+def test_who_does_not_know_it_is_told_why(
+    monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], shows: bool, reason: str
+) -> None:
+    result = asked(monkeypatch, *arguments, shows=shows)
+
+    assert result.exit_code == 1
+    assert reason in result.output

@@ -1,0 +1,108 @@
+"""One account as its partition knows it: who is in it, where it stands, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import yaml
+
+from schemas.keys import account_key
+from schemas.plan.check import load_plan
+from schemas.times import iso, parse_iso
+from streams.account_view import view_of
+from streams.accounts import Accounts
+from streams.engine import Engine
+
+PLAN = {
+    "product": "T",
+    "activity": "Opened",
+    "activation": "Shared",
+    "key_tasks": {"share": "Shared"},
+    "events": [
+        {
+            "event": "Plan Changed",
+            "is": "plan_change",
+            "attributes": {"tier": {"property": "tier"}, "seat_limit": {"property": "seats"}},
+        }
+    ],
+    "kpis": {
+        "only": ["dau", "action_to_activation_lag"],
+        "also": ["pql_accounts", "seats_near_limit"],
+        "levels": {"account": ["dau"]},
+        "settings": {"pql_key_tasks": 1},
+    },
+    "first_action": "first activity",
+    "alerts": {"rules": [{"id": "qualified", "signal": "pql_accounts.enter"}]},
+    "exclude": {"users": [{"trait": "internal", "equals": True}]},
+}
+FIRST_MS = parse_iso("2026-03-02T09:00:00Z")
+HOUR_MS = 3_600_000
+
+
+def told(hour: int, name: str, user: str | None, **properties: Any) -> bytes:
+    event = {
+        "messageId": f"{hour}{name}{user}",
+        "type": "track",
+        "event": name,
+        "timestamp": iso(FIRST_MS + hour * HOUR_MS),
+        "properties": properties,
+        "context": {"groupId": "a1"},
+    }
+    return orjson.dumps(event | ({} if user is None else {"userId": user}))
+
+
+EVENTS = [
+    told(0, "Plan Changed", None, tier="trial", seats=10),
+    told(1, "Opened", "u1"),
+    told(2, "Shared", "u1"),
+    told(3, "Opened", "u2"),
+    told(26, "Opened", "u2"),
+]
+
+
+def partition_after(events: list[bytes], *, warm: int) -> Accounts:
+    engine = Engine(load_plan(yaml.safe_dump(PLAN)), partitions=1, warm=warm)
+    engine.feed(events)
+    engine.advance(FIRST_MS + 48 * HOUR_MS)
+    engine.settle()
+    accounts = engine.stages["accounts", 0]
+    assert isinstance(accounts, Accounts)
+    return accounts
+
+
+def test_an_account_is_shown_with_its_users_states_lists_alerts_and_values() -> None:
+    view = view_of(partition_after(EVENTS, warm=1000), account_key("a1"))
+
+    assert view is not None
+    assert (view["account"], view["users"]) == ("a1", 2)
+    assert view["states"] == {
+        "plan_change": {"since": "2026-03-02T09:00:00.000Z", "tier": "trial", "seat_limit": 10}
+    }
+    assert [member["user"] for member in view["members"]] == ["u2", "u1"], "the last active first"
+    assert view["members"][0]["last_active_day"] == "2026-03-03"
+    assert view["members"][0]["active_days_of_30"] == 2
+    assert view["members"][1]["first"]["activation"] == "2026-03-02T11:00:00.000Z"
+    (qualified,) = view["memberships"].items()
+    assert qualified[0] == "pql_accounts"
+    assert qualified[1]["since"] == "2026-03-02T12:00:00.000Z"
+    assert "2 users with activity in 7 days" in [c["condition"] for c in qualified[1]["because"]]
+    assert [alert["rule"] for alert in view["alerts"]] == ["qualified"]
+    newest = {each["period"]: each["value"] for each in view["values"]}
+    assert newest["day"] == 1
+
+
+def test_nobody_is_shown_who_is_left_out_and_an_account_at_rest_is_shown_the_same() -> None:
+    internal = {"messageId": "t", "type": "identify", "userId": "u2", "traits": {"internal": True}}
+    internal["timestamp"] = iso(FIRST_MS)
+    events = [*EVENTS, orjson.dumps(internal)]
+    views = [view_of(partition_after(events, warm=warm), account_key("a1")) for warm in (1000, 0)]
+
+    assert views[0] == views[1]
+    assert views[0] is not None
+    assert [member["user"] for member in views[0]["members"]] == ["u1"]
+    assert views[0]["memberships"] == {}
+
+
+def test_an_account_that_nobody_named_is_unknown() -> None:
+    assert view_of(partition_after(EVENTS, warm=1000), account_key("a2")) is None
