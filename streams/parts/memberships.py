@@ -8,65 +8,35 @@ published before its time, and signals wait for theirs in the agenda.
 from bisect import bisect_right
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import accumulate
-from operator import and_
 from typing import Any, NamedTuple
 
 from schemas.rows import (
     AllHold,
     AnyHolds,
-    FactSelector,
-    Grown,
-    Halved,
     Holds,
     HoldsNot,
-    Latest,
-    Many,
     Member,
-    MembersEver,
     MembershipRow,
-    Open,
-    Reached,
-    Seldom,
-    Silent,
-    Since,
 )
-from schemas.times import DAY_MS, iso
-from streams.active_days import ActiveDays
+from schemas.times import iso
 from streams.agenda import Coming
-from streams.calendar import Calendar
 from streams.contributions import Cell, tally_key
 from streams.courses import (
     ALWAYS,
     AT_DAY_END,
-    AT_INSTANT,
     Course,
     Edge,
     combined,
-    of_states,
     sampled,
 )
 from streams.crowds import Crowds
-from streams.day_entries import DayEntries, Entry
-from streams.measures import ALL, Change, DayCounts, DayEdges, FirstFact, Reaching
+from streams.measures import ALL
+from streams.parts.holding import Conditions, Leaf
 from streams.parts.part import Subject
 from streams.signals import Standing
 from streams.subject_measures import EntryValue, Values
 
-WINDOW_DAYS = 30
 ENTERED = 0
-
-
-class Leaf(NamedTuple):
-    """A condition of one measure or two."""
-
-    words: str
-    """What holds, for people."""
-
-    slots: frozenset[int]
-    course: Callable[[Values], Course]
-    instants: Callable[[Values], Iterator[int]]
-    """Times of the facts that may begin or end it (UTC ms)."""
 
 
 class Passage(NamedTuple):
@@ -131,8 +101,8 @@ class Membership:
         that this may read.
         """
         self.row, self._calendar, self._measures = row, subject.calendar, subject.measures
-        self._crowds, self._others = crowds, others
-        self._since_ms = subject.since_ms(row)
+        self._others = others
+        self._conditions = Conditions(subject, subject.since_ms(row), crowds)
         self._leaves: list[Leaf] = []
         self._holds = self._compiled(row.when)
         self.slots = frozenset[int]().union(*(leaf.slots for leaf in self._leaves))
@@ -273,53 +243,9 @@ class Membership:
             test = self._compiled(when.not_)
             return lambda states: not test(states)
         number = len(self._leaves)
-        self._leaves.append(self._leaf(when))
+        leaf = self._member(when) if isinstance(when, Member) else self._conditions.leaf(when)
+        self._leaves.append(leaf)
         return lambda states: states[number]
-
-    def _leaf(self, when: Holds) -> Leaf:
-        measures, calendar, since_ms = self._measures, self._calendar, self._since_ms
-        if isinstance(when, Silent):
-            return _silent(when, measures.edges(when.silent, since_ms))
-        if isinstance(when, Since):
-            return self._since(when)
-        if isinstance(when, Latest):
-            return _latest(when, measures.timeline(when.latest, since_ms))
-        if isinstance(when, Halved):
-            return _halved(when, measures.days(when.halved, since_ms), calendar)
-        if isinstance(when, Seldom):
-            return _seldom(when, measures.days(when.seldom, since_ms), calendar)
-        if isinstance(when, Grown):
-            return _grown(when, measures.day_counts(when.grown, since_ms), calendar)
-        if isinstance(when, Open):
-            opened = measures.first_by_name(when.open, since_ms)
-            return _open(when, opened, measures.first_by_name(when.closed_by, since_ms))
-        if isinstance(when, Member):
-            return self._member(when)
-        if isinstance(when, Many):
-            return self._many(when)
-        if isinstance(when, MembersEver):
-            assert self._crowds is not None, "rows refuse it of users"
-            n = int(when.at_least)
-            return _members_ever(when, self._crowds.firsts(when.members.first, n, since_ms), n)
-        assert isinstance(when, Reached), "resolved rows have no other conditions"
-        anchor = measures.first(when.after, since_ms)
-        slot = measures.reaching(when.after, when.reached, since_ms)
-        return _reached(when, anchor, slot, measures.all[slot])  # type: ignore[arg-type]
-
-    def _since(self, when: Since) -> Leaf:
-        measures = self._measures
-        if self._crowds is not None and measures.is_ruled(when.since):
-            # An activation by a rule is somebody's, and not what several did together.
-            slot = self._crowds.firsts(when.since, 1, self._since_ms)
-            return _since(when, slot, lambda entries: entries and entries[0][0])
-        slot = measures.first_reaching(when.since, self._since_ms)
-        measure: Reaching = measures.all[slot]  # type: ignore[assignment]
-
-        def first_ms(value: Any) -> int | None:
-            moment = measure.first(value)
-            return moment and moment[0]
-
-        return _since(when, slot, first_ms)
 
     def _member(self, when: Member) -> Leaf:
         other = self._others[when.member]
@@ -330,259 +256,7 @@ class Membership:
         words = when.member.replace("_", " ")
         return Leaf(words, other.read | other.slots, lambda v: other.stand(v).course, instants)
 
-    def _many(self, when: Many) -> Leaf:
-        measures, n, days = self._measures, int(when.at_least), int(when.days)
-        if when.each == "fact":
-            slot = measures.firsts_of_day(when.many, n, self._since_ms)
-            return _many(when, slot, n, days, self._calendar)
-        assert self._crowds is not None, "rows refuse it of users"
-        slot = self._crowds.came(when.many, self._since_ms)
-        if when.percent_of is None:
-            return _many(when, slot, n, days, self._calendar)
-        limits = measures.timeline(when.percent_of.latest, self._since_ms)
-        return _many_of(when, slot, limits, days, self._calendar)
-
-
-def _silent(when: Silent, slot: int) -> Leaf:
-    after_ms = int(when.days) * DAY_MS
-
-    def instants(values: Values) -> Iterator[int]:
-        for first, last in DayEdges.days(values[slot]).values():
-            yield first
-            yield last
-
-    def course(values: Values) -> Course:
-        found: list[Edge] = []
-        days = DayEdges.days(values[slot])
-        last_ms: int | None = None
-        for day in sorted(days):
-            first, last = days[day]
-            if last_ms is not None and first > last_ms + after_ms:
-                found += (last_ms + after_ms, AT_INSTANT), (first, AT_INSTANT)
-            last_ms = last
-        if last_ms is not None:
-            found.append((last_ms + after_ms, AT_INSTANT))
-        return tuple(found)
-
-    words = f"no {shown_facts(when.silent)} for {when.days} days"
-    return Leaf(words, frozenset({slot}), course, instants)
-
-
-def _since(when: Since, slot: int, first_ms: Callable[[Any], int | None]) -> Leaf:
-    """`first_ms`: when it was first, from the value of the measure (UTC ms)."""
-    after_ms = int(when.days) * DAY_MS
-
-    def instants(values: Values) -> Iterator[int]:
-        ms = first_ms(values[slot])
-        if ms is not None:
-            yield ms
-
-    def course(values: Values) -> Course:
-        return tuple((ms + after_ms, AT_INSTANT) for ms in instants(values))
-
-    ago = f", first {when.days} days ago" if after_ms else ""
-    words = f"some {shown_facts(when.since)}{ago}"
-    return Leaf(words, frozenset({slot}), course, instants)
-
-
-def _latest(when: Latest, slot: int) -> Leaf:
-    def holds(change: Change) -> bool:
-        value = change[2]
-        return (
-            (when.above is None or (value is not None and value > int(when.above)))
-            and (when.at_most is None or (value is not None and value <= int(when.at_most)))
-            and (when.attribute is None or dict(change[3]).get(when.attribute) in when.among)
-        )
-
-    def instants(values: Values) -> Iterator[int]:
-        return (change[0] for change in values[slot] or ())
-
-    def course(values: Values) -> Course:
-        return of_states([(change[0], holds(change)) for change in values[slot] or ()])
-
-    among = " or ".join(map(str, when.among))
-    tests = (
-        "" if when.above is None else f" above {when.above}",
-        "" if when.at_most is None else f" at most {when.at_most}",
-        "" if when.attribute is None else f" with {when.attribute} {among}",
-    )
-    words = f"latest {shown_facts(when.latest)}{''.join(tests)}"
-    return Leaf(words, frozenset({slot}), course, instants)
-
-
-def _halved(when: Halved, slot: int, calendar: Calendar) -> Leaf:
-    at_least, window = int(when.at_least), (1 << WINDOW_DAYS) - 1
-
-    def course(values: Values) -> Course:
-        active: dict[str, ActiveDays] | None = values[slot]
-        if active is None:
-            return ()
-        base, days = active[ALL].base, active[ALL].days
-        found: list[Edge] = []
-        # bit i of `days` is the day base + i; from two windows after the last one nothing changes
-        for after in range(1, days.bit_length() + 2 * WINDOW_DAYS + 1):
-            now = (days << WINDOW_DAYS >> after & window).bit_count()
-            before = (days << 2 * WINDOW_DAYS >> after & window).bit_count()
-            if (before >= at_least and 2 * now <= before) != bool(len(found) % 2):
-                found.append((calendar.day_start_ms(base + after), AT_DAY_END))
-        return tuple(found)
-
-    words = f"{shown_facts(when.halved)} on half as many days as before"
-    return Leaf(words, frozenset({slot}), course, lambda values: iter(()))
-
-
-def _seldom(when: Seldom, slot: int, calendar: Calendar) -> Leaf:
-    below, window = int(when.below), (1 << WINDOW_DAYS) - 1
-
-    def course(values: Values) -> Course:
-        active: dict[str, ActiveDays] | None = values[slot]
-        found = [*ALWAYS] if below > 0 else []
-        if active is not None:
-            base, days = active[ALL].base, active[ALL].days
-            for after in range(1, days.bit_length() + WINDOW_DAYS + 1):
-                n = (days << WINDOW_DAYS >> after & window).bit_count()
-                if (n < below) != bool(len(found) % 2):
-                    found.append((calendar.day_start_ms(base + after), AT_DAY_END))
-        return tuple(found)
-
-    words = f"{shown_facts(when.seldom)} on fewer than {below} of thirty days"
-    return Leaf(words, frozenset({slot}), course, lambda values: iter(()))
-
-
-def _reached(when: Reached, anchor_slot: int, slot: int, measure: Reaching) -> Leaf:
-    within_ms = None if when.within_days is None else int(when.within_days) * DAY_MS
-
-    def instants(values: Values) -> Iterator[int]:
-        anchor: FirstFact | None = values[anchor_slot]
-        if anchor is not None:
-            moment = measure.reached(values[slot], anchor[0])
-            if moment is not None and (within_ms is None or moment[0] <= anchor[0] + within_ms):
-                yield moment[0]
-
-    def course(values: Values) -> Course:
-        return tuple((ms, AT_INSTANT) for ms in instants(values))
-
-    words = f"{shown_facts(when.reached)} reached"
-    return Leaf(words, frozenset({anchor_slot, slot}), course, instants)
-
-
-def _grown(when: Grown, slot: int, calendar: Calendar) -> Leaf:
-    at_least, percent = int(when.at_least), int(when.percent)
-
-    def course(values: Values) -> Course:
-        counts = DayCounts.days(values[slot])
-        if not counts:
-            return ()
-        base, last = min(counts), max(counts) + 2 * WINDOW_DAYS
-        sums = [0, *accumulate(counts.get(day, 0) for day in range(base, last + 1))]
-        found: list[Edge] = []
-        for after in range(1, len(sums)):
-            middle, first = max(after - WINDOW_DAYS, 0), max(after - 2 * WINDOW_DAYS, 0)
-            now, before = sums[after] - sums[middle], sums[middle] - sums[first]
-            grown = before > 0 and now >= at_least and 100 * now >= percent * before
-            if grown != bool(len(found) % 2):
-                found.append((calendar.day_start_ms(base + after), AT_DAY_END))
-        return tuple(found)
-
-    words = f"{when.percent} % of the {shown_facts(when.grown)} facts of the thirty days before"
-    return Leaf(words, frozenset({slot}), course, lambda values: iter(()))
-
-
-def _open(when: Open, opened_slot: int, closed_slot: int) -> Leaf:
-    def spans(values: Values) -> Iterator[tuple[int, int | None]]:
-        closed = values[closed_slot] or {}
-        for name, first in (values[opened_slot] or {}).items():
-            end = closed.get(name)
-            if end is None or end[0] > first[0]:
-                yield first[0], None if end is None else end[0]
-
-    def instants(values: Values) -> Iterator[int]:
-        return (ms for span in spans(values) for ms in span if ms is not None)
-
-    def course(values: Values) -> Course:
-        moves = [(start, +1) for start, _ in spans(values)]
-        moves += ((end, -1) for _, end in spans(values) if end is not None)
-        states, n = [], 0
-        for ms, move in sorted(moves):
-            n += move
-            states.append((ms, n > 0))
-        return of_states(states)
-
-    words = f"open {shown_facts(when.open)}"
-    return Leaf(words, frozenset({opened_slot, closed_slot}), course, instants)
-
-
-def _members_ever(when: MembersEver, slot: int, n: int) -> Leaf:
-    def instants(values: Values) -> Iterator[int]:
-        entries: Sequence[Entry] = values[slot] or ()
-        if len(entries) == n:
-            yield entries[-1][0]
-
-    def course(values: Values) -> Course:
-        return tuple((ms, AT_INSTANT) for ms in instants(values))
-
-    words = f"{n} users with {shown_facts(when.members.first)}"
-    return Leaf(words, frozenset({slot}), course, instants)
-
-
-def _many(when: Many, slot: int, n: int, days: int, calendar: Calendar) -> Leaf:
-    def course(values: Values) -> Course:
-        return _course_of(values[slot], n, days, calendar)
-
-    def instants(values: Values) -> Iterator[int]:
-        return (ms for ms, _ in course(values)[::2])
-
-    of = "users with " if when.each == "user" else ""
-    words = f"{n} {of}{shown_facts(when.many)} in {days} days"
-    return Leaf(words, frozenset({slot}), course, instants)
-
-
-def _many_of(when: Many, slot: int, limits_slot: int, days: int, calendar: Calendar) -> Leaf:
-    """At least so many percent of a limit, which is another one from each of its facts on."""
-    percent, limit = int(when.at_least), when.percent_of
-    assert limit is not None
-
-    def needed(change: Change) -> int | None:
-        """How many users are that many percent of the limit."""
-        of = dict(change[3]).get(limit.attribute)
-        if not isinstance(of, int) or isinstance(of, bool) or of <= 0:
-            return None
-        return -(-of * percent // 100)
-
-    def parts(values: Values) -> Iterator[tuple[Course, Course]]:
-        """When a limit holds, and when there are so many users."""
-        changes = [(change[0], needed(change)) for change in values[limits_slot] or ()]
-        for n in sorted({n for _, n in changes if n is not None}):
-            holds = of_states([(ms, found == n) for ms, found in changes])
-            yield holds, _course_of(values[slot], n, days, calendar)
-
-    def instants(values: Values) -> Iterator[int]:
-        yield from (change[0] for change in values[limits_slot] or ())
-        for _, course in parts(values):
-            yield from (ms for ms, _ in course[::2])
-
-    def course(values: Values) -> Course:
-        courses = [each for pair in parts(values) for each in pair]
-        return combined(courses, lambda states: any(map(and_, states[::2], states[1::2])))
-
-    words = (
-        f"users with {shown_facts(when.many)} in {days} days are {percent} % of the "
-        f"{limit.attribute.replace('_', ' ')}"
-    )
-    return Leaf(words, frozenset({slot, limits_slot}), course, instants)
-
-
-def _course_of(entries: DayEntries | None, n: int, days: int, calendar: Calendar) -> Course:
-    return () if entries is None else entries.course(n, days, calendar)
-
 
 def _shown(edge: Edge) -> str | None:
     """When something began; None: it was never otherwise."""
     return None if edge == ALWAYS[0] else iso(edge[0])
-
-
-def shown_facts(facts: FactSelector) -> str:
-    """A selector for people: `key_task or outcome`, `survey (kind nps)`."""
-    kinds = facts.kind if isinstance(facts.kind, str) else " or ".join(facts.kind)
-    where = ", ".join(f"{name} {value}" for name, value in facts.where.items())
-    return f"{kinds} ({where})" if where else kinds
