@@ -258,7 +258,7 @@ def outcome(told: list[bytes], run: Run) -> Outcome:
 
 
 fuzzed = settings(
-    max_examples=examples(8),
+    max_examples=examples(5),
     deadline=None,
     derandomize=True,
     database=None,
