@@ -11,8 +11,8 @@ import contextlib
 import fcntl
 import multiprocessing
 import signal
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 from multiprocessing.connection import Connection
@@ -24,6 +24,7 @@ from agents.clock import wall_ms
 from agents.file_ingest import interpreted
 from agents.files import DEFAULT_LINES, Chunk, UnreadableFileError, read_chunks
 from schemas.plan.models import Input, Plan
+from streams.ingest import Ingest
 from streams.stage import RecordBatch
 from streams.topology import Topology
 
@@ -37,7 +38,8 @@ class Reading:
     """What is to be read, and by how many processes."""
 
     plan: Plan
-    input: Input
+    inputs: Sequence[Input]
+    """Which input of the plan each file is written like."""
     paths: Sequence[str | Path]
     skip: Sequence[int]
     """Lines at the beginning of each file that were read before."""
@@ -58,10 +60,16 @@ class Reading:
     def _readers_a_file(self) -> int:
         return ceil(self.readers / len(self.paths))
 
-    def topology(self) -> Topology:
-        return Topology(
-            self.plan, {self.input.topic: len(self.paths)}, bounded=False, throttled=False
-        )
+    def topology(self, until: Callable[[], int | None] = lambda: None) -> Topology:
+        """Stages in which the files of an input take the place of its partitions."""
+        files = dict(Counter(input.topic for input in self.inputs))
+        return Topology(self.plan, files, bounded=False, throttled=False, until=until)
+
+    def ingest(self, topology: Topology, file: int) -> Ingest:
+        """What reads a file."""
+        input = self.inputs[file]
+        partition = sum(before == input for before in self.inputs[:file])
+        return topology.ingest(input, partition)
 
     def chunks(self, file: int, lines: int) -> Iterator[Chunk]:
         """What is to be read of a file, so many lines at a time."""
@@ -180,7 +188,7 @@ def read(reading: Reading, reader: int, pipe: Connection) -> None:
     """Reads, in the order in which parts are taken, and sends its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C concerns the parent, and ends the pipe
     topology = reading.topology()
-    ingests = {file: topology.ingest(reading.input, file) for file in reading.files_of(reader)}
+    ingests = {file: reading.ingest(topology, file) for file in reading.files_of(reader)}
     with contextlib.suppress(BrokenPipeError):
         for file, found in _parts(reading, reader):
             told: Part | End | Broken

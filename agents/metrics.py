@@ -471,7 +471,7 @@ def _add(values: Values, labels: tuple[str, ...], number: float) -> None:
 
 
 def _input(home: Home) -> str:
-    """The topic that a stage partition of ingest reads."""
+    """Name of the input that a stage partition of ingest reads; its topic, if it has none."""
     return home.stage.removeprefix(f"{INGEST}-")
 
 

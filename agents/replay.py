@@ -29,7 +29,6 @@ from schemas.plan.models import Input, Plan
 from schemas.times import DAY_MS, iso
 from streams.stage import Outgoing, RecordBatch, StagePartition
 from streams.tallies import Tallies
-from streams.topology import Topology
 
 LAG_KPI = "action_to_activation_lag"
 
@@ -87,7 +86,7 @@ def replay_files(
     until_ms: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     *,
-    input: Input | None = None,
+    inputs: Sequence[Input] | None = None,
     show: Sequence[Series] = (),
     processes: int = 1,
     state: str | Path | None = None,
@@ -96,10 +95,10 @@ def replay_files(
 ) -> Summary:
     """Computes everything in `paths` under `plan` and writes it to the folder `out`.
 
-    Each file counts as a partition of `input` (by default the plan's first), and they are read in
-    turns; with more than one of `processes`, all but this one read. At the end the watermark goes
-    to `until_ms`, or to the end of the UTC day of the newest event. `show` names the series that
-    the summary's figures keep.
+    Each file counts as a partition of an input: `inputs` has that of each file, by default the
+    plan's first. They are read in turns; with more than one of `processes`, all but this one read.
+    At the end the watermark goes to `until_ms`, or to the end of the UTC day of the newest event.
+    `show` names the series that the summary's figures keep.
 
     With a folder `state` every checkpoint is durable: the same call continues where a killed one
     was, and tells `on_continue` how many lines lie behind it. The folder is removed at the end.
@@ -108,12 +107,13 @@ def replay_files(
     Raises UnreadableFileError for a file, OutputError for `out`, StateError for `state` and
     StopWorker for either when it is full; results of an earlier replay are then as they were.
     """
-    replay = _Replay(paths, plan, input or plan.inputs[0], until_ms, on_progress, processes, http)
+    inputs = inputs or [plan.inputs[0]] * len(paths)
+    replay = _Replay(paths, plan, inputs, until_ms, on_progress, processes, http)
     with ExitStack() as stack:
         journal = None
         if state is not None:
             journal = stack.enter_context(closing(Journal(Path(state))))
-            begin_or_continue(journal, Run.of(paths, plan, replay.input, out, until_ms))
+            begin_or_continue(journal, Run.of(paths, plan, inputs, out, until_ms))
             if journal.finishing:
                 reopen(Path(out))
         files = ResultFiles(Path(out), journal.output_bytes() if journal else NOTHING)
@@ -155,29 +155,24 @@ class _Replay:
         self,
         paths: Sequence[str | Path],
         plan: Plan,
-        input: Input,
+        inputs: Sequence[Input],
         until_ms: int | None,
         on_progress: Callable[[Progress], None] | None,
         processes: int,
         http: Address | None,
     ) -> None:
-        self._paths, self.input = paths, input
+        self._paths = paths
         self._bytes_total = total_bytes(paths)
         self._until_ms, self._on_progress, self._http = until_ms, on_progress, http
-        self._reading = Reading(plan, input, paths, [0] * len(paths), processes - 1)
-        self._topology = Topology(
-            plan,
-            {input.topic: len(paths)},
-            bounded=False,
-            throttled=False,
-            until=self._end_of_time,
-        )
+        self._reading = Reading(plan, inputs, paths, [0] * len(paths), processes - 1)
+        self._topology = self._reading.topology(self._end_of_time)
         self._files: list[FileIngest] = []
         self._events_before = 0
         self._made: dict[str, list[StagePartition]] = defaultdict(list)
 
     async def run(self, on_records: OnRecords, durable: Durable | None = None) -> None:
-        flow = stages_of_files(self._topology, self.input.topic, len(self._paths), self._file)
+        topic = self._reading.inputs[0].topic
+        flow = stages_of_files(self._topology, topic, len(self._paths), self._file)
         stages = [self._remembering(stage) for stage in flow]
         prefix = self._topology.plan.prefix
         broker, store = memory_broker(stages), None
@@ -226,7 +221,7 @@ class _Replay:
 
     def _file(self, number: int) -> StagePartition:
         made = InterpretedFile if self._reading.readers else FileIngest
-        file = made(self._topology.ingest(self.input, number))
+        file = made(self._reading.ingest(self._topology, number))
         self._files.append(file)
         return file
 

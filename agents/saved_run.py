@@ -30,20 +30,24 @@ class Run(msgspec.Struct):
     out: str
     until: str
     files: list[FileMark]
+    inputs: list[str] = []
+    """Names of the inputs of each file, where they are of several."""
 
     @classmethod
     def of(
         cls,
         paths: Sequence[str | Path],
         plan: Plan,
-        input: Input,
+        inputs: Sequence[Input],
         out: str | Path,
         until_ms: int | None,
     ) -> Run:
         """StateError for a pipe: what was read of it cannot be read again."""
         until = "the end of the newest event's day" if until_ms is None else iso(until_ms)
         marks = [_mark(Path(path)) for path in paths]
-        return cls(plan_hash(plan), input.topic, str(Path(out).resolve()), until, marks)
+        names = ", ".join(dict.fromkeys(each.name for each in inputs))
+        of_each = [each.name for each in inputs] if len(set(inputs)) > 1 else []
+        return cls(plan_hash(plan), names, str(Path(out).resolve()), until, marks, of_each)
 
     def differences(self, now: Run) -> Iterator[str]:
         """What is not as it was, as parts of a sentence."""
@@ -55,6 +59,9 @@ class Run(msgspec.Struct):
             for before, mark in zip(self.files, now.files, strict=True):
                 if before != mark:
                     yield f"{mark.path} has changed"
+            for mark, was, is_ in zip(self.files, self.inputs, now.inputs, strict=False):
+                if was != is_:
+                    yield f"{mark.path} was of the input {was}"
         for option, was, is_ in (
             ("--input", self.input, now.input),
             ("--out", self.out, now.out),

@@ -16,7 +16,7 @@ def stages_of_topics(topology: Topology, input_partitions: Mapping[str, int]) ->
     """All stages on Kafka, with one ingest for each input topic of the plan."""
     ingests = [
         StageSpec(
-            f"{INGEST}-{input.topic}",
+            f"{INGEST}-{input.name}",
             [input.topic],
             input_partitions[input.topic],
             partial(topology.ingest, input),
@@ -31,7 +31,7 @@ def stages_of_topics(topology: Topology, input_partitions: Mapping[str, int]) ->
 def stages_of_files(
     topology: Topology, topic: str, files: int, ingest: Callable[[int], StagePartition]
 ) -> list[StageSpec]:
-    """All stages of a replay, in which files take the place of the partitions of `topic`.
+    """All stages of a replay, in which files, of whatever input, are the partitions of `topic`.
 
     `ingest` makes the stage partition that reads a file, from its number; it remembers how far.
     """

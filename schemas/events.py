@@ -15,6 +15,7 @@ DEAD_LETTER_CODES: Final[dict[str, str]] = {
     "too_large": "the record is longer than the plan's limits.event_bytes allows",
     "invalid_utf8": "the record is not UTF-8, or a field needed is text that UTF-8 cannot carry",
     "malformed_json": "the record is not one well-formed JSON value",
+    "malformed_csv": "the record is not one row of CSV with the columns that the plan names",
     "too_deep": "the JSON is nested deeper than the reader follows",
     # a field of it
     "wrong_type": "the record or a field needed has a JSON type the format does not allow",

@@ -155,19 +155,24 @@ def alert_record(alert: Alert, prefix: str, now_ms: int) -> tuple[bytes, bytes]:
 
 
 def dead_letter_record(
-    original: bytes, code: str, reason: str, topic: str, partition: int, offset: int
+    original: bytes,
+    code: str,
+    reason: str,
+    topic: str,
+    partition: int,
+    offset: int,
+    input: str | None = None,
 ) -> bytes:
-    """Value of a dead letter; `original` is kept whole, as base64."""
-    return _encode(
-        {
-            "original": b64encode(original).decode(),
-            "code": code,
-            "reason": reason,
-            "topic": topic,
-            "partition": partition,
-            "offset": offset,
-        }
-    )
+    """Value of a dead letter; `original` is kept whole, as base64. `input`: name in the plan."""
+    record = {
+        "original": b64encode(original).decode(),
+        "code": code,
+        "reason": reason,
+        "topic": topic,
+        "partition": partition,
+        "offset": offset,
+    }
+    return _encode(record if input is None else {**record, "input": input})
 
 
 class Undelivered(NamedTuple):

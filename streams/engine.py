@@ -3,7 +3,7 @@
 Records of a stage reach the next one only when all stages are flushed, as at a checkpoint.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from schemas.outputs import ROLES, kpi_record_key
@@ -41,7 +41,8 @@ class Engine:
         bounded: bool = False,
         warm: int = WARM,
     ) -> None:
-        """`bounded`: the plan's horizons hold, as they do on Kafka. `warm`: see Topology."""
+        """`input_partitions`: of each input. `bounded`: the plan's horizons hold, as they do on
+        Kafka. `warm`: see Topology."""
         self._until_ms: int | None = None
         self._partitions = Partitions(partitions, partitions, partitions)
         self._bounded, self._input_partitions = bounded, input_partitions
@@ -49,17 +50,17 @@ class Engine:
         self._follow(plan, NEW)
         self._states: dict[tuple[str, int], dict[bytes, bytes]] = defaultdict(dict)
         self._waiting: list[Outgoing] = []
-        self._offsets = [0] * input_partitions
+        self._offsets: Counter[tuple[str, int]] = Counter()
         self.outputs: dict[str, list[bytes]] = {role: [] for role in ROLES}
         self.removed: list[bytes] = []
         """Keys of values that the horizon has passed."""
         self.stages = self._made()
 
     def _follow(self, plan: Plan, history: History) -> None:
-        self._input = plan.inputs[0]
+        self._inputs = {input.name: input for input in plan.inputs}
         self.topology = Topology(
             plan,
-            {self._input.topic: self._input_partitions},
+            {input.topic: self._input_partitions for input in plan.inputs},
             partitions=self._partitions,
             bounded=self._bounded,
             until=lambda: self._until_ms,
@@ -70,7 +71,9 @@ class Engine:
     def _made(self) -> dict[tuple[str, int], StagePartition]:
         topology, counts = self.topology, self.topology.partitions
         stages: dict[tuple[str, int], StagePartition] = {
-            ("ingest", p): topology.ingest(self._input, p) for p in range(self._input_partitions)
+            self._ingest(name, p): topology.ingest(input, p)
+            for name, input in self._inputs.items()
+            for p in range(self._input_partitions)
         }
         for p in range(counts.accounts):
             stages["accounts", p] = topology.accounts(p)
@@ -81,26 +84,39 @@ class Engine:
         stages["company", 0] = topology.company()
         return stages
 
-    def feed(self, records: Sequence[bytes], *, partition: int = 0, now_ms: int = 1 << 42) -> None:
-        """Raw event records into an input partition."""
-        first = self._offsets[partition]
-        self._offsets[partition] += len(records)
+    def _ingest(self, input: str, partition: int) -> tuple[str, int]:
+        """The key in `stages` of what reads a partition of an input."""
+        return "ingest", list(self._inputs).index(input) * self._input_partitions + partition
+
+    def feed(
+        self,
+        records: Sequence[bytes],
+        *,
+        input: str | None = None,
+        partition: int = 0,
+        now_ms: int = 1 << 42,
+    ) -> None:
+        """Raw event records into a partition of an input, by default of the plan's first."""
+        read = next(iter(self._inputs.values())) if input is None else self._inputs[input]
+        first = self._offsets[read.topic, partition]
+        self._offsets[read.topic, partition] += len(records)
         batch = RecordBatch(
-            self._input.topic,
+            read.topic,
             partition,
             range(first, first + len(records)),
             [now_ms] * len(records),
             records,
             at_end=False,
         )
-        self.stages["ingest", partition].process(batch)
+        self.stages[self._ingest(read.name, partition)].process(batch)
 
     def advance(self, watermark_ms: int) -> None:
         """Lets every input partition stand at a watermark, as the end of a replay does."""
         self._until_ms = watermark_ms
-        for partition in range(self._input_partitions):
-            end = RecordBatch(self._input.topic, partition, [], [], [], at_end=True)
-            self.stages["ingest", partition].process(end)
+        for name, input in self._inputs.items():
+            for partition in range(self._input_partitions):
+                end = RecordBatch(input.topic, partition, [], [], [], at_end=True)
+                self.stages[self._ingest(name, partition)].process(end)
 
     def settle(self, now_ms: int = 1 << 42) -> None:
         """Flushes all stages, and delivers what they send, until nothing is in flight."""

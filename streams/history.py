@@ -9,7 +9,7 @@ the plan go on; see streams/plan_change.py.
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from schemas.plan.fingerprint import fingerprint, meaning_of_facts
+from schemas.plan.fingerprint import fingerprint, meaning_of_facts, meaning_of_input
 from schemas.plan.models import Plan
 from schemas.rows import (
     ENTRY,
@@ -71,8 +71,8 @@ def _definitions(plan: Plan) -> Iterator[tuple[str, str]]:
     normal = plan.model_dump(mode="json")
     for name in FOUNDATIONS:
         yield f"plan/{name}", fingerprint(normal[name])
-    for input in normal["inputs"]:
-        yield f"input/{input['topic']}", fingerprint(input)
+    for input in plan.inputs:
+        yield f"input/{input.topic}", fingerprint(meaning_of_input(plan, input))
     for dimension in normal["segments"]:
         kind = "trait" if dimension["trait"] is not None else "property"
         yield dimension_unit(dimension["name"]), f"{kind} {fingerprint(dimension)}"

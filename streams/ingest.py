@@ -23,6 +23,7 @@ from schemas.plan.models import (
     Amount,
     FactRule,
     FirstActivity,
+    Input,
     NameFromProperty,
     Plan,
     Rule,
@@ -52,10 +53,12 @@ Meant = tuple[Meaning, Values]
 
 
 class Interpreter:
-    """What the events of a plan mean: facts, segments and the traits the plan reads."""
+    """What the events of an input mean: facts, segments and the traits the plan reads."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, input: Input | None = None) -> None:
+        """`input`: one of the plan's, by default the first."""
         self._plan = plan
+        self._rules = plan.rules_of(input or plan.inputs[0])
         self._first_is_activity = isinstance(plan.first_action, FirstActivity)
         self._by_name: dict[tuple[str, str], Callable[[Event], Meant] | Code] = {}
         self._codes: dict[tuple[Meaning, tuple[str, ...]], Code] = {}
@@ -129,7 +132,7 @@ class Interpreter:
     def _compile(self, type: str, name: str) -> Callable[[Event], Meant] | Code:
         """One function for all events of a type and name; a code if nothing else counts."""
         excluded = [s for s in self._plan.exclude_events if _selects(s, type, name)]
-        rules = [r for r in self._plan.rules if _selects(r.selector, type, name)]
+        rules = [r for r in self._rules if _selects(r.selector, type, name)]
         if not any(s.where for s in excluded) and excluded:
             return self._code((), ())
         fixed = not excluded and all(_is_fixed(rule) for rule in rules)
@@ -299,16 +302,21 @@ class Ingest:
         *,
         source: str,
         partitions: int,
+        input: Input | None = None,
         bounded: bool = True,
         throttled: bool = True,
         until: Callable[[], int | None] = lambda: None,
     ) -> None:
         """`partitions`: of the accounts stage. `bounded` False: no fact is too old (a replay).
 
-        `until`: where the source stands at its end (ms); it is never idle then. None: it is live.
+        `input`: one of the plan's, by default the first. `until`: where the source stands at its
+        end (ms); it is never idle then. None: it is live.
         """
         plan = compiled.plan
-        self._interpreter = Interpreter(plan)
+        input = input or plan.inputs[0]
+        self._input, self._id_prefix = input.name, input.id_prefix
+        self._drives = input.drives_watermark
+        self._interpreter = Interpreter(plan, input)
         self._read, self._usual = format.read, format.usual
         self._announcements = Announcements(compiled.hash, source, throttled=throttled)
         self._disorder_ms = plan.watermark.disorder_ms
@@ -344,7 +352,9 @@ class Ingest:
         until_ms = self._until() if self._at_end else None
         if until_ms is not None:
             return until_ms
-        return None if self._newest_ms == -NEVER_MS else self._newest_ms - self._disorder_ms
+        if not self._drives or self._newest_ms == -NEVER_MS:
+            return None
+        return self._newest_ms - self._disorder_ms
 
     def restore(self, key: bytes, value: bytes) -> None:
         """ingest keeps no state, so there is none to take back."""
@@ -432,6 +442,7 @@ class Ingest:
         event_id = event.message_id
         if event_id is None:
             event_id = f"{xxhash.xxh3_64_hexdigest(value)}-{number}"
+        event_id = self._id_prefix + event_id
         target = self._target_of_nobody(code) if ids == _NOBODY else self._targets.get(ids)
         self._add(target or self._target(*ids), time_ms, record_ms, code, event_id, values)
         self._add_things(time_ms, code, event_id, values)
@@ -502,7 +513,13 @@ class Ingest:
     def _bury(self, value: bytes, rejected: Rejected, batch: RecordBatch, offset: int) -> None:
         self.dead_letters[rejected.code] += 1
         record = dead_letter_record(
-            value, rejected.code, rejected.reason, batch.origin, batch.partition, offset
+            value,
+            rejected.code,
+            rejected.reason,
+            batch.origin,
+            batch.partition,
+            offset,
+            self._input,
         )
         self._dead.append(Outgoing(DEAD_LETTERS, None, None, record))
 
@@ -512,7 +529,7 @@ class Ingest:
         idle_until_ms = None
         idle = self._at_end and now_ms - self._last_read_ms >= self._idle_after_ms
         closing = self._at_end and self._until() is not None
-        if idle and not closing:
+        if idle and not closing and self._drives:
             idle_until_ms = now_ms - self._disorder_ms
         announcements = self._announcements
         first_fact_ms = None if self._first_fact_ms == NEVER_MS else self._first_fact_ms

@@ -49,10 +49,13 @@ class Topology:
         self._compiled = CompiledPlan(plan, history)
         self._bounded, self._throttled, self._until = bounded, throttled, until
         self._warm = warm
+        read = [input for input in plan.inputs if input.topic in input_partitions]
+        # Where nothing is read that would drive, what is there has to.
+        driving = [input for input in read if input.drives_watermark] or read
         self._inputs = [
-            f"{topic}:{partition}"
-            for topic, count in input_partitions.items()
-            for partition in range(count)
+            f"{input.topic}:{partition}"
+            for input in driving
+            for partition in range(input_partitions[input.topic])
         ]
 
     @property
@@ -74,11 +77,12 @@ class Topology:
             self._compiled,
             format_named(
                 input.format,
-                _format_options(input),
+                format_options(input),
                 subject_required=not self.plan.has_facts_of_nobody,
             ),
             source=f"{input.topic}:{partition}",
             partitions=self.partitions.accounts,
+            input=input,
             bounded=self._bounded,
             throttled=self._throttled,
             until=self._until,
@@ -143,7 +147,15 @@ def _sources(stage: str, partitions: int) -> list[str]:
     return [f"{stage}:{partition}" for partition in range(partitions)]
 
 
-def _format_options(input: Input) -> dict[str, object]:
+def format_options(input: Input) -> dict[str, object]:
+    """What the plan says of a format beside its name."""
     if input.fields is None:
         return {"clock": input.clock}
-    return {"fields": input.fields.model_dump(exclude_none=True), "time_unit": input.time_unit}
+    options: dict[str, object] = {
+        "fields": input.fields.model_dump(exclude_none=True),
+        "time_unit": input.time_unit,
+        "event_name": input.name,
+    }
+    if input.format == "csv":
+        options |= {"columns": input.columns, "delimiter": input.delimiter}
+    return options

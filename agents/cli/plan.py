@@ -18,6 +18,7 @@ from schemas.plan.infer import infer
 from schemas.plan.json_schema import plan_json_schema_text
 from schemas.plan.models import DEFAULT_INPUT, Input, Limits
 from streams.catalogue import catalogue_of
+from streams.topology import format_options
 
 SAMPLE_EVENTS = 500_000
 
@@ -75,7 +76,7 @@ def infer_plan(files: tuple[Path, ...], reader: Path | None, most: int) -> None:
       headwater plan infer events.jsonl.gz > plan.yaml
       headwater plan infer --plan how-to-read.yaml export.jsonl > plan.yaml
     """
-    inputs = (DEFAULT_INPUT,) if reader is None else plan_in(reader).inputs
+    inputs = (DEFAULT_INPUT,) if reader is None else _inputs_of(plan_in(reader))
     rejected: list[Rejected] = []
     events = _events(files, _format(inputs[0]), rejected)
     try:
@@ -107,9 +108,9 @@ def _describe(checked: Plan, file: Path) -> None:
     """Says what a good plan computes, and what it leaves idle and why."""
     console = Console(soft_wrap=True, highlight=False)
     catalogue = catalogue_of(checked)
-    topics = ", ".join(each.topic for each in checked.inputs)
     console.print(f"[green]{escape(str(file))} is a good plan[/] of {escape(checked.product)}.")
-    console.print(f"reads      {escape(topics)}")
+    for each in checked.inputs:
+        console.print(f"reads      {escape(_told(each))}")
     console.print(
         f"makes      {', '.join(sorted(checked.kinds))} facts by {len(checked.rules)} rules"
     )
@@ -119,11 +120,27 @@ def _describe(checked: Plan, file: Path) -> None:
     console.print(f"hash       {plan_hash(checked)}")
 
 
+def _inputs_of(reader: Plan) -> tuple[Input, ...]:
+    """The first input, and those that a proposal from its events is about, too."""
+    first, *others = reader.inputs
+    apart = {rule.input for rule in reader.rules}
+    alike = [each for each in others if each.name not in apart]
+    return (first.model_copy(update={"drives_watermark": True}), *alike)
+
+
+def _told(input: Input) -> str:
+    """An input in a few words; of one like all others just its topic."""
+    apart = [
+        f"called {input.name}" if input.given_name else "",
+        "" if input.format == "segment" else f"as {input.format}",
+        "" if input.drives_watermark else "not waited for",
+    ]
+    words = ", ".join(each for each in apart if each)
+    return f"{input.topic} ({words})" if words else input.topic
+
+
 def _format(how: Input) -> Format:
-    if how.fields is None:
-        return format_named(how.format)
-    options = {"fields": how.fields.model_dump(), "time_unit": how.time_unit}
-    return format_named(how.format, options)
+    return format_named(how.format, format_options(how))
 
 
 def _events(files: Sequence[Path], written: Format, rejected: list[Rejected]) -> Iterator[Event]:

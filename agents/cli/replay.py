@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,10 +23,9 @@ if TYPE_CHECKING:
 @click.command(short_help="Compute every number from files of events.")
 @click.argument(
     "files",
-    metavar="FILE...",
+    metavar="[INPUT=]FILE...",
     nargs=-1,
     required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
 )
 @plan_option
 @click.option(
@@ -45,9 +45,10 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--input",
-    "topic",
-    metavar="TOPIC",
-    help="Which input of the plan the files are written like, if it has several.",
+    "named",
+    metavar="INPUT",
+    help="Which input of the plan the files without one are of, if it has several: its name, or "
+    "its topic.",
 )
 @click.option(
     "--processes",
@@ -64,19 +65,20 @@ if TYPE_CHECKING:
 )
 @http_option
 def replay(
-    files: tuple[Path, ...],
+    files: tuple[str, ...],
     plan_file: Path,
     out: Path,
     until_ms: int | None,
-    topic: str | None,
+    named: str | None,
     processes: int | None,
     state: Path | None,
     http: Address | None,
 ) -> None:
     """Compute every number from FILEs of events, as fast as this machine can.
 
-    A file has one event a line, plain or as .gz or .zst. The agents are those of `headwater run`,
-    in this process and without Kafka, so the results are the same.
+    A file has one event a line, plain or as .gz or .zst. If the plan has several inputs, the
+    name of its input and = stand before a FILE, which may have * in it then. The agents are those
+    of `headwater run`, in this process and without Kafka, so the results are the same.
 
     \b
     FOLDER will have
@@ -91,9 +93,11 @@ def replay(
       headwater replay events.jsonl.gz --plan plan.yaml --out numbers
       headwater replay 2026-0*.jsonl --plan plan.yaml --out numbers --until 2026-04-01
       headwater replay years.jsonl.zst --plan plan.yaml --out numbers --state unfinished
+      headwater replay product-events=may.jsonl billing=may-*.csv --plan plan.yaml --out numbers
     """
     plan = plan_in(plan_file)
-    input = _input_of(plan, topic)
+    found = list(_files(plan, files, named))
+    paths, inputs = [path for path, _ in found], [input for _, input in found]
 
     from agents.checkpoints import StopWorker
     from agents.checkpoints.journal import StateError
@@ -107,14 +111,14 @@ def replay(
     try:
         with _progress_bar() as on_progress:
             done = replay_files(
-                files,
+                paths,
                 plan,
                 out,
                 until_ms,
                 on_progress,
-                input=input,
+                inputs=inputs,
                 show=series_shown(plan),
-                processes=processes_for(files, processes),
+                processes=processes_for(paths, processes),
                 state=state,
                 on_continue=_say_continuing,
                 http=http,
@@ -128,19 +132,42 @@ def _say_continuing(lines: int) -> None:
     click.echo(f"Continuing an interrupted run behind its first {lines:,} lines.", err=True)
 
 
-def _input_of(plan: Plan, topic: str | None) -> Input:
+def _files(plan: Plan, files: Sequence[str], named: str | None) -> Iterator[tuple[Path, Input]]:
+    """The files, each with the input that it is written like."""
     inputs = {input.topic: input for input in plan.inputs}
-    known = ", ".join(inputs)
-    if topic is None and len(inputs) > 1:
-        raise click.UsageError(
-            f"The plan has several inputs ({known}): say with --input which of them these files "
-            "are written like."
-        )
-    if topic is not None and topic not in inputs:
+    inputs |= {input.name: input for input in plan.inputs}
+    known = ", ".join(input.name for input in plan.inputs)
+    if named is not None and named not in inputs:
         raise click.BadParameter(
-            f"the plan has no input {topic}, only {known}", param_hint="--input"
+            f"the plan has no input {named}, only {known}", param_hint="--input"
         )
-    return plan.inputs[0] if topic is None else inputs[topic]
+    for file in files:
+        name, _, path = file.partition("=")
+        if path and name in inputs:
+            for each in _fitting(path):
+                yield each, inputs[name]
+        elif path and not Path(file).exists():
+            raise click.BadParameter(
+                f"{file}: the plan has no input {name}, only {known}", param_hint="FILE"
+            )
+        elif named is None and len(plan.inputs) > 1:
+            raise click.UsageError(
+                f"The plan has several inputs ({known}): say of which {file} is, such as "
+                f"{plan.inputs[0].name}={file}, or with --input of which all these files are."
+            )
+        else:
+            input = plan.inputs[0] if named is None else inputs[named]
+            yield _existing_file(file), input
+
+
+def _fitting(path: str) -> list[Path]:
+    """The file, or all that a path with * fits: behind a name no shell looks for them."""
+    found = [] if Path(path).exists() else sorted(glob(path))
+    return [_existing_file(each) for each in found or [path]]
+
+
+def _existing_file(path: str) -> Path:
+    return Path(str(click.Path(exists=True, dir_okay=False).convert(path, None, None)))
 
 
 @contextmanager

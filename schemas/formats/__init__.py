@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from schemas.events import Event, Rejected, Usual
+from schemas.formats.csv_rows import CsvRows
 from schemas.formats.mapping import Mapped
 from schemas.formats.segment import Segment
 
@@ -21,12 +22,16 @@ class Format(Protocol):
         """The events of one record, in its order; a Rejected for each that cannot be read.
 
         `received_ms`: when the record arrived, where that is known, for a format that has use for
-        it. Never empty, and never raises.
+        it. Empty for a record that is no event, the header of a CSV file. Never raises.
         """
         ...
 
 
-FORMATS: Final[dict[str, Callable[..., Format]]] = {"segment": Segment, "mapping": Mapped}
+FORMATS: Final[dict[str, Callable[..., Format]]] = {
+    "segment": Segment,
+    "mapping": Mapped,
+    "csv": CsvRows,
+}
 
 
 def format_named(
@@ -34,9 +39,10 @@ def format_named(
 ) -> Format:
     """The format of an input.
 
-    options: what the plan says beside the name: `fields` and `time_unit` for mapping, `clock`
-    for segment. subject_required: an event of nobody is refused; False where the plan has facts
-    that need no subject. Raises ValueError for a name or options that cannot be.
+    options: what the plan says beside the name: `fields`, `time_unit` and `event_name` for mapping
+    and csv, which has `columns` and `delimiter`, too; `clock` for segment. subject_required: an
+    event of nobody is refused; False where the plan has facts that need no subject.
+    Raises ValueError for a name or options that cannot be.
     """
     make = FORMATS.get(name)
     if make is None:

@@ -4,6 +4,7 @@
 
 A record is one object or an array of objects. A field is a dotted path (see properties.py):
 
+- `name`: a text. Without it in the plan, every event is named as the input.
 - `time`: by `time_unit` an ISO-8601 text, or seconds or milliseconds since 1970 as a number or a
   text of digits. Fractions count, and are floored to the millisecond.
 - `type`: one of the six call types; an event without one is a track call.
@@ -13,7 +14,7 @@ A record is one object or an array of objects. A field is a dotted path (see pro
 
 import math
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
@@ -35,6 +36,7 @@ class Mapped:
     """The records as events.
 
     fields: what an event is made of -> its path in a record; None counts as not given.
+    event_name: of every event, where `fields` has no name.
     subject_required: an event of nobody, with neither user nor account, is refused.
     Raises ValueError for fields or a unit that cannot be.
     """
@@ -43,10 +45,12 @@ class Mapped:
         self,
         fields: Mapping[str, str | None],
         time_unit: str = "iso",
+        event_name: str | None = None,
         subject_required: bool = True,
     ) -> None:
         paths = {field: path for field, path in fields.items() if path is not None}
-        _check(paths, time_unit)
+        _check(paths, time_unit, _REQUIRED if event_name is None else ("time",))
+        self._event_name = None if "name" in paths else event_name
         self._paths = paths
         self._read_scalars = extractor([paths[field] for field in _SCALARS if field in paths])
         self._read_objects = raw_extractor([paths[field] for field in _OBJECTS if field in paths])
@@ -93,7 +97,7 @@ class Mapped:
             properties = msgspec.Raw(record)
         return reading.event_of(
             self._text(values[self._type], "type") or "track",
-            self._text(values[self._name], "name"),
+            self._event_name or self._text(values[self._name], "name"),
             self._time_ms(values[self._time]),
             self._text(values[self._user], "user"),
             self._text(values[self._anonymous], "anonymous"),
@@ -153,12 +157,12 @@ def _ms_of_number(value: float | str, path: str, unit_ms: int) -> int:
     return math.floor(ms) if abs(ms) < _BEYOND_MS else _BEYOND_MS
 
 
-def _check(paths: Mapping[str, str], time_unit: str) -> None:
+def _check(paths: Mapping[str, str], time_unit: str, required: Iterable[str]) -> None:
     known = (*_SCALARS, *_OBJECTS)
     unknown = [field for field in paths if field not in known]
     if unknown:
         raise ValueError(f"fields: {unknown[0]!r} is none of {', '.join(known)}")
-    missing = [field for field in _REQUIRED if field not in paths]
+    missing = [field for field in required if field not in paths]
     if missing:
         raise ValueError(f"fields: give the path of {missing[0]!r}")
     if time_unit not in TIME_UNITS:

@@ -98,8 +98,9 @@ def text_of(path_or_text: str | os.PathLike[str]) -> str:
 
 def _surroundings(data: dict[str, Any], known_kpis: Collection[str] | None) -> Surroundings:
     """Read from the raw file, so that mistakes elsewhere do not make a reference look wrong."""
-    names = [_task_name(entry) for entry in _list(data, "events") if _makes(entry, "key_task")]
     inputs = [each for each in _list(data, "inputs") if isinstance(each, dict)]
+    entries = [entry for place in (data, *inputs) for entry in _list(place, "events")]
+    names = [_task_name(entry) for entry in entries if _makes(entry, "key_task")]
     exclusive = {}
     if "all_of" in _mapping(data, "activation"):
         exclusive["activation"] = "`activation` is by key tasks, no event is one"
@@ -121,7 +122,7 @@ def _surroundings(data: dict[str, Any], known_kpis: Collection[str] | None) -> S
 
 
 def _keeps_traits(form: dict[str, Any]) -> bool:
-    return form.get("format") != "mapping" or "traits" in _mapping(form, "fields")
+    return form.get("format") not in ("mapping", "csv") or "traits" in _mapping(form, "fields")
 
 
 def _mapping(data: dict[str, Any], key: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from schemas.outputs import ID_HEX_DIGITS, canonical_json
-from schemas.plan.models import ActivationTasks, FirstActivity, NameConst, Plan
+from schemas.plan.models import ActivationTasks, FirstActivity, Input, NameConst, Plan
 from schemas.rows import FactSelector
 
 SHOWN_CHARACTERS_MAX = 200
@@ -47,6 +47,22 @@ def meaning_of_facts(plan: Plan, facts: FactSelector) -> list[Any]:
     return [*meaning, [each.model_dump(mode="json") for each in plan.exclude_events]]
 
 
+def meaning_of_input(plan: Plan, input: Input) -> dict[str, Any]:
+    """Everything that decides how the records of an input become events, as plain data."""
+    data = input.model_dump(mode="json")
+    meaning = {each: data[each] for each in ("topic", "format", "fields", "time_unit", "clock")}
+    # Only where more is said than once could be: a new release reads no input in another way.
+    if input.format == "csv":
+        meaning |= {each: data[each] for each in ("columns", "delimiter")}
+    if input.id_prefix:
+        meaning["id_prefix"] = input.id_prefix
+    if input.fields is not None and input.fields.name is None:
+        meaning["name"] = input.name
+    if any(rule.input == input.name for rule in plan.rules):
+        meaning["own_rules"] = True
+    return meaning
+
+
 def _plain(model: BaseModel) -> Any:
     """Without defaults: a release in which more can be said makes no other facts."""
     return model.model_dump(mode="json", exclude_defaults=True)
@@ -59,7 +75,8 @@ def _rules(plan: Plan, facts: FactSelector) -> Iterator[Any]:
         for fact in rule.facts:
             other = names and isinstance(fact.name, NameConst) and fact.name.name not in names
             if fact.kind == facts.kind and not other:
-                yield _plain(rule.selector), _plain(fact)
+                of_input = () if rule.input is None else (rule.input,)
+                yield _plain(rule.selector), _plain(fact), *of_input
 
 
 def differences(old: Plan, new: Plan) -> list[str]:

@@ -121,10 +121,18 @@ def _head(survey: Survey, inputs: Sequence[Input]) -> Iterator[str]:
     yield from _comment("Where the events come from. Name your topic.")
     yield "inputs:"
     for each in inputs:
-        written = each.model_dump(exclude_none=True)
-        if each.fields is None:
-            del written["time_unit"]
-        yield f"  - {_flow(written)}"
+        yield f"  - {_flow(_written_input(each))}"
+
+
+def _written_input(input: Input) -> dict[str, Any]:
+    """An input as people write it."""
+    written = input.model_dump(exclude_none=True)
+    if input.fields is None:
+        del written["time_unit"]
+    for key in ("given_name", "columns", "delimiter", "drives_watermark"):
+        if getattr(input, key) == Input.model_fields[key].default:
+            written.pop(key, None)
+    return {"name" if key == "given_name" else key: value for key, value in written.items()}
 
 
 def _activity(survey: Survey) -> Iterator[str]:
@@ -438,9 +446,13 @@ def _scalar(text: str) -> str:
 
 
 def _flow(data: Any) -> str:
-    """Nested mappings of texts as a YAML flow mapping."""
+    """Nested mappings and lists of texts as a YAML flow mapping."""
     if isinstance(data, str):
         return _scalar(data)
+    if isinstance(data, bool):
+        return str(data).lower()
+    if isinstance(data, tuple):
+        return f"[{', '.join(map(_flow, data))}]"
     return "{" + ", ".join(f"{_scalar(key)}: {_flow(value)}" for key, value in data.items()) + "}"
 
 

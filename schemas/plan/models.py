@@ -22,7 +22,7 @@ OPERATORS: tuple[str, ...] = get_args(Operator)
 WeekStart = Literal["monday", "sunday"]
 TimeUnit = Literal["iso", "s", "ms"]
 Clock = Literal["sent", "corrected"]
-InputFormat = Literal["segment", "mapping"]
+InputFormat = Literal["segment", "mapping", "csv"]
 
 Scalar = str | bool | int | float | None
 """A JSON value that is neither object nor array."""
@@ -113,10 +113,15 @@ class FactRule(Frozen):
 
 class Rule(Frozen):
     """What the selected events mean. An event makes the facts of every rule that selects it, a
-    fact of the same kind and name once, from the first such rule."""
+    fact of the same kind and name once, from the first such rule.
+
+    input: name of the input whose events the rule is about; None: all inputs without rules of
+    their own.
+    """
 
     selector: Selector
     facts: tuple[FactRule, ...]
+    input: str | None = None
 
 
 class ActivationOnce(Frozen):
@@ -174,13 +179,14 @@ FirstAction = Annotated[FirstActivity | FirstEvent, Field(discriminator="form")]
 
 
 class Fields(Frozen):
-    """Where a company's own JSON keeps what an event is made of; dotted paths.
+    """Where a company's own JSON, or CSV, keeps what an event is made of; dotted paths, or columns.
 
-    None: the field is not there. `properties` None: the whole object. `type` None: all are track.
+    None: the field is not there. `name` None: every event is named as its input. `properties`
+    None: the whole object. `type` None: all are track.
     """
 
-    name: str
     time: str
+    name: str | None = None
     user: str | None = None
     anonymous: str | None = None
     account: str | None = None
@@ -192,13 +198,36 @@ class Fields(Frozen):
 
 
 class Input(Frozen):
-    """A topic to read. `fields` is given exactly if the format is `mapping`."""
+    """A topic to read. `fields` is given exactly if the format is not `segment`."""
 
     topic: str
+    given_name: str | None = None
+    """None: the input is called as its topic."""
     format: InputFormat = "segment"
+    columns: tuple[str, ...] = ()
+    """Of a row of `csv`, in their order."""
+    delimiter: str = ","
+    """Between the cells of `csv`."""
     fields: Fields | None = None
     time_unit: TimeUnit = "iso"
     clock: Clock = "sent"
+    drives_watermark: bool = True
+    """False: event time does not wait for this input."""
+
+    @property
+    def name(self) -> str:
+        """What the input is called; each of a plan otherwise."""
+        return self.given_name or self.topic
+
+    @property
+    def id_prefix(self) -> str:
+        """What message ids begin with, so that those of other inputs are others.
+
+        Ids of Segment's calls are unique wherever they are read. Those of a company's own systems
+        are unique in each, and known by the name that the plan gives the input.
+        """
+        named = self.given_name if self.format != "segment" else None
+        return "" if named is None else f"{named}/"
 
 
 class AccountState(Frozen):
@@ -451,6 +480,11 @@ class Plan(Frozen):
     alerts: Alerts = Alerts()
     prefix: str = DEFAULT_PREFIX
     """Output and internal topics are named `<prefix>.<role>`."""
+
+    def rules_of(self, input: Input) -> tuple[Rule, ...]:
+        """What the events of an input mean: its own rules, else those of all."""
+        own = tuple(rule for rule in self.rules if rule.input == input.name)
+        return own or tuple(rule for rule in self.rules if rule.input is None)
 
     @property
     def kinds(self) -> frozenset[str]:

@@ -64,7 +64,8 @@ _TYPE_OF_KEY: tuple[tuple[str, SelectorType], ...] = (
 
 def normal_plan(plan: WrittenPlan) -> Plan:
     """The normal form of a plan whose every part has been checked."""
-    general = [Rule(selector=_selector(e), facts=_facts(e)) for e in plan.events]
+    general = [_rule(each) for each in plan.events]
+    of_inputs = [_rule(each, input.called) for input in plan.inputs for each in input.events or ()]
     activity = _activity_selectors(plan, general)
     first_action = _selectors_unless(plan.first_action, FIRST_ACTIVITY)
     activation = _activation_selectors(plan.activation)
@@ -76,6 +77,7 @@ def normal_plan(plan: WrittenPlan) -> Plan:
         *_named_rules(plan.features, "feature"),
         *_session_rules(plan.sessions),
         *general,
+        *of_inputs,
     )
     return Plan(
         product=plan.product,
@@ -164,6 +166,10 @@ def _condition(path: str, op: Any, operand: Any) -> Condition:
 # ---- rules
 
 
+def _rule(entry: WrittenEvent, input: str | None = None) -> Rule:
+    return Rule(selector=_selector(entry), facts=_facts(entry), input=input)
+
+
 def _rules(selectors: Iterable[Selector], fact: FactRule) -> list[Rule]:
     return [Rule(selector=selector, facts=(fact,)) for selector in selectors]
 
@@ -175,7 +181,8 @@ def _selectors_of(rules: Iterable[Rule], kind: str) -> tuple[Selector, ...]:
 
 
 def _activity_selectors(plan: WrittenPlan, general: Iterable[Rule]) -> tuple[Selector, ...]:
-    if plan.activity is None and _selectors_of(general, "activity"):
+    unsaid = plan.activity is None
+    if unsaid and (_selectors_of(general, "activity") or all(each.events for each in plan.inputs)):
         return ()
     if plan.activity is None or plan.activity == ALL:
         return (EVERY_EVENT,)
@@ -280,10 +287,14 @@ def _input(form: WrittenInput) -> Input:
     fields = None if form.fields is None else Fields(**form.fields.model_dump())
     return Input(
         topic=form.topic,
+        given_name=form.name,
         format=form.format,
+        columns=tuple(form.columns or ()),
+        delimiter=form.delimiter,
         fields=fields,
         time_unit=form.time_unit,
         clock=form.clock,
+        drives_watermark=form.drives_watermark,
     )
 
 

@@ -124,8 +124,22 @@ Prefix = matching(r"[A-Za-z0-9._-]{1,200}", "topic prefix (letters, digits, `.`,
 RuleId = matching(r"[a-z0-9][a-z0-9_-]{0,63}", "rule id (small letters, digits, `_`, `-`)")
 MonthName = matching(r"[0-9]{4}-(0[1-9]|1[0-2])", "month (such as `2026-03`)")
 SegmentName = matching(r"all|[A-Za-z_][A-Za-z0-9_]{0,63}=.+", "segment (`all`, `dimension=value`)")
+InputName = matching(r"[A-Za-z0-9._-]{1,64}", "name of an input (letters, digits, `.`, `_`, `-`)")
 TimeOfDay = matching(r"([01]\d|2[0-3]):[0-5]\d", "time of day (such as 20:00)")
 DimensionName = matching(r"[A-Za-z_][A-Za-z0-9_]{0,63}", "dimension name (letters, digits, `_`)")
+
+
+def _check_delimiter(text: str) -> str:
+    if len(text) != 1 or text in '"\r\n' or text.isalnum():
+        raise mistake(f"{shown(text)} is no delimiter", 'write one character, such as ";" or "\\t"')
+    return text
+
+
+Delimiter = Annotated[
+    str,
+    AfterValidator(_check_delimiter),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 1}),
+]
 
 
 # ---- choices

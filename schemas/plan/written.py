@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, Tag, ValidationInfo, field_validator
 
-from schemas.fact_kinds import CARRIES
+from schemas.fact_kinds import CARRIES, KINDS_OF_NOBODY
 from schemas.plan.models import (
     ALL,
     DEFAULT_ENTITY_DAYS,
@@ -29,9 +29,11 @@ from schemas.plan.values import (
     Count,
     DayNumber,
     Days,
+    Delimiter,
     DimensionName,
     Duration,
     FormatName,
+    InputName,
     KindName,
     KpiId,
     MonthName,
@@ -48,6 +50,7 @@ from schemas.plan.values import (
     Weight,
     ascending,
     check_traits_kept,
+    did_you_mean,
     each_once,
     mistake,
     shown,
@@ -60,16 +63,20 @@ from schemas.plan.written_rules import (
     Sessions,
     Tasks,
     Written,
+    WrittenActivation,
     WrittenEvent,
     WrittenOperators,
     forms,
+    kinds_of,
 )
 
 
 class WrittenFields(Written):
-    """Where a record of the company's own keeps each part of an event; dotted paths."""
+    """Where a record of the company's own keeps each part of an event; paths, or columns."""
 
-    name: RecordPath = Field(description="Name of the event.")
+    name: RecordPath | None = Field(
+        default=None, description="Name of the event; by default all are named as the input."
+    )
     time: RecordPath = Field(description="When it happened; `time_unit` says in which form.")
     user: RecordPath | None = Field(default=None, description="Id of the known user.")
     anonymous: RecordPath | None = Field(default=None, description="Id of a user not known yet.")
@@ -90,50 +97,112 @@ class WrittenFields(Written):
 
 
 class WrittenInput(Written):
-    """A topic that product events are read from."""
+    """A topic that events are read from."""
 
-    nullable = frozenset({"fields"})
+    nullable = frozenset({"columns", "fields"})
 
+    name: InputName | None = Field(
+        default=None,
+        description="What the input is called, and its message ids are known by; by default as "
+        "the topic.",
+    )
     topic: Topic = Field(description="Name of the topic.")
     format: FormatName = Field(
         default=DEFAULT_INPUT.format, description="How its records are written."
     )
+    columns: Annotated[list[Text], Field(min_length=1), AfterValidator(each_once)] | None = Field(
+        default=None,
+        validate_default=True,
+        description="With `format: csv`: the names of all columns, in their order.",
+    )
+    delimiter: Delimiter = Field(
+        default=DEFAULT_INPUT.delimiter, description="With `format: csv`: between the cells."
+    )
+    events: Annotated[list[WrittenEvent], Field(min_length=1)] | None = Field(
+        default=None,
+        description="What the events of this input mean, in the form of the plan's `events`. The "
+        "plan's own keys say nothing of them then.",
+    )
     fields: WrittenFields | None = Field(
         default=None,
         validate_default=True,
-        description="With `format: mapping`: the path of each part of an event.",
+        description="With `format: mapping` or `csv`: the path, or column, of each part of an "
+        "event.",
     )
     time_unit: TimeUnitName = Field(
         default=DEFAULT_INPUT.time_unit,
-        description="With `format: mapping`: ISO-8601 texts, or s or ms since 1970.",
+        description="With `format: mapping` or `csv`: ISO-8601 texts, or s or ms since 1970.",
     )
     clock: ClockName = Field(
         default=DEFAULT_INPUT.clock,
         description="With `format: segment`: times as sent, or corrected by when they arrived.",
     )
 
+    drives_watermark: bool = Field(
+        default=True,
+        description="false for what arrives later than it happened, such as nightly exports: event "
+        "time does not wait for it.",
+    )
+
+    @property
+    def called(self) -> str:
+        return str(self.name or self.topic)
+
     @field_validator("clock")
     @classmethod
     def _goes_with_segment(cls, clock: Any, info: ValidationInfo) -> Any:
-        if clock == "corrected" and info.data.get("format") == "mapping":
+        if clock == "corrected" and info.data.get("format", "segment") != "segment":
             raise mistake("`clock: corrected` goes with `format: segment` only")
         return clock
+
+    @field_validator("columns")
+    @classmethod
+    def _goes_with_csv(cls, columns: Any, info: ValidationInfo) -> Any:
+        written = info.data.get("format")
+        if written == "csv" and columns is None:
+            raise mistake(
+                "format csv needs `columns`", "list all columns in their order", within="columns"
+            )
+        if written is not None and written != "csv" and columns is not None:
+            raise mistake("`columns` goes with `format: csv` only")
+        return columns
 
     @field_validator("fields")
     @classmethod
     def _goes_with_mapping(cls, fields: Any, info: ValidationInfo) -> Any:
         written = info.data.get("format")
-        if written == "mapping" and fields is None:
+        if written in ("mapping", "csv") and fields is None:
             raise mistake(
-                "format mapping needs `fields`",
+                f"format {written} needs `fields`",
                 "add `fields: {name: <path>, time: <path>, user: <path>, account: <path>}`",
                 within="fields",
             )
         if written == "segment" and fields is not None:
             raise mistake("`fields` goes with `format: mapping` only")
-        if fields is not None and not (fields.user or fields.anonymous or fields.account):
+        needs_somebody = fields is not None and not cls._is_about_nobody(info.data.get("events"))
+        if needs_somebody and not (fields.user or fields.anonymous or fields.account):
             raise mistake("events of nobody", "add the path of `user`, `anonymous` or `account`")
+        columns = info.data.get("columns")
+        if written == "csv" and fields is not None and columns is not None:
+            _check_columns(fields, columns)
         return fields
+
+    @classmethod
+    def _is_about_nobody(cls, events: list[WrittenEvent] | None) -> bool:
+        """True if the input's own events make facts that need neither an account nor a user."""
+        return any(not KINDS_OF_NOBODY.isdisjoint(kinds_of(each.is_)) for each in events or ())
+
+
+def _check_columns(fields: WrittenFields, columns: list[str]) -> None:
+    """The fields of `csv` are columns."""
+    for field, column in fields.model_dump(exclude_none=True).items():
+        if field in ("properties", "traits"):
+            raise mistake(f"a row has no {field}", f"leave `{field}` out: every column is one")
+        if column not in columns:
+            raise mistake(
+                f"`{field}` is in no column {shown(column)}",
+                did_you_mean(column, columns) or f"columns are {', '.join(columns)}",
+            )
 
 
 def _check_trait(path: str, info: ValidationInfo) -> str:
@@ -562,4 +631,29 @@ class WrittenPlan(Written):
     def _reads_a_topic_once(cls, inputs: list[WrittenInput]) -> list[WrittenInput]:
         topics = [each.topic for each in inputs]
         each_once(topics)
+        each_once([each.called for each in inputs])
+        unnamed = [each.topic for each in inputs if each.format != "segment" and not each.name]
+        if len(unnamed) > 1:
+            raise mistake(
+                f"the message ids of {' and '.join(unnamed)} may be the same",
+                f"give all of them but one a `name`, such as `name: {unnamed[1][:64]}`",
+            )
+        if not any(each.drives_watermark for each in inputs):
+            raise mistake(
+                "no input drives the watermark, so that no day would ever end",
+                "leave `drives_watermark: false` out where events come as they happen",
+            )
         return inputs
+
+    @field_validator("activity", "activation", "key_tasks", "features", "sessions", "events")
+    @classmethod
+    def _is_about_some_input(cls, meaning: Any, info: ValidationInfo) -> Any:
+        inputs = info.data.get("inputs")
+        by_tasks = isinstance(meaning, WrittenActivation) and meaning.all_of is not None
+        if meaning and inputs and all(each.events for each in inputs) and not by_tasks:
+            raise mistake(
+                f"every input says itself what its events mean: nothing is left for "
+                f"`{info.field_name}`",
+                "write it under `events` of the input",
+            )
+        return meaning

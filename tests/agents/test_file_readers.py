@@ -44,7 +44,7 @@ def test_each_part_is_sent_once_and_where_it_is_awaited(
     files: list[Path], readers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agents.file_readers.PART_LINES", 100)
-    reading = Reading(PLAN, PLAN.inputs[0], files, [0, 0, 20], readers)
+    reading = Reading(PLAN, PLAN.inputs * 3, files, [0, 0, 20], readers)
     sent = [_parts(reading, reader) for reader in range(readers)]
     assert len({reading.reader_of(f, part) for f in range(3) for part in range(7)}) == readers
 
@@ -69,7 +69,7 @@ def test_a_file_that_breaks_is_told_by_the_reader_whose_turn_it_is(
     monkeypatch.setattr("agents.file_readers.PART_LINES", 100)
     broken = lines_of(tmp_path / "broken.jsonl.gz", 1000)
     broken.write_bytes(broken.read_bytes()[:-20])
-    reading = Reading(PLAN, PLAN.inputs[0], [broken], [0], 2)
+    reading = Reading(PLAN, PLAN.inputs, [broken], [0], 2)
     last = [list(_parts(reading, reader))[-1][1] for reader in range(2)]
     (problem,) = [found.problem for found in last if isinstance(found, Broken)]
     assert "ends in the middle of its compressed data" in problem
@@ -104,7 +104,7 @@ def test_what_a_reader_finds_broken_ends_the_replay(tmp_path: Path) -> None:
 def test_a_reader_that_is_killed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = lines_of(tmp_path / "e.jsonl", 10)
     monkeypatch.setattr("agents.file_readers.read", kill_itself)
-    reading = Reading(PLAN, PLAN.inputs[0], [file], [0], 1)
+    reading = Reading(PLAN, PLAN.inputs, [file], [0], 1)
     with (
         read_in_turns(reading) as read,
         pytest.raises(UnreadableFileError, match=r"ended by itself \(exit code -9"),

@@ -222,6 +222,75 @@ def test_with_several_inputs_one_is_named(tmp_path: Path, plan: Path) -> None:
         assert read_replay(out).summary["dead_letters"] == letters
 
 
+TWO_INPUTS = """inputs:
+- {topic: product-events}
+- name: billing
+  topic: billing-export
+  format: csv
+  columns: [invoice, org, paid_at, total]
+  fields: {account: org, time: paid_at, message_id: invoice}
+  drives_watermark: false
+  events: [{event: billing, is: payment, value: {property: total, scale: 100}}]
+"""
+PAYMENTS = [b"1,a1,2026-03-01,12.50", b"2,a1,2026-03-02,0.50", b"2,a1,2026-03-02,0.50", b"3,a1"]
+
+
+def values_of(folder: Path) -> dict[Any, Any]:
+    return {key: record["value"] for key, record in read_replay(folder).kpis.items()}
+
+
+def revenue_of(folder: Path) -> list[Any]:
+    kpis = read_replay(folder).kpis
+    months = [key for key in kpis if (key.kpi, key.period) == ("revenue", "month")]
+    return [kpis[key]["value"] for key in months if key.segment == "all"]
+
+
+def test_files_of_several_inputs_are_replayed_together(
+    tmp_path: Path, plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan.write_text(PLAN + TWO_INPUTS)
+    for name, lines in (("e", EVENTS), ("e1", EVENTS[:2]), ("e2", EVENTS[2:])):
+        file_of(Path(f"{name}.jsonl"), lines)
+    header = b"invoice,org,paid_at,total"
+    for name, lines in (("p", PAYMENTS), ("p-1", PAYMENTS[:1]), ("p-2", PAYMENTS[1:])):
+        file_of(Path(f"{name}.csv"), [header, *lines])
+
+    runs = {
+        "one": ["product-events=e.jsonl", "billing=p.csv"],
+        "split": ["billing=p-*.csv", "product-events=e2.jsonl", "product-events=e1.jsonl"],
+        "read apart": ["billing-export=p.csv", "product-events=e.jsonl", "--processes", "3"],
+        "kept": ["billing=p.csv", "e.jsonl", "--input", "product-events", "--state", "state"],
+    }
+    for out, arguments in runs.items():
+        ran = replay(*arguments, "--plan", plan, "--out", out, "--until", "2026-04-01")
+        assert ran.exit_code == 0, ran.output
+        assert revenue_of(Path(out)) == [1300], out
+        assert values_of(Path(out)) == values_of(Path("one")), out
+    (letter,) = (each for each in read_replay(Path("one")).dead_letters if "input" in each
+                 and each["input"] == "billing")  # fmt: skip
+    assert (letter["topic"], letter["offset"], letter["code"]) == ("p.csv", 5, "malformed_csv")
+
+
+def test_a_file_of_no_input_is_refused(tmp_path: Path, plan: Path) -> None:
+    plan.write_text(PLAN + TWO_INPUTS)
+    file = file_of(tmp_path / "e.jsonl", EVENTS)
+    out = tmp_path / "out"
+    for argument, said in (
+        (f"biling={file}", "the plan has no input biling, only product-events, billing"),
+        (f"billing={tmp_path}/none.csv", "does not exist"),
+        (str(file), f"say of which {file} is, such as product-events={file}"),
+    ):
+        ran = replay(argument, "--plan", plan, "--out", out)
+        assert ran.exit_code == 2
+        assert said in " ".join(ran.stderr.replace("\u2502", " ").split()), ran.stderr
+
+
+def test_a_file_may_have_an_equals_sign_in_its_name(tmp_path: Path, plan: Path) -> None:
+    file = file_of(tmp_path / "day=1.jsonl", EVENTS)
+    assert replay(file, "--plan", plan, "--out", tmp_path / "out").exit_code == 0
+
+
 def test_the_last_words_are_plain_where_there_is_no_terminal(tmp_path: Path, plan: Path) -> None:
     file = file_of(tmp_path / "e.jsonl", EVENTS)
     said = replay(file, "--plan", plan, "--out", tmp_path / "out").stdout

@@ -259,6 +259,58 @@ THE_REST = {
         "inputs: [{topic: t}, {topic: t}]",
         "2 `t` is listed twice at inputs",
     ),
+    "a name twice": (
+        "inputs: [{topic: t}, {topic: u, name: t}]",
+        "2 `t` is listed twice at inputs",
+    ),
+    "a name that is none": (
+        "inputs: [{topic: t, name: a=b}]",
+        "2 `a=b` is no name of an input (letters, digits, `.`, `_`, `-`) at inputs.0.name",
+    ),
+    "ids that may be the same": (
+        "inputs: [{topic: t, format: mapping, fields: &f {name: n, time: t, user: u}},"
+        " {topic: u, format: mapping, fields: *f}, {topic: v}]",
+        "2 the message ids of t and u may be the same at inputs; "
+        "give all of them but one a `name`, such as `name: u`",
+    ),
+    "nothing that drives": (
+        "inputs: [{topic: t, drives_watermark: false}]",
+        "2 no input drives the watermark, so that no day would ever end at inputs; "
+        "leave `drives_watermark: false` out where events come as they happen",
+    ),
+    "rules about no input": (
+        "inputs: [{topic: t, events: [{event: A, is: activity}]}]\nactivity: B\nkey_tasks: {b: B}",
+        "3 every input says itself what its events mean: nothing is left for `activity` "
+        "at activity; write it under `events` of the input",
+        "4 every input says itself what its events mean: nothing is left for `key_tasks` "
+        "at key_tasks; write it under `events` of the input",
+    ),
+    "a task that no input makes": (
+        "inputs: [{topic: t, events: [{event: A, is: key_task}]}]\nactivation: {all_of: [A, B]}",
+        "3 no rule makes the key task `B` at activation.all_of.1; key tasks are A",
+    ),
+    "rows without columns": (
+        "inputs: [{topic: t, format: csv, fields: {time: t, user: u}}]",
+        "2 format csv needs `columns` at inputs.0; list all columns in their order",
+    ),
+    "columns without rows": (
+        "inputs: [{topic: t, columns: [a]}]",
+        "2 `columns` goes with `format: csv` only at inputs.0.columns",
+    ),
+    "a column that is not there": (
+        "inputs: [{topic: t, format: csv, columns: [at, user], fields: {time: at, user: usr}}]",
+        "2 `user` is in no column `usr` at inputs.0.fields; did you mean `user`?",
+    ),
+    "an object in a row": (
+        "inputs: [{topic: t, format: csv, columns: [at, u], "
+        "fields: {time: at, user: u, traits: u}}]",
+        "2 a row has no traits at inputs.0.fields; leave `traits` out: every column is one",
+    ),
+    "a delimiter of two": (
+        "inputs: [{topic: t, format: csv, columns: [at, u], delimiter: ab, "
+        "fields: {time: at, user: u}}]",
+        '2 `ab` is no delimiter at inputs.0.delimiter; write one character, such as ";" or "\\t"',
+    ),
     "leaving out whom nobody knows": (
         'exclude: {users: [{trait: internal, not_equals: "false"}]}',
         "2 this would leave out every person whose trait is not known at "
