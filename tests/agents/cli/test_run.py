@@ -18,7 +18,8 @@ from schemas.outputs import DEAD_LETTERS, KPIS, SIGNALS
 from schemas.times import HOUR_MS, MINUTE_MS, iso, parse_iso
 from tests.kafka_runs import TIMEOUT_S, Headwater, committed_records, create_input, ended, send
 from tests.records import Result, result_of, settled
-from tests.replays import replay
+from tests.replays import headwater as run
+from tests.replays import read_replay, replay, write_lines
 
 PARTITIONS = 3
 FIRST_MS = parse_iso("2015-09-11T22:00:00Z")
@@ -111,6 +112,59 @@ def test_until_gives_what_a_replay_of_the_same_events_gives(
     assert ours - wanted == set()
     assert wanted - ours == set()
     assert len(wanted) > 100
+
+
+def test_two_topics_come_to_what_their_files_come_to(
+    kafka: str, prefix: str, tmp_path: Path
+) -> None:
+    lines = edits(1500)
+    dues = [b"id,wiki,at,total"]
+    for number in [*range(50), *range(10)]:  # some are told twice
+        at = iso(FIRST_MS + (number % 24) * HOUR_MS)
+        dues.append(f"m{number},#en,{at},{number}.50".encode())
+    dues.append(b"m1,#en")
+    plan = tmp_path / "two.yaml"
+    billing = {
+        "name": "billing",
+        "topic": f"{prefix}-billing",
+        "format": "csv",
+        "columns": ["id", "wiki", "at", "total"],
+        "fields": {"message_id": "id", "account": "wiki", "time": "at"},
+        "drives_watermark": False,
+        "events": [
+            {"event": "billing", "is": "payment", "value": {"property": "total", "scale": 100}}
+        ],
+    }
+    wanted = plan_for(prefix)
+    wanted["inputs"].append(billing)
+    plan.write_text(yaml.safe_dump(wanted, sort_keys=False))
+    create_input(kafka, f"{prefix}-in", PARTITIONS)
+    create_input(kafka, f"{prefix}-billing", 2)
+    command = Headwater(kafka, plan)
+    try:
+        assert command.run("topics", "create")[0] == 0
+        send(kafka, f"{prefix}-in", lines, PARTITIONS)
+        send(kafka, f"{prefix}-billing", dues, 2)
+        code, _, errors = command.run("run", "--until", UNTIL)
+        assert code == 0, errors
+    finally:
+        command.end_all()
+
+    events = write_lines(tmp_path / "events.jsonl", lines)
+    rows = write_lines(tmp_path / "dues.csv", dues)
+    files = [f"{prefix}-in={events}", f"billing={rows}"]
+    run("replay", *files, "--plan", plan, "--out", tmp_path / "out", "--until", UNTIL)
+    kpis, signals, dead_letters, *_ = read_replay(tmp_path / "out")
+    ours = settled(result_on(kafka, prefix))
+    replayed_ones = settled(Result(kpis, signals, dead_letters))
+    assert ours == replayed_ones
+    days = [
+        each["value"]
+        for key, each in kpis.items()
+        if (key.kpi, key.period, key.segment) == ("revenue", "day", "all")
+    ]
+    assert sum(days) == sum(number * 100 + 50 for number in range(50))
+    assert {letter["input"] for letter in dead_letters} == {f"{prefix}-in", "billing"}
 
 
 def test_workers_that_join_and_leave_give_the_same_numbers_together(
