@@ -658,6 +658,16 @@ class Grown(_Strict):
     percent: int | str
 
 
+class FewCameBack(_Strict):
+    """At the end of a week: of at least so many users with such facts in the week before, fewer
+    than so many percent have some in the week, too.
+    """
+
+    few_came_back: FactSelector
+    of_at_least: Annotated[int, Field(ge=1)] | str
+    below_percent: Annotated[int, Field(ge=1)] | str
+
+
 class AllHold(_Strict):
     all: tuple["Holds", ...] = Field(min_length=1)
 
@@ -689,6 +699,7 @@ Holds = (
     | Grown
     | Many
     | MembersEver
+    | FewCameBack
     | Open
     | Member
     | AllHold
@@ -714,10 +725,11 @@ class MembershipRow(_Row):
     @model_validator(mode="after")
     def _takes_somebody_in(self) -> Self:
         if self.subject != "account" and any(
-            isinstance(each, MembersEver) or (isinstance(each, Many) and each.each == "user")
+            isinstance(each, MembersEver | FewCameBack)
+            or (isinstance(each, Many) and each.each == "user")
             for each in leaves_of(self.when)
         ):
-            raise ValueError("`members` and `each: user` go with `subject: account`")
+            raise ValueError("conditions on several users go with `subject: account`")
         if holds_of_nobody(self.when):
             raise ValueError(
                 "`when` holds of who never did anything; say what somebody has to have done, such "

@@ -24,7 +24,7 @@ class DayEntries:
     made from it: a change of a day costs the days around it, however long the history.
     """
 
-    __slots__ = ("_known", "days")
+    __slots__ = ("_known", "_weeks", "days")
 
     def __init__(
         self,
@@ -33,6 +33,7 @@ class DayEntries:
     ) -> None:
         self.days = days
         self._known = dict(known or {})
+        self._weeks: dict[int, frozenset[str]] | None = None
 
     def changed(self, days: Mapping[int, tuple[Entry, ...]]) -> "DayEntries":
         """The same with other entries on some days; none: nothing of the day is left."""
@@ -44,6 +45,15 @@ class DayEntries:
             of: _Known(course, changed.union(days)) for of, (course, changed) in self._known.items()
         }
         return DayEntries(found, known)
+
+    def weeks(self, calendar: Calendar) -> Mapping[int, frozenset[str]]:
+        """The names of every week that has some."""
+        if self._weeks is None:
+            names: dict[int, set[str]] = {}
+            for day, entries in self.days.items():
+                names.setdefault(calendar.week(day), set()).update(name for _, name in entries)
+            self._weeks = {week: frozenset(of) for week, of in names.items()}
+        return self._weeks
 
     def course(self, n: int, width: int, calendar: Calendar) -> Course:
         """When there are at least n different names since the start of the day that is width - 1

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from schemas.rows import (
     FactSelector,
+    FewCameBack,
     Grown,
     Halved,
     Holds,
@@ -72,6 +73,10 @@ class Conditions:
             return _open(when, opened, measures.first_by_name(when.closed_by, since_ms))
         if isinstance(when, Many):
             return self._many(when)
+        if isinstance(when, FewCameBack):
+            assert self._crowds is not None, "rows refuse it of users"
+            slot = self._crowds.came(when.few_came_back, since_ms)
+            return _few_came_back(when, slot, calendar)
         if isinstance(when, MembersEver):
             assert self._crowds is not None, "rows refuse it of users"
             n = int(when.at_least)
@@ -301,6 +306,28 @@ def _many(when: Many, slot: int, n: int, days: int, calendar: Calendar) -> Leaf:
     of = "users with " if when.each == "user" else ""
     words = f"{n} {of}{shown_facts(when.many)} in {days} days"
     return Leaf(words, frozenset({slot}), course, instants)
+
+
+def _few_came_back(when: FewCameBack, slot: int, calendar: Calendar) -> Leaf:
+    least, percent = int(when.of_at_least), int(when.below_percent)
+    nobody = frozenset[str]()
+
+    def course(values: Values) -> Course:
+        entries: DayEntries | None = values[slot]
+        weeks = {} if entries is None else entries.weeks(calendar)
+        found: list[Edge] = []
+        for week in sorted({week + after for week in weeks for after in (0, 1, 2)}):
+            before = weeks.get(week - 1, nobody)
+            kept = len(before & weeks.get(week, nobody))
+            few = len(before) >= least and 100 * kept < percent * len(before)
+            if few != bool(len(found) % 2):
+                end_ms = calendar.day_start_ms(calendar.week_first_day(week + 1))
+                found.append((end_ms, AT_DAY_END))
+        return tuple(found)
+
+    facts = shown_facts(when.few_came_back)
+    words = f"fewer than {percent} % of the users of the week before with {facts}"
+    return Leaf(words, frozenset({slot}), course, lambda values: iter(()))
 
 
 def _many_of(when: Many, slot: int, limits_slot: int, days: int, calendar: Calendar) -> Leaf:
