@@ -14,6 +14,7 @@ from schemas.rows import (
     SETTING,
     BalanceRow,
     ConversionRow,
+    CorrelationRow,
     DistinctRow,
     DurationRow,
     FactRow,
@@ -191,6 +192,8 @@ def _term(term: Term, inner: bool = False) -> str:
         return " else ".join(_term(part, inner=True) for part in terms)
     if operator == "positive":
         return f"{_term(terms[0])} if above 0"
+    if operator == "pearson":
+        return f"pearson({', '.join(map(_term, terms))})"
     text = SIGNS[operator].join(_term(part, inner=True) for part in terms)
     return f"({text})" if inner else text
 
@@ -284,6 +287,8 @@ def _variants(row: Row) -> str | None:
         attribute = row.each_attribute
         behind = f", behind a `/` the `{attribute}` of the first one" if attribute else ""
         return f"`{row.each_name}=<name>` of the facts{behind}"
+    if isinstance(row, CorrelationRow) and row.each_name is not None:
+        return f"`{row.each_name}=<name>` of the facts"
     if isinstance(row, LagRow) and isinstance(row.end, dict):
         return ", ".join(f"`{variant}`" for variant in row.end)
     if isinstance(named, Variant):
@@ -305,7 +310,9 @@ def _parts(row: Row) -> str:
             f"the value is `{row.headline}`"
         )
     if isinstance(row, FormulaRow):
-        return ", ".join(f"`{name}`" for name in row.inputs)
+        return ", ".join(f"`{name}`" for name in row.shows or row.inputs)
+    if isinstance(row, CorrelationRow):
+        return "`n`"
     return "none"
 
 

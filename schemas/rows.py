@@ -201,14 +201,16 @@ Given = StandsAt | DoneBy
 Term = TypeAliasType(
     "Term",
     "int | str"
-    " | dict[Literal['add', 'sub', 'mul', 'div', 'positive', 'given', 'first'], tuple[Term, ...]]"
+    " | dict[Literal['add', 'sub', 'mul', 'div', 'positive', 'given', 'first', 'pearson'],"
+    " tuple[Term, ...]]"
     " | dict[Literal['weighted'], tuple[Term | tuple[int, ...], ...]]"
     " | dict[Literal['size', 'total'], str]",
 )
 """`positive` is the value of its one term where that is above 0, else null; `given` that of its
 second one where the first is above 0, else null; `first` the first that is not null; `weighted` the
 mean of those that are not null, by the weights in front of them. `size` is how many entries a
-setting has, `total` their sum.
+setting has, `total` their sum. `pearson` is the correlation of x and y by their number and the sums
+of x, y, x x, x y and y y.
 """
 
 
@@ -850,6 +852,85 @@ class OfSegments(_Strict):
     """Value of the dimension -> a number."""
 
 
+class ActiveIn(_Strict):
+    """Who has such a fact in the period."""
+
+    active: FactSelector
+
+
+class StandingAt(_Strict):
+    """Accounts whose state meets tests at the start, and at the end, of the period."""
+
+    state: FactSelector
+    start: StateTest | None = None
+    end: StateTest | None = None
+
+
+class Counted(_Strict):
+    """How many such facts there are."""
+
+    count: FactSelector
+
+
+class Summed(_Strict):
+    """The values of such facts, each times a whole number, added up."""
+
+    sum: FactSelector
+    times: int | str | dict[str, int] = 1
+    """A number, or one for each name of a fact; a name without one counts 0."""
+
+
+class Gained(_Strict):
+    """By how much an account's state is greater later than at the end of the period."""
+
+    gained: FactSelector
+
+
+class Standing(_Strict):
+    """1 if an account's state meets a test later, else 0."""
+
+    state: FactSelector
+    later: StateTest
+
+
+class ShareReached(_Strict):
+    """Of the names whose first fact lies in the period, the share that reach another one in time.
+
+    Subjects without such a name take no part.
+    """
+
+    share_of: FactSelector
+    reaching: FactSelector
+
+
+class CorrelationRow(_Row):
+    """Pearson's r, over subjects, of what they did in a period and what came of it later."""
+
+    operator: Literal["correlation"]
+    subject: Literal["user", "account"]
+    over: ActiveIn | StandingAt | None = None
+    """Who takes part; None: whoever has a `share_of`."""
+    x: Counted | Summed
+    y: Counted | Summed | Gained | Standing | ShareReached
+    """Facts of the days after the period, or the state at their end."""
+    after_days: int = Field(default=30, ge=1)
+    """So many days of 24 hours; until they have passed the value is null."""
+    each_name: str | None = None
+    """For each name of the facts of x: the variant is `<each_name>=<name>`."""
+    segments: Literal[False] = False
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.over is None) != isinstance(self.y, ShareReached):
+            raise ValueError("`over` goes with every `y` but `share_of`, which says who takes part")
+        states = isinstance(self.over, StandingAt) or isinstance(self.y, Gained | Standing)
+        if self.subject == "user" and (states or isinstance(self.x, Counted)):
+            raise ValueError("states, and `count` as x, go with `subject: account`")
+        if self.each_name is not None and isinstance(self.x, Summed):
+            raise ValueError("`each_name` goes with `count` as x")
+        return self
+
+
 class FormulaRow(_Row):
     operator: Literal["formula"]
     inputs: dict[str, Input | OfMonths | OfSegments]
@@ -861,6 +942,10 @@ class FormulaRow(_Row):
     values, too."""
     total: bool = True
     """False: only so."""
+    waits: bool = False
+    """True: the value is null until all that it reads is final."""
+    shows: tuple[str, ...] | None = None
+    """The inputs that stand among the parts; None: all of them."""
 
     @property
     def kpis(self) -> dict[str, Input]:
@@ -873,6 +958,16 @@ class FormulaRow(_Row):
         if name is not None and not isinstance(info.data.get("inputs", {}).get(name), Input):
             raise ValueError("`each_variant_of` names one of `inputs` that is a KPI")
         return name
+
+
+def terms_fit(term: Any) -> bool:
+    """False if a `pearson` in a formula has another number of terms than it takes."""
+    if not isinstance(term, dict):
+        return True
+    ((operator, terms),) = term.items()
+    if isinstance(terms, str):
+        return True
+    return (operator != "pearson" or len(terms) == 6) and all(map(terms_fit, terms))
 
 
 Row = Annotated[
@@ -891,6 +986,7 @@ Row = Annotated[
     | BalanceRow
     | MovementRow
     | NamesRow
+    | CorrelationRow
     | FormulaRow,
     Field(discriminator="operator"),
 ]
@@ -940,6 +1036,8 @@ def per_account(row: Row) -> bool:
     """
     if isinstance(row, JointRow | BalanceRow | MovementRow | NamesRow):
         return True
+    if isinstance(row, CorrelationRow):
+        return False
     if isinstance(row, FormulaRow):
         planned = len(row.kpis) < len(row.inputs)
         return row.each_variant_of is None and not planned
@@ -967,16 +1065,17 @@ def variants_of(row: Row) -> tuple[str, ...]:
 def stated_variants(row: Row) -> tuple[str, ...]:
     """Those of which a value is stated even where there was nothing."""
     variant = getattr(row, "variant", None)
-    no_total = (isinstance(variant, Variant) and not variant.total) or (
-        isinstance(row, ConversionRow) and row.is_by_name
-    )
+    no_total = (isinstance(variant, Variant) and not variant.total) or _is_by_name(row)
     return () if no_total else variants_of(row)
 
 
 def has_named_variants(row: "_Row") -> bool:
     """True if variants are names that facts bring along."""
-    by_name = isinstance(row, ConversionRow) and row.is_by_name
-    return by_name or isinstance(getattr(row, "variant", None), Variant)
+    return _is_by_name(row) or isinstance(getattr(row, "variant", None), Variant)
+
+
+def _is_by_name(row: "_Row") -> bool:
+    return isinstance(row, ConversionRow | CorrelationRow) and row.each_name is not None
 
 
 def kpi_in(input: Input, period: str) -> str | None:

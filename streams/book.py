@@ -9,6 +9,7 @@ from schemas.outputs import KpiKey, Published
 from schemas.rows import (
     BalanceRow,
     ConversionRow,
+    CorrelationRow,
     CountRow,
     DistinctRow,
     DurationRow,
@@ -35,6 +36,7 @@ from streams.measures import ALL
 from streams.operators import (
     balance,
     conversion,
+    correlation,
     count,
     coverage,
     distinct,
@@ -84,6 +86,8 @@ def tally_of(row: Row, variant: str, calendar: Calendar) -> Tally:
     if isinstance(row, DurationRow):
         covered = row.take == "covered"
         return coverage.Tally(calendar) if covered else total.Tally(calendar, SECOND_MS)
+    if isinstance(row, CorrelationRow):
+        return correlation.Tally(calendar, row.after_days)
     if isinstance(row, MembershipRow) and row.value == "entries":
         return count.Tally(calendar)
     if isinstance(row, MilestoneRow | MembershipRow):
@@ -194,7 +198,8 @@ class Book:
 
     def shows(self, key: TallyKey) -> bool:
         """True if readers see the values; else only formulas do."""
-        return self._rows[key.kpi].published
+        row = self._rows[key.kpi]
+        return row.published and not isinstance(row, CorrelationRow)
 
     def _source(self, key: TallyKey) -> Source | None:
         found = self._formulas.get(key) or self._tallies.get(key)

@@ -6,17 +6,14 @@ from typing import Any
 
 from schemas.batches import check_version, decode_values
 from schemas.outputs import KPIS, kpi_record, kpi_record_key
-from schemas.rows import (
-    FormulaRow,
-    Row,
-    kpis_read,
-)
+from schemas.rows import CorrelationRow, FormulaRow, Row, kpis_read
 from streams.alerting.rules import Series
 from streams.book import LONGEST_PERIOD_DAYS
 from streams.calendar import Calendar
 from streams.compiled_plan import CompiledPlan
 from streams.formulas import Formula, Place, empty_of, settling_days
 from streams.measures import ALL
+from streams.operators.correlation import SUMS, formula_of, sum_input
 from streams.publication import Horizon, Timeline
 from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.state_keys import ALERTS as ALERTS_RECORD
@@ -38,6 +35,9 @@ class Inputs:
 
     def __init__(self, rows: dict[str, Row]) -> None:
         self._empty = {id: empty_of(row) for id, row in rows.items()}
+        for id, row in rows.items():
+            if isinstance(row, CorrelationRow):
+                self._empty.update((sum_input(id, of), Fraction(0)) for of in SUMS)
         self._values: dict[Place, dict[int, Fraction | None]] = {}
         self._unsaved: set[tuple[Place, int]] = set()
 
@@ -124,7 +124,11 @@ class Company:
         horizon_days = compiled.plan.horizons.tally_days if bounded else None
         self._horizon = Horizon(horizon_days, compiled.calendar)
         rows = compiled.catalogue.of_company
-        self._rows = {id: row for id, row in rows.items() if isinstance(row, FormulaRow)}
+        self._rows = {
+            id: formula_of(row) if isinstance(row, CorrelationRow) else row
+            for id, row in rows.items()
+            if isinstance(row, FormulaRow | CorrelationRow)
+        }
         self._settling_days = {id: settling_days(id, rows) for id in self._rows}
         self._readers: dict[str, list[str]] = {}
         """KPI -> the formulas that read it"""

@@ -7,6 +7,7 @@ from typing import Protocol
 from schemas.rows import (
     BalanceRow,
     ConversionRow,
+    CorrelationRow,
     CountRow,
     DistinctRow,
     DurationRow,
@@ -30,7 +31,7 @@ from streams.calendar import DAY, PERIODS, Calendar
 from streams.operators.conversion import whole_hour_ms
 from streams.operators.formula import compiled
 from streams.operators.planned import of_months, of_segment
-from streams.tally import Hull, Number, Value, number
+from streams.tally import NULL, Hull, Value, number
 
 SAME = "same"
 """As the variant of an input: that of the formula."""
@@ -77,6 +78,8 @@ def settling_days(kpi: str, rows: Mapping[str, Row]) -> int:
         return max((settling_days(each, rows) for each in kpis_read(row)), default=0)
     if isinstance(row, ConversionRow) and isinstance(row.variant, tuple):
         return max(row.variant, default=0)
+    if isinstance(row, CorrelationRow):
+        return row.after_days
     return getattr(row, "within_days", None) or 0
 
 
@@ -109,8 +112,11 @@ class Formula:
 
     def value(self, period: str, index: int, watermark_ms: int) -> Value:
         exact = {name: self._exact(i, period, index) for name, i in self._row.inputs.items()}
+        row = self._row
+        if row.waits and watermark_ms < self.final_ms(period, index):
+            return NULL
         result = self._value(exact)
-        parts: dict[str, Number | None] = {name: number(x) for name, x in exact.items()}
+        parts = {name: number(exact[name]) for name in row.shows or exact}
         return Value(result, number(result), parts)
 
     def _exact(

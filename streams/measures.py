@@ -530,6 +530,46 @@ class WholeTimeline(Timeline):
         return data and [_whole_of(fact) for fact in data]
 
 
+class CountsByMonth(Counting):
+    """How many facts of each name there were in each month: `{name: {month: n}}`.
+
+    Like all that is added up it counts twice what comes twice: duplicates have to end before it.
+    """
+
+    def __init__(self, facts: FactSelector, calendar: Calendar) -> None:
+        self.selectors = (facts,)
+        self._month = calendar.month
+
+    def add(
+        self, value: dict[str, dict[int, int]] | None, fact: Fact
+    ) -> dict[str, dict[int, int]] | None:
+        if not is_above(self.selectors[0], fact):
+            return value
+        name, month = fact.name or "", self._month(fact.day)
+        known = (value or {}).get(name, {})
+        return {**(value or {}), name: {**known, month: known.get(month, 0) + 1}}
+
+    def closed(self, value: dict[str, dict[int, int]] | None, fact: Fact) -> bool:
+        return False
+
+    def merge(
+        self, values: Sequence[dict[str, dict[int, int]] | None]
+    ) -> dict[str, dict[int, int]] | None:
+        merged: dict[str, dict[int, int]] = {}
+        for value in values:
+            for name, months in (value or {}).items():
+                of_name = merged.setdefault(name, {})
+                for month, n in months.items():
+                    of_name[month] = of_name.get(month, 0) + n
+        return merged or None
+
+    def packed(self, value: dict[str, dict[int, int]] | None) -> Any:
+        return value
+
+    def unpacked(self, data: Any) -> dict[str, dict[int, int]] | None:
+        return data  # type: ignore[no-any-return]
+
+
 class Chain:
     """Moments of the end facts, enough of them to find the first at or after the anchor.
 

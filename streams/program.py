@@ -13,6 +13,7 @@ from schemas.rows import (
     BalanceRow,
     Condition,
     ConversionRow,
+    CorrelationRow,
     CountRow,
     DistinctRow,
     DurationRow,
@@ -39,6 +40,7 @@ from streams.operators import distinct, share
 from streams.operators.conditions import MaskFunction
 from streams.parts.balances import balances, movements
 from streams.parts.conversions import conversions
+from streams.parts.correlations import correlations
 from streams.parts.durations import durations
 from streams.parts.firsts import averaged_firsts, counted, summed
 from streams.parts.joint import joint
@@ -64,6 +66,7 @@ _COMPILED: dict[type[Any], Callable[[Any, Subject], Part | list[Part]]] = {
     BalanceRow: balances,
     MovementRow: movements,
     NamesRow: named,
+    CorrelationRow: correlations,
 }
 
 

@@ -19,6 +19,7 @@ from streams.measures import (
     AllNames,
     ByName,
     Chain,
+    CountsByMonth,
     DayCounts,
     DayEdges,
     DayFirsts,
@@ -182,6 +183,16 @@ class Measures:
         """The latest fact of every day; `valued`: of those that have a value."""
         what = "latest of days valued" if valued else "latest of days"
         return self._slot(what, [facts], since_ms, lambda: LatestOfDays(facts, valued=valued))
+
+    def timeline_by_name(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        """All facts of each name, in order."""
+        return self._slot("timeline by name", [facts], since_ms, lambda: ByName(Timeline(facts)))
+
+    def counts_by_month(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        """How many facts of each name there were in each month."""
+        return self._slot(
+            "counts by month", [facts], since_ms, lambda: CountsByMonth(facts, self._calendar)
+        )
 
     def first_whole(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """The first time ever, with the attributes and the value that it had."""

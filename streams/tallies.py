@@ -5,16 +5,19 @@ company stage, where KPIs and segments meet.
 """
 
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import NamedTuple
 
 from schemas.batches import ValueBatch, check_version, decode_deltas, encode, unfinished
 from schemas.outputs import KPIS, kpi_record, kpi_record_key
-from schemas.rows import FormulaRow, Row, kpis_read, stated_variants
+from schemas.rows import CorrelationRow, FormulaRow, Row, kpis_read, stated_variants
 from streams.book import PROVISIONAL_EVERY_MS, Book, Change
 from streams.compiled_plan import CompiledPlan
 from streams.contributions import SpanKey, TallyKey
 from streams.delta_batches import tally_partition
 from streams.measures import ALL
 from streams.operators import lag
+from streams.operators.correlation import sum_input
 from streams.publication import Timeline
 from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.state_keys import BOOK, PARTITION, read_key, read_value, state_key, state_value
@@ -58,6 +61,9 @@ class Tallies:
         self._lags = [key for key in zeros if company[key.kpi].operator == "lag"]
         self._read_by_company = compiled.alert_rules.watched("company").union(
             kpi for row in rows.values() if isinstance(row, FormulaRow) for kpi in kpis_read(row)
+        )
+        self._correlations = frozenset(
+            id for id, row in rows.items() if isinstance(row, CorrelationRow)
         )
         self._sources = Sources(sources)
         self._announcements = Announcements(
@@ -103,7 +109,7 @@ class Tallies:
     def flush(self, now_ms: int) -> Flushed:
         entities: list[tuple[bytes, bytes | None]] = []
         records: list[Outgoing] = []
-        passed_on: list[Change] = []
+        passed_on: list[Passed] = []
         sources = self._sources
         for gone in self._book.forget(sources.watermark_ms):
             records.append(Outgoing(KPIS, None, kpi_record_key(gone), None))
@@ -111,8 +117,12 @@ class Tallies:
             if self._book.shows(change.tally):
                 record = kpi_record(change.key, change.published, now_ms)
                 records.append(Outgoing(KPIS, None, *record))
-            if change.tally.kpi in self._read_by_company:
-                passed_on.append(change)
+            if change.tally.kpi in self._correlations:
+                passed_on += _sums(change)
+            elif change.tally.kpi in self._read_by_company:
+                exact = change.value.exact
+                passed = None if exact is None else Fraction(exact)
+                passed_on.append(Passed((*change.tally, change.period), change.at, passed))
         for place, content in self._book.take_unsaved():
             packed = None if content is None else state_value(content)
             entities.append((state_key(BOOK, *place), packed))
@@ -140,18 +150,33 @@ class Tallies:
         self._book.resume(self._sources.watermark_ms, self._sources.first_fact_ms)
 
 
+class Passed(NamedTuple):
+    """A value that goes on to the company stage: KPI, variant, segment, period; its index."""
+
+    place: tuple[str, str, str, str]
+    at: int
+    exact: Fraction | None
+
+
+def _sums(change: Change) -> Iterator[Passed]:
+    """The sums of a correlation, each as a value of its own."""
+    kpi, variant, segment = change.tally
+    for of, exact in (change.value.parts or {}).items():
+        place = sum_input(kpi, of), variant, segment, change.period
+        yield Passed(place, change.at, Fraction(exact))
+
+
 def _columns(
-    changes: Iterable[Change],
+    passed: Iterable[Passed],
 ) -> tuple[list[tuple[str, str, str, str]], list[tuple[int, int, int | str | None, int | str]]]:
     keys: dict[tuple[str, str, str, str], int] = {}
     values: list[tuple[int, int, int | str | None, int | str]] = []
-    for change in changes:
-        number = keys.setdefault((*change.tally, change.period), len(keys))
-        exact = change.value.exact
+    for place, at, exact in passed:
+        number = keys.setdefault(place, len(keys))
         if exact is None:
-            values.append((number, change.at, None, 1))
+            values.append((number, at, None, 1))
         else:
             n, d = exact.numerator, exact.denominator
             small = max(abs(n), d) <= INT64_MAX
-            values.append((number, change.at, n if small else str(n), d if small else str(d)))
+            values.append((number, at, n if small else str(n), d if small else str(d)))
     return list(keys), values

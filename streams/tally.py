@@ -32,7 +32,7 @@ class Value(NamedTuple):
 
     exact: Exact | None
     number: Number | None
-    parts: dict[str, Number | None] | None
+    parts: dict[str, Any] | None
 
 
 NULL = Value(None, None, None)

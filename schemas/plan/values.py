@@ -37,7 +37,7 @@ from schemas.plan.models import (
     TimeUnit,
     WeekStart,
 )
-from schemas.rows import SETTING, FormulaRow, Period, Row, kinds_of
+from schemas.rows import SETTING, FormulaRow, Period, Row, kinds_of, terms_fit
 
 TEXT_MAX = 256
 DAYS_MAX = 100_000
@@ -340,6 +340,10 @@ def _check_own_row(row: Row, info: ValidationInfo) -> Row:
         raise mistake(f"the catalogue has a KPI {shown(row.id)} already", "choose another id")
     if around.own_kpis.count(row.id) > 1:
         raise mistake(f"two KPIs of your own have the id {shown(row.id)}", "choose another id")
+    if isinstance(row, FormulaRow) and not terms_fit(row.formula):
+        raise mistake(
+            "`pearson` takes six terms", "the number, and the sums of x, y, x x, x y and y y"
+        )
     for what, names, known in _references(row, around):
         unknown = sorted(set(names) - set(known))
         if unknown:
@@ -359,7 +363,7 @@ def _references(
     yield "setting", settings, SETTING_NAMES
     yield "fact kind", kinds_of(row), FACT_KINDS
     if isinstance(row, FormulaRow):
-        yield "input", _texts(row.formula), list(row.inputs)
+        yield "input", [*_texts(row.formula), *(row.shows or ())], list(row.inputs)
         if around.known_kpis is not None:
             kpis = [each.kpi for each in row.kpis.values()]
             yield "KPI", _texts(kpis), sorted({*around.known_kpis, *around.own_kpis})

@@ -10,6 +10,7 @@ from schemas.rows import (
     AnyOf,
     Condition,
     ConversionRow,
+    CorrelationRow,
     DistinctRow,
     FactRow,
     FirstEver,
@@ -31,7 +32,7 @@ from schemas.rows import (
     resolved,
     variants_of,
 )
-from streams.calendar import DAY, GRID, HOUR, PERIODS, WINDOW_DAYS, YEAR_TO_DATE
+from streams.calendar import DAY, GRID, HOUR, MONTH, PERIODS, WINDOW_DAYS, YEAR_TO_DATE
 from streams.catalogue import MEMBERSHIPS, catalogue_of, catalogue_rows, settings_of
 from streams.catalogue.alert_checks import alert_problems
 
@@ -126,6 +127,8 @@ def possible_periods(row: Row) -> tuple[str, ...]:
         return by_days
     if isinstance(row, FormulaRow | FactRow):
         return PERIODS
+    if isinstance(row, CorrelationRow):
+        return (MONTH,)
     if isinstance(row, DistinctRow | ShareRow | JointRow):
         by_days = tuple(period for period in by_days if period != YEAR_TO_DATE)
     conditions: tuple[Condition, ...] = ()

@@ -5,6 +5,7 @@ Null passes through, and so does a division by zero.
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from math import isqrt
 from typing import Any, cast
 
 from schemas.rows import Term
@@ -44,6 +45,8 @@ def compiled(term: Term) -> Terms:
         return _given(compiled(terms[0]), compiled(terms[1]))
     if operator == "first":
         return _first([compiled(part) for part in terms])
+    if operator == "pearson":
+        return _pearson([compiled(part) for part in terms])
     return _folded(_FOLDS[operator], [compiled(part) for part in terms])
 
 
@@ -86,6 +89,36 @@ def _weighted(weights: Sequence[int], parts: Sequence[Terms]) -> Terms:
         return sum((weight * each for weight, each in counting), Fraction(0)) / whole
 
     return value
+
+
+ROOT_BITS = 80
+"""A square root is exact to so many binary places, more than a number of 64 bits shows."""
+
+
+def _pearson(parts: list[Terms]) -> Terms:
+    def value(inputs: Mapping[str, Fraction | None]) -> Fraction | None:
+        found = [part(inputs) for part in parts]
+        known = [each for each in found if each is not None]
+        return pearson(*known) if len(known) == len(found) else None
+
+    return value
+
+
+def pearson(
+    n: Fraction, x: Fraction, y: Fraction, xx: Fraction, xy: Fraction, yy: Fraction
+) -> Fraction | None:
+    """Pearson's r from sums; null of fewer than three, or where one of both is always the same.
+
+    >>> pearson(*map(Fraction, (3, 3, 600, 5, 800, 140_000)))
+    Fraction(1, 1)
+    """
+    common, of_x, of_y = n * xy - x * y, n * xx - x * x, n * yy - y * y
+    if n < 3 or not of_x or not of_y:
+        return None
+    square = common * common / (of_x * of_y)
+    scaled = (square.numerator << 2 * ROOT_BITS) // square.denominator
+    root = Fraction(isqrt(scaled), 1 << ROOT_BITS)
+    return root if common > 0 else -root
 
 
 def names_in(term: Any) -> set[str]:

@@ -72,7 +72,7 @@ class _Balance:
     def _amount(self, values: Values, period: str, index: int) -> int:
         row, timeline = self._row, values[self._slot]
         start_ms, end_ms = self._calendar.bounds_ms(period, index)
-        if not _meets(row.start, timeline, start_ms) or not _meets(row.end, timeline, end_ms):
+        if not meets(row.start, timeline, start_ms) or not meets(row.end, timeline, end_ms):
             return 0
         if row.end is not None and row.end.stopped is not None:
             stop_ms = _latest_stop_ms(timeline, end_ms)
@@ -121,7 +121,14 @@ def _latest_stop_ms(timeline: Sequence[Change], ms: int) -> int | None:
     return found
 
 
-def _meets(test: StateTest | None, timeline: Sequence[Change], ms: int) -> bool:
+def state_value(timeline: Sequence[Change], ms: int) -> int:
+    """What an account stands at: the value of its latest fact before an instant; 0 without one."""
+    state = state_before(timeline, (ms,))
+    return 0 if state is None else state[2] or 0
+
+
+def meets(test: StateTest | None, timeline: Sequence[Change], ms: int) -> bool:
+    """Whether an account's state before an instant is like that."""
     if test is None:
         return True
     before = changes_before(timeline, (ms,))

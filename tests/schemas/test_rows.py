@@ -57,6 +57,15 @@ RETENTION = COMMON | {
     "goal": {"active_on": {"kind": "activity"}},
     "variant": [1, 7],
 }
+CORRELATION = COMMON | {
+    "operator": "correlation",
+    "subject": "account",
+    "over": {"active": {"kind": "activity"}},
+    "x": {"count": {"kind": "feature"}},
+    "y": {"sum": {"kind": "payment"}},
+    "each_name": "feature",
+    "periods": ["month"],
+}
 LAG = COMMON | {"operator": "lag", "subject": "user", "anchor": FIRST, "end": DONE}
 MEMBERSHIP = COMMON | {
     "operator": "milestone",
@@ -198,6 +207,13 @@ def test_a_row_of_each_operator_is_read_and_written_back(row: dict[str, Any]):
         (DURATION | {"take": "half"}, "take"),
         (FORMULA | {"each_variant_of": "c"}, "each_variant_of"),
         (FORMULA | {"formula": {"pow": ["a", 2]}}, "formula"),
+        (CORRELATION | {"over": None}, "`over` goes with every `y` but `share_of`"),
+        (CORRELATION | {"subject": "user"}, "go with `subject: account`"),
+        (
+            CORRELATION | {"x": {"sum": {"kind": "outcome"}}, "each_name": "kind"},
+            "`each_name` goes with `count`",
+        ),
+        (CORRELATION | {"segments": True}, "segments"),
     ],
 )
 def test_a_row_that_cannot_be_is_refused_at_its_place(row: dict[str, Any], mistake: str):

@@ -443,6 +443,17 @@ OWN = {
         '13 `{"div": ["a", [1]]}` is no term at kpis.own.0.formula; '
         "write such as `{div: [a, {add: [b, 1]}]}`",
     ),
+    "a correlation of four sums": (
+        f"kpis:\n  own:{FORMULA}      inputs: {{a: {{kpi: dau}}}}\n"
+        "      formula: {add: [1, {pearson: [a, a, a, a]}]}",
+        "4 `pearson` takes six terms at kpis.own.0; "
+        "the number, and the sums of x, y, x x, x y and y y",
+    ),
+    "a part that is no input": (
+        f"kpis:\n  own:{FORMULA}      inputs: {{a: {{kpi: dau}}}}\n"
+        "      formula: a\n      shows: [b]",
+        "4 the row names an unknown input `b` at kpis.own.0; known are a",
+    ),
     "a mistake deep in a condition": (
         f"kpis:\n  own:{OWN_ROW}      when: {{all: [{{actve: P}}]}}",
         "13 `active` is missing at kpis.own.0.when.all.0; add `active: ...`",

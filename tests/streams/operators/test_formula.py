@@ -29,6 +29,12 @@ VALUES = {"a": Fraction(1), "b": Fraction(3), "zero": Fraction(0), "none": None}
         ({"add": ["none", "a"]}, None),
         ({"mul": ["zero", "none"]}, None),
         ("none", None),
+        ({"pearson": ["b", "b", 600, 5, 800, 140_000]}, Fraction(1)),
+        ({"pearson": ["b", "b", -600, 5, -800, 140_000]}, Fraction(-1)),
+        ({"pearson": [4, 2, 2, 2, 1, 2]}, Fraction(0)),
+        ({"pearson": [2, 1, 1, 1, 1, 1]}, None),  # of fewer than three
+        ({"pearson": ["b", "b", "b", "b", "b", "b"]}, None),  # of what is always the same
+        ({"pearson": ["none", "b", 600, 5, 800, 140_000]}, None),
     ],
 )
 def test_a_term_has_its_exact_value_or_none(term: Any, value: Fraction | None):
