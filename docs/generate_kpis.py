@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
+from schemas.goals import InOrder
 from schemas.outputs import KpiKey, Published, kpi_record
+from schemas.row_reading import kpis_read, needed_kinds
 from schemas.rows import (
-    SETTING,
     BalanceRow,
     ConversionRow,
     CorrelationRow,
@@ -19,26 +20,20 @@ from schemas.rows import (
     DurationRow,
     FactRow,
     FormulaRow,
-    InOrder,
-    Input,
     JointRow,
     LagRow,
     MeanRow,
     MembershipRow,
     MilestoneRow,
     MovementRow,
-    OfMonths,
-    OfSegments,
     RateRow,
     Row,
     ShareRow,
-    Term,
-    Variant,
-    kpis_read,
-    needed_kinds,
     of_facts,
     per_account,
 )
+from schemas.selectors import SETTING, Variant
+from schemas.terms import Input, OfMonths, OfSegments, Term
 from schemas.times import parse_iso
 from streams.calendar import Calendar
 from streams.catalogue import catalogue_rows

@@ -4,239 +4,25 @@ A row is data. The product's own rows stand in streams/catalogue/rows/; a plan a
 form under `kpis.own`. `setting.x` stands for a value of the plan's settings.
 """
 
-from collections.abc import Iterator, Mapping
-from decimal import Decimal
-from typing import Annotated, Any, Literal, Self, TypeGuard
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self, TypeGuard
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    TypeAdapter,
-    ValidationInfo,
-    field_validator,
-    model_validator,
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
+
+from schemas.conditions import (
+    Condition,
+    FewCameBack,
+    Holds,
+    Many,
+    MembersEver,
+    holds_of_nobody,
+    leaves_of,
 )
-from typing_extensions import TypeAliasType
+from schemas.goals import ActiveOnDay, Given, Goal, InOrder, ReachesFact, ReachesNames
+from schemas.selectors import FactSelector, FirstEver, Kept, Passing, StateTest, Strict, Variant
+from schemas.terms import Input, OfMonths, OfSegments, Period, Term
 
-Period = Literal["hour", "day", "week", "month", "trailing_7d", "trailing_30d", "year_to_date"]
-SETTING = "setting."
 ALL_SEGMENT = "all"
-
-
-ENTRY = "entry"
-"""The kind that stands for the first time an account enters a membership; `name` is its KPI."""
-EACH = "each"
-"""In `for_each`, stands for an entry."""
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-Wanted = str | bool | int
-"""A value that an attribute is asked for."""
-
-
-class FactSelector(_Strict):
-    """Facts of a kind, or only those with one of the names, and with certain attributes."""
-
-    kind: str | tuple[str, ...]
-    """One kind; or several, of which any counts."""
-    name: str | tuple[str, ...] | None = None
-    where: dict[str, Wanted | tuple[Wanted, ...]] = Field(default_factory=dict)
-    """Attribute -> the value, or one of the values, that it has to have."""
-    above: int | None = None
-    """Only facts whose value is greater."""
-    or_: "FactSelector | None" = Field(default=None, alias="or")
-    """Such facts, too."""
-
-
-class Variant(_Strict):
-    """What values are split by beside segments: names, or an attribute; never added up across."""
-
-    by: str = Field(pattern=r"^(name|attributes\.[a-z_]+)$")
-    shown_as: str
-    """The variant is `<shown_as>=<name>`."""
-    total: bool = True
-    """True: a value of all together, without a variant, too."""
-
-
-class Passing(_Strict):
-    """A fact whose value is at least so many percent of a scale that it names."""
-
-    percent_of: str
-    """Name of the attribute that holds the scale's maximum."""
-    at_least: int | str
-
-
-class Kept(_Strict):
-    """A fact of a thing that came in time, and keeps to its bounds.
-
-    What counts is what the thing's facts of that kind said last until then. A thing without a time
-    to keep is left out.
-    """
-
-    by: str
-    """Name of the attribute that holds the time (UTC ms)."""
-    at_most: dict[str, str] = Field(default_factory=dict)
-    """Attribute -> the one that holds its upper bound; where one of both is missing, it is kept."""
-
-
-# ---- conditions: of one subject in one period
-
-
-class InWindow(_Strict):
-    """Active in a window: the period P itself, the one before it, ever before it, trailing days."""
-
-    active: Literal["P", "previous", "ever_before", "trailing_7d", "trailing_30d"]
-
-
-class Members(_Strict):
-    """At least so many users of the account who satisfy something."""
-
-    members: "InWindow | FirstEver"
-    at_least: int | str
-
-
-class FirstEver(_Strict):
-    """A first fact of that kind before the end of the period."""
-
-    first: FactSelector
-
-
-class AllOf(_Strict):
-    all: tuple["Condition", ...] = Field(min_length=1)
-
-
-class AnyOf(_Strict):
-    any: tuple["Condition", ...] = Field(min_length=1)
-
-
-class Not(_Strict):
-    not_: "Condition" = Field(alias="not")
-
-
-Condition = InWindow | Members | AllOf | AnyOf | Not
-
-
-# ---- goals: what a subject reaches after its anchor
-
-
-class ReachesFact(_Strict):
-    first: FactSelector
-
-
-EVERY = "every"
-
-
-class ReachesNames(_Strict):
-    """So many different names of a kind; `every`: all that the selector lists."""
-
-    names: FactSelector
-    at_least: int | str
-
-
-class ActiveOnDay(_Strict):
-    """Active on the n-th local day after the anchor's, n being the variant."""
-
-    active_on: FactSelector
-
-
-class LatestInTime(_Strict):
-    """The latest such fact from the anchor on, while there is time, has a value above that; who has
-    none with a value takes no part.
-    """
-
-    latest: FactSelector
-    above: int
-
-
-class Rises(_Strict):
-    """Such a fact whose value is above that of the one before it; above 0, if it is the first."""
-
-    rises: FactSelector
-
-
-class StandsAt(_Strict):
-    """So many days after the anchor (before it, where below 0), the value of the latest such fact
-    until then; 0 where there is none.
-    """
-
-    stands: FactSelector
-    days: int
-    above: int | None = None
-    at_most: int | None = None
-
-
-class InOrder(_Strict):
-    """The names that the selector lists, one after the other: each is met by the first such fact
-    that is not before the one of the name before it. The variants are `step=<name>`, of those who
-    reached the step before it; without a variant stands the lowest of them.
-    """
-
-    in_order: FactSelector
-
-
-Goal = ReachesFact | ReachesNames | ActiveOnDay | LatestInTime | Rises | StandsAt | InOrder
-
-
-class DoneBy(_Strict):
-    """Each of these names was met before so many days after the anchor, or before the anchor; any,
-    where the selector lists none."""
-
-    names: FactSelector
-    days: int
-    done: bool = True
-    """False: some of them were not."""
-
-
-Given = StandsAt | DoneBy
-"""What has to hold of a subject for it to take part."""
-
-
-# ---- terms: arithmetic on named inputs
-
-Term = TypeAliasType(
-    "Term",
-    "int | str"
-    " | dict[Literal['add', 'sub', 'mul', 'div', 'positive', 'given', 'first', 'pearson'],"
-    " tuple[Term, ...]]"
-    " | dict[Literal['weighted'], tuple[Term | tuple[int, ...], ...]]"
-    " | dict[Literal['size', 'total'], str]",
-)
-"""`positive` is the value of its one term where that is above 0, else null; `given` that of its
-second one where the first is above 0, else null; `first` the first that is not null; `weighted` the
-mean of those that are not null, by the weights in front of them. `size` is how many entries a
-setting has, `total` their sum. `pearson` is the correlation of x and y by their number and the sums
-of x, y, x x, x y and y y.
-"""
-
-
-Against = Literal["previous", "year_before"]
-
-
-class Input(_Strict):
-    """A KPI in the period at hand; `period` names a trailing window that ends with it."""
-
-    kpi: str | dict[Period, str]
-    """One KPI, or which KPI in which period."""
-    period: Period | None = None
-    variant: str | None = None
-    """Which variant of the KPI, such as `n=7`, if it has any; `same`: that of the formula."""
-    ending: str | None = None
-    """With `same`: what stands in place of what follows the `/` in the variant. The formula is not
-    stated for a variant that ends so itself."""
-    against: Against | dict[Period, Against] | None = None
-    """The period before; or the same one a year before: date, ISO week, month, year to date."""
-    back: int = Field(default=0, ge=0)
-    """So many periods before; of a trailing window: so many days."""
-    sum_of: Literal["day"] | None = None
-    """Adds up the KPI's days of the period instead of taking its own value."""
-
-
-# ---- rows
 
 
 def unit(level: str, kpi: str, variant: str = "") -> str:
@@ -248,7 +34,7 @@ def dimension_unit(dimension: str) -> str:
     return f"dimension/{dimension}"
 
 
-class _Row(_Strict):
+class _Row(Strict):
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     name: str
     group: str
@@ -340,7 +126,7 @@ class CountRow(_Counting):
     passing: Passing | None = None
 
 
-class Addend(_Strict):
+class Addend(Strict):
     """The values of some facts, each times a whole number."""
 
     of: FactSelector
@@ -367,7 +153,7 @@ class SumRow(_Counting):
         return self
 
 
-class Band(_Strict):
+class Band(Strict):
     """Values up to a bound count as one number."""
 
     at_most: int | None = None
@@ -554,163 +340,6 @@ class MilestoneRow(_Row):
     """The numbers n; the variant is `users=<n>`."""
 
 
-# ---- conditions of a membership: true and false of one subject as time goes by
-
-
-class Silent(_Strict):
-    """The latest such fact is so long ago; who never had one is not silent."""
-
-    silent: FactSelector
-    days: Annotated[int, Field(ge=1)] | str
-    """A day at least: inside a day only its first and last fact are known."""
-
-
-class Since(_Strict):
-    """The first such fact is at least so long ago."""
-
-    since: FactSelector
-    days: int | str = 0
-
-
-class Reached(_Strict):
-    """There was such a fact, at or after the first one of `after`, at most so many days later."""
-
-    reached: FactSelector
-    after: FactSelector
-    within_days: int | str | None = None
-
-
-class Latest(_Strict):
-    """The latest such fact has a value, or an attribute, like that."""
-
-    latest: FactSelector
-    above: int | str | None = None
-    at_most: int | str | None = None
-    attribute: str | None = None
-    among: tuple[Wanted, ...] | str = ()
-
-
-class Halved(_Strict):
-    """At the end of a day: at most half as many days with such facts in the last thirty as in the
-    thirty before, of which there were at least so many.
-    """
-
-    halved: FactSelector
-    at_least: int | str
-
-
-class Seldom(_Strict):
-    """At the end of a day: on fewer of the last thirty days such facts; none at all, too."""
-
-    seldom: FactSelector
-    below: int | str
-
-
-class StateNumber(_Strict):
-    """A whole number that the latest such fact names; 0 before the first one."""
-
-    latest: FactSelector
-    attribute: str
-
-
-class Many(_Strict):
-    """At least so many such facts, or users with one, in so many days that end with the instant."""
-
-    many: FactSelector
-    each: Literal["fact", "user"]
-    days: Annotated[int, Field(ge=1)] | str
-    at_least: Annotated[int, Field(ge=1)] | str
-    percent_of: StateNumber | None = None
-    """`at_least` is so many percent of a number, where that is above 0."""
-
-    @model_validator(mode="after")
-    def _of_users(self) -> Self:
-        if self.percent_of is not None and self.each != "user":
-            raise ValueError("`percent_of` goes with `each: user`")
-        return self
-
-
-class MembersEver(_Strict):
-    """At least so many users of the account who ever had such a fact."""
-
-    members: FirstEver
-    at_least: Annotated[int, Field(ge=1)] | str
-
-
-class Open(_Strict):
-    """Something has a fact of the first kind, and none yet that closes it under the same name."""
-
-    open: FactSelector
-    closed_by: FactSelector
-
-
-class Member(_Strict):
-    """The subject is in another membership."""
-
-    member: str
-
-
-class Grown(_Strict):
-    """At the end of a day: so many such facts in the last thirty days, and so many percent of those
-    in the thirty before, of which there was one at least.
-    """
-
-    grown: FactSelector
-    at_least: int | str
-    percent: int | str
-
-
-class FewCameBack(_Strict):
-    """At the end of a week: of at least so many users with such facts in the week before, fewer
-    than so many percent have some in the week, too.
-    """
-
-    few_came_back: FactSelector
-    of_at_least: Annotated[int, Field(ge=1)] | str
-    below_percent: Annotated[int, Field(ge=1)] | str
-
-
-class AllHold(_Strict):
-    all: tuple["Holds", ...] = Field(min_length=1)
-
-
-class AnyHolds(_Strict):
-    any: tuple["Holds", ...] = Field(min_length=1)
-
-
-class EachHolds(_Strict):
-    """A condition for each entry of a setting, of which any holds: `each` stands for the entry; of
-    a mapping for a value, and `each.names` for the names that have it.
-    """
-
-    for_each: Any
-    any: "Holds"
-
-
-class HoldsNot(_Strict):
-    not_: "Holds" = Field(alias="not")
-
-
-Holds = (
-    Silent
-    | Since
-    | Reached
-    | Latest
-    | Halved
-    | Seldom
-    | Grown
-    | Many
-    | MembersEver
-    | FewCameBack
-    | Open
-    | Member
-    | AllHold
-    | AnyHolds
-    | EachHolds
-    | HoldsNot
-)
-
-
 class MembershipRow(_Row):
     """Users, accounts or things of which a condition holds; that a user or an account enters or
     leaves is a signal.
@@ -738,49 +367,6 @@ class MembershipRow(_Row):
                 "as `{since: {kind: activity}}`"
             )
         return self
-
-
-def leaves_of(when: Holds) -> Iterator[Holds]:
-    """The conditions that a condition is made of."""
-    if isinstance(when, AllHold | AnyHolds):
-        for part in when.all if isinstance(when, AllHold) else when.any:
-            yield from leaves_of(part)
-    elif isinstance(when, EachHolds):
-        yield from leaves_of(when.any)
-    elif isinstance(when, HoldsNot):
-        yield from leaves_of(when.not_)
-    else:
-        yield when
-
-
-def holds_of_nobody(when: Holds) -> bool:
-    """Whether a condition holds of who never did anything."""
-    if isinstance(when, AllHold):
-        return all(map(holds_of_nobody, when.all))
-    if isinstance(when, AnyHolds):
-        return any(map(holds_of_nobody, when.any))
-    if isinstance(when, EachHolds):
-        return holds_of_nobody(when.any)
-    if isinstance(when, HoldsNot):
-        return not holds_of_nobody(when.not_)
-    return isinstance(when, Seldom)
-
-
-class StateTest(_Strict):
-    """What the state of an account has to be: the value of its latest fact, or an attribute."""
-
-    above: int | None = None
-    at_most: int | None = None
-    """An account without such a fact stands at 0."""
-    attribute: str | None = None
-    among: tuple[Wanted, ...] = ()
-    """The values of the attribute that count."""
-    ever_above: int | None = None
-    """Some state until then was greater."""
-    never_above: int | None = None
-    """None was."""
-    stopped: bool | None = None
-    """Of the end: the latest change from above 0 to 0 lies in the period."""
 
 
 class BalanceRow(_Row):
@@ -835,30 +421,13 @@ class NamesRow(_Row):
     weights: dict[str, int] | str
 
 
-class OfMonths(_Strict):
-    """What the plan sets for the months of a period: of a year to date for those that are over, and
-    of the last one by its days that are over. Null where it sets none for one of them.
-    """
-
-    months: dict[str, int] | str
-    """`2026-03` -> an amount."""
-
-
-class OfSegments(_Strict):
-    """What the plan sets for a segment: null where it sets nothing."""
-
-    dimension: str
-    values: dict[str, Decimal] | str
-    """Value of the dimension -> a number."""
-
-
-class ActiveIn(_Strict):
+class ActiveIn(Strict):
     """Who has such a fact in the period."""
 
     active: FactSelector
 
 
-class StandingAt(_Strict):
+class StandingAt(Strict):
     """Accounts whose state meets tests at the start, and at the end, of the period."""
 
     state: FactSelector
@@ -866,13 +435,13 @@ class StandingAt(_Strict):
     end: StateTest | None = None
 
 
-class Counted(_Strict):
+class Counted(Strict):
     """How many such facts there are."""
 
     count: FactSelector
 
 
-class Summed(_Strict):
+class Summed(Strict):
     """The values of such facts, each times a whole number, added up."""
 
     sum: FactSelector
@@ -880,20 +449,20 @@ class Summed(_Strict):
     """A number, or one for each name of a fact; a name without one counts 0."""
 
 
-class Gained(_Strict):
+class Gained(Strict):
     """By how much an account's state is greater later than at the end of the period."""
 
     gained: FactSelector
 
 
-class Standing(_Strict):
+class Standing(Strict):
     """1 if an account's state meets a test later, else 0."""
 
     state: FactSelector
     later: StateTest
 
 
-class ShareReached(_Strict):
+class ShareReached(Strict):
     """Of the names whose first fact lies in the period, the share that reach another one in time.
 
     Subjects without such a name take no part.
@@ -960,16 +529,6 @@ class FormulaRow(_Row):
         return name
 
 
-def terms_fit(term: Any) -> bool:
-    """False if a `pearson` in a formula has another number of terms than it takes."""
-    if not isinstance(term, dict):
-        return True
-    ((operator, terms),) = term.items()
-    if isinstance(terms, str):
-        return True
-    return (operator != "pearson" or len(terms) == 6) and all(map(terms_fit, terms))
-
-
 Row = Annotated[
     DistinctRow
     | JointRow
@@ -1004,30 +563,6 @@ def adds_facts(row: Row) -> TypeGuard[FactRow]:
     """True if single facts add to a row: all, or those that name no subject."""
     alone = isinstance(row, MeanRow) and row.without_subject == "each_fact"
     return of_facts(row) or alone
-
-
-for _model in (
-    Members,
-    AllOf,
-    AnyOf,
-    Not,
-    AllHold,
-    AnyHolds,
-    EachHolds,
-    HoldsNot,
-    MembershipRow,
-):
-    _model.model_rebuild()
-
-_ROW: TypeAdapter[Row] = TypeAdapter(Row)
-_ROWS: TypeAdapter[list[Row]] = TypeAdapter(list[Row])
-
-
-def begun(row: Row, since_ms: Mapping[str, int]) -> Row:
-    """The row where units of that name count from a moment on only."""
-    found = row.model_copy()
-    found._since_ms = since_ms
-    return found
 
 
 def per_account(row: Row) -> bool:
@@ -1076,145 +611,3 @@ def has_named_variants(row: "_Row") -> bool:
 
 def _is_by_name(row: "_Row") -> bool:
     return isinstance(row, ConversionRow | CorrelationRow) and row.each_name is not None
-
-
-def kpi_in(input: Input, period: str) -> str | None:
-    """The KPI that an input reads for a period of its formula; None if it names none."""
-    if isinstance(input.kpi, str):
-        return input.kpi
-    return input.kpi.get(input.period or period)  # type: ignore[call-overload, no-any-return]
-
-
-def against_in(input: Input, period: str) -> Against | None:
-    """What an input's period is, seen from a period of its formula; None: the same."""
-    if isinstance(input.against, dict):
-        return input.against.get(period)  # type: ignore[call-overload, no-any-return]
-    return input.against
-
-
-def kinds_of(row: Row) -> frozenset[str]:
-    """The kinds of facts a row is made from; none for a formula, which reads other rows."""
-    return frozenset(kind for kinds in needed_kinds(row) for kind in kinds)
-
-
-def needed_kinds(row: Row) -> frozenset[tuple[str, ...]]:
-    """What a row is made from: one of each of these kinds of facts."""
-    return frozenset(_kinds(row.model_dump(by_alias=True)))
-
-
-WORDS_OF_OTHERS = ("where", "each_pair")
-"""Keys of a row under which keys are names of attributes, or of things that the plan speaks of."""
-
-
-def _kinds(data: Any) -> set[tuple[str, ...]]:
-    if isinstance(data, dict):
-        kinds = _either(data)
-        found = {kinds} if kinds and kinds != (ENTRY,) else set()
-        passed = (*WORDS_OF_OTHERS, "or")
-        return found.union(*(_kinds(v) for key, v in data.items() if key not in passed))
-    if isinstance(data, list | tuple):
-        return set().union(*(_kinds(v) for v in data))
-    return set()
-
-
-def _either(selector: Mapping[str, Any]) -> tuple[str, ...]:
-    """The kinds that a selector takes, as plain data."""
-    kind = selector.get("kind")
-    kinds = (kind,) if isinstance(kind, str) else tuple(kind or ())
-    return (*kinds, *_either(selector["or"])) if selector.get("or") else kinds
-
-
-def kpis_named(input: Input) -> frozenset[str]:
-    """The KPIs that an input reads in one period or another."""
-    return frozenset(input.kpi.values() if isinstance(input.kpi, dict) else (input.kpi,))
-
-
-def kpis_read(row: Row) -> frozenset[str]:
-    """The KPIs that a row follows from, beside facts: inputs of a formula, other memberships."""
-    if isinstance(row, FormulaRow):
-        return frozenset[str]().union(*map(kpis_named, row.kpis.values()))
-    return frozenset(_memberships_read(row.model_dump(by_alias=True)))
-
-
-def _memberships_read(data: Any) -> Iterator[str]:
-    if isinstance(data, dict):
-        if data.get("kind") == ENTRY:
-            yield data["name"]
-        if data.keys() == {"member"}:
-            yield data["member"]
-        for value in data.values():
-            yield from _memberships_read(value)
-    elif isinstance(data, list | tuple):
-        for value in data:
-            yield from _memberships_read(value)
-
-
-def settings_in(row: Row) -> set[str]:
-    """The settings that a row refers to."""
-    return set(_settings(row.model_dump(by_alias=True)))
-
-
-def _settings(data: Any) -> Iterator[str]:
-    if isinstance(data, dict | list | tuple):
-        for value in data.values() if isinstance(data, dict) else data:
-            yield from _settings(value)
-    elif isinstance(data, str) and data.startswith(SETTING):
-        yield data.removeprefix(SETTING)
-
-
-def resolved(row: Row, settings: dict[str, Any]) -> Row:
-    """The row with every `setting.x` replaced; an empty list of names stands for all names.
-
-    Raises KeyError for a setting that does not exist.
-    """
-    return row_of(_resolved(row.model_dump(by_alias=True), settings))
-
-
-def _resolved(data: Any, settings: dict[str, Any]) -> Any:
-    if isinstance(data, dict):
-        found = {k: _resolved(v, settings) for k, v in data.items()}
-        if found.keys() == {"for_each", "any"} and found["for_each"]:
-            return {"any": tuple(_filled(found["any"], each) for each in _groups(found))}
-        if found.get("name") == ():
-            found["name"] = None
-        if found.keys() == {"size"}:
-            return len(found["size"])
-        if found.keys() == {"total"}:
-            entries = found["total"]
-            return sum(entries.values() if isinstance(entries, Mapping) else entries)
-        return found
-    if isinstance(data, list | tuple):
-        return [_resolved(v, settings) for v in data]
-    if isinstance(data, str) and data.startswith(SETTING):
-        return settings[data.removeprefix(SETTING)]
-    return data
-
-
-def _groups(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """What stands for `each` and `each.names`, once for each entry of a list among the settings; of
-    a mapping, once for each of its values, with the names that have it.
-    """
-    entries = data["for_each"]
-    if not isinstance(entries, Mapping):
-        yield from ({EACH: entry} for entry in entries)
-        return
-    for value in dict.fromkeys(entries.values()):
-        names = tuple(name for name, of in entries.items() if of == value)
-        yield {EACH: value, f"{EACH}.names": names}
-
-
-def _filled(data: Any, each: Mapping[str, Any]) -> Any:
-    if isinstance(data, dict):
-        return {k: _filled(v, each) for k, v in data.items()}
-    if isinstance(data, list | tuple):
-        return [_filled(v, each) for v in data]
-    return each.get(data, data) if isinstance(data, str) else data
-
-
-def row_of(data: Any) -> Row:
-    """A row of plain data. Raises pydantic's ValidationError with every mistake."""
-    return _ROW.validate_python(data)
-
-
-def rows_of(data: Any) -> list[Row]:
-    return _ROWS.validate_python(data)

@@ -9,14 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from schemas.keys import shown_user
-from schemas.rows import (
-    DistinctRow,
-    FactSelector,
-    MilestoneRow,
-    Row,
-    ShareRow,
-    variants_of,
-)
+from schemas.rows import DistinctRow, MilestoneRow, Row, ShareRow, variants_of
+from schemas.selectors import FactSelector
 from streams.active_days import ActiveDays
 from streams.calendar import DAY, GRID, MONTH, WEEK, WINDOW_DAYS, Calendar
 from streams.contributions import Moves, Shape, SpanGroup, tally_key

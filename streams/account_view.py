@@ -6,7 +6,7 @@ from heapq import nlargest
 from typing import Any
 
 from schemas.keys import shown_account, shown_user
-from schemas.rows import FactSelector
+from schemas.selectors import FactSelector
 from schemas.times import iso
 from streams.account_state import Account, Member
 from streams.accounts import Accounts

@@ -7,11 +7,10 @@ that users holds, and an event that changes none of them there changes nothing f
 
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 from schemas.batches import (
     FactBatch,
-    Meaning,
     Rows,
     UserState,
     UserStateBatch,
@@ -19,8 +18,7 @@ from schemas.batches import (
     decode_facts,
 )
 from schemas.batches import Values as FactValues
-from schemas.fact_kinds import THING_KINDS, USE_KINDS, VALUED_KINDS
-from schemas.keys import ACCOUNT, shown_account, shown_user, thing_key
+from schemas.keys import ACCOUNT, shown_account, shown_user
 from schemas.keys import THING as THING_KEY
 from schemas.outputs import (
     EVIDENCE_IDS_MAX,
@@ -30,7 +28,6 @@ from schemas.outputs import (
     kpi_record_key,
     signal_record,
 )
-from schemas.rows import adds_facts
 from schemas.times import DAY_MS, HOUR_MS, MINUTE_MS, iso
 from streams.account_program import AccountTotals, Entered, Entry, entry_signal
 from streams.account_state import Account, Member
@@ -42,9 +39,9 @@ from streams.contributions import Cell, Deltas, Moves, TallyKey, tally_key
 from streams.crowds import Gathering
 from streams.delta_batches import delta_records
 from streams.duplicates import IDS_MAX, SeenIds
+from streams.event_codes import Coded, EventCodes
 from streams.fact_batches import Code, FactBatches
-from streams.fact_cells import Addition, additions
-from streams.measures import ALL, Counting, Fact, Measure, Moment
+from streams.measures import ALL, Fact, Measure, Moment
 from streams.parts.memberships import Passage, passages
 from streams.publication import Horizon
 from streams.schedule import Schedule
@@ -69,15 +66,13 @@ from streams.state_keys import (
 from streams.state_keys import (
     SIGNALS as SIGNALS_RECORD,
 )
-from streams.subject_measures import Step, Values
+from streams.subject_measures import Values
 from streams.tally import HOURLY
 from streams.things import Things
 from streams.warmth import WARM, Warm
 from streams.watermark import Announcements, Sources
 
 USER_FACTS_ROLE = "user-facts"
-MARKS_MAX = 512
-CODES_MAX = 100_000
 LARGE_ACCOUNT = 256
 """Accounts with more members stay warm: to unpack one would take too long."""
 
@@ -93,26 +88,6 @@ class AccountValues:
 
     def exact(self, series: Series, period: str, index: int) -> Fraction | None:
         return self._book.exact(TallyKey(*series), period, index, self._watermark_ms)
-
-
-class _Coded(NamedTuple):
-    """What events of one code do to a membership."""
-
-    code: Code
-    steps: tuple[Step, ...]
-    thing_steps: tuple[Step, ...]
-    """The same of its facts, for the things that they are about."""
-    things: tuple[tuple[int, str], ...]
-    """(number of the fact, key) of the things that an account has to know."""
-    of_business: bool
-    """True: the ids of such events are remembered for longer."""
-    additions: tuple[Addition, ...]
-    """What each such event adds to rows that are added up from facts."""
-    counts: bool
-    """True: it matters that such an event does not come twice."""
-    mark: int
-    """The bit that stands for the code in `Member.closed`; 0 for those that hardly come again, and
-    if there are too many."""
 
 
 class Accounts:
@@ -152,9 +127,7 @@ class Accounts:
         self._thing_programs = compiled.things
         self._things = Things(compiled.things.measures)
         self._book_rows = {id: rows[id] for id in rows if id in compiled.catalogue.per_account}
-        self._rows_of_facts = [row for row in rows.values() if adds_facts(row)]
-        self._coded: dict[tuple[Meaning, tuple[str, ...]], _Coded] = {}
-        self._marks: dict[tuple[Meaning, tuple[str, ...]], int] = {}
+        self._codes = EventCodes(compiled)
         days = plan.horizons.tally_days
         of_business_ms = days * DAY_MS if bounded and days is not None else None
         self._seen = SeenIds(plan.duplicates.usage_window_ms if bounded else None, ids_max)
@@ -255,7 +228,7 @@ class Accounts:
             None if account.startswith(THING_KEY) else self._member(account, leaf)
             for account, leaf in rows.members
         ]
-        codes = [self._code(code) for code in rows.codes]
+        codes = [self._codes.of(code) for code in rows.codes]
         for number, time_ms, code, event_id, values in zip(
             rows.member, rows.time_ms, rows.code, rows.event_id, rows.values, strict=True
         ):
@@ -271,7 +244,7 @@ class Accounts:
             self._take(member, coded, time_ms, event_id, values)
 
     def _take(
-        self, member: Member, coded: _Coded, time_ms: int, event_id: str, of_facts: FactValues
+        self, member: Member, coded: Coded, time_ms: int, event_id: str, of_facts: FactValues
     ) -> None:
         """Takes an event into the measures of a membership, and tells users what is news there."""
         values, moment = member.values, (time_ms, event_id, member.account)
@@ -315,7 +288,7 @@ class Accounts:
     def _take_thing(
         self,
         place: tuple[str, str],
-        coded: _Coded,
+        coded: Coded,
         number: int,
         moment: Moment,
         values: FactValues,
@@ -334,42 +307,8 @@ class Accounts:
         """Tells users of an event, and so that this membership exists."""
         self._to_users.add_row(member.leaf, (member.place, time_ms, code, event_id, values))
 
-    def _code(self, key: tuple[Meaning, tuple[str, ...]]) -> _Coded:
-        coded = self._coded.get(key)
-        if coded is None:
-            if len(self._coded) >= CODES_MAX:
-                self._coded.clear()  # marks keep their meaning: beyond the first there are none
-            coded = self._coded[key] = self._compiled(key)
-        return coded
-
-    def _compiled(self, key: tuple[Meaning, tuple[str, ...]]) -> _Coded:
-        meaning, things = key[0], self._thing_programs
-        steps = tuple(self._measures.step(fact) for fact in meaning)
-        # An event whose facts carry something is nearly one of a kind, and not to be passed over
-        # because another one of the day told nothing new.
-        if len(self._marks) < MARKS_MAX and not any(
-            attributes or kind in VALUED_KINDS or kind in THING_KINDS
-            for kind, _, attributes in meaning
-        ):
-            self._marks.setdefault(key, 1 << len(self._marks))
-        added = additions(self._rows_of_facts, *key)
-        return _Coded(
-            Code(*key),
-            steps,
-            tuple(things.measures.step(fact) for fact in meaning),
-            tuple(
-                (number, thing_key(kind, name))
-                for number, (kind, name, _) in enumerate(meaning)
-                if kind in THING_KINDS and name is not None and things.account.slots
-            ),
-            any(kind not in USE_KINDS for kind, _, _ in meaning),
-            added,
-            bool(added) or any(isinstance(m, Counting) for step in steps for _, m in step.measures),
-            self._marks.get(key, 0),
-        )
-
     def _add_up(
-        self, member: Member, coded: _Coded, time_ms: int, event_id: str, values: FactValues
+        self, member: Member, coded: Coded, time_ms: int, event_id: str, values: FactValues
     ) -> bool:
         """Adds the facts of an event to rows that are made of such; False if it came before."""
         seen = self._seen_of_business if coded.of_business else self._seen

@@ -5,7 +5,9 @@ from fractions import Fraction
 from itertools import chain
 from typing import Any, NamedTuple
 
+from schemas.goals import InOrder
 from schemas.outputs import KpiKey, Published
+from schemas.row_reading import kpis_read
 from schemas.rows import (
     BalanceRow,
     ConversionRow,
@@ -14,7 +16,6 @@ from schemas.rows import (
     DistinctRow,
     DurationRow,
     FormulaRow,
-    InOrder,
     JointRow,
     LagRow,
     MeanRow,
@@ -26,7 +27,6 @@ from schemas.rows import (
     Row,
     ShareRow,
     SumRow,
-    kpis_read,
 )
 from schemas.times import DAY_MS, SECOND_MS
 from streams.calendar import Calendar

@@ -6,7 +6,8 @@ from typing import Any
 
 from schemas.batches import check_version, decode_values
 from schemas.outputs import KPIS, kpi_record, kpi_record_key
-from schemas.rows import CorrelationRow, FormulaRow, Row, kpis_read
+from schemas.row_reading import kpis_read
+from schemas.rows import CorrelationRow, FormulaRow, Row
 from streams.alerting.rules import Series
 from streams.book import LONGEST_PERIOD_DAYS
 from streams.calendar import Calendar

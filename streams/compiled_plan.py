@@ -5,7 +5,7 @@ from functools import cached_property
 
 from schemas.plan.fingerprint import plan_hash
 from schemas.plan.models import Plan
-from schemas.rows import begun
+from schemas.row_reading import begun
 from streams.account_program import AccountProgram
 from streams.alerting.board import Board
 from streams.alerting.rules import Rules

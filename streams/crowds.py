@@ -8,7 +8,7 @@ from bisect import bisect_left, insort
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from schemas.rows import FactSelector
+from schemas.selectors import FactSelector
 from streams.day_entries import NO_ENTRIES, DayEntries, Entry
 from streams.measures import Moment, Reaching
 from streams.subject_measures import Measures, Values

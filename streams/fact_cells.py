@@ -4,17 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from schemas.batches import Attributes, FactOfEvent, Meaning
-from schemas.rows import (
-    Band,
-    FactRow,
-    MeanRow,
-    MovementRow,
-    Passing,
-    RateRow,
-    SumRow,
-    Variant,
-    of_facts,
-)
+from schemas.rows import Band, FactRow, MeanRow, MovementRow, RateRow, SumRow, of_facts
+from schemas.selectors import Passing, Variant
 from streams.calendar import HOUR
 from streams.contributions import TallyKey, tally_key
 from streams.measures import ALL, reads

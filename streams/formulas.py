@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Protocol
 
+from schemas.row_reading import kpis_read
 from schemas.rows import (
     BalanceRow,
     ConversionRow,
@@ -12,20 +13,15 @@ from schemas.rows import (
     DistinctRow,
     DurationRow,
     FormulaRow,
-    Input,
     JointRow,
     MembershipRow,
     MilestoneRow,
     MovementRow,
     NamesRow,
-    OfMonths,
-    OfSegments,
     Row,
     SumRow,
-    against_in,
-    kpi_in,
-    kpis_read,
 )
+from schemas.terms import Input, OfMonths, OfSegments, against_in, kpi_in
 from schemas.times import DAY_MS
 from streams.calendar import DAY, PERIODS, Calendar
 from streams.operators.conversion import whole_hour_ms

@@ -11,23 +11,21 @@ from typing import Any, NamedTuple
 
 from schemas.plan.fingerprint import fingerprint, meaning_of_facts, meaning_of_input
 from schemas.plan.models import Plan
+from schemas.row_reading import WORDS_OF_OTHERS, kpis_read
 from schemas.rows import (
-    ENTRY,
-    WORDS_OF_OTHERS,
     ConversionRow,
     DistinctRow,
     FactRow,
-    FactSelector,
     FormulaRow,
     JointRow,
     MilestoneRow,
     Row,
     ShareRow,
     dimension_unit,
-    kpis_read,
     unit,
     variants_of,
 )
+from schemas.selectors import ENTRY, FactSelector
 from streams.alerting.identity import identity
 from streams.calendar import HOUR
 from streams.catalogue import Catalogue, catalogue_of

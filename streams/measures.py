@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import msgspec
 
 from schemas.batches import Attributes
-from schemas.rows import FactSelector
+from schemas.selectors import FactSelector
 from streams.active_days import ActiveDays
 from streams.calendar import Calendar
 from streams.day_entries import NO_ENTRIES, DayEntries, Entry

@@ -8,16 +8,15 @@ from collections.abc import Callable, Iterable
 from operator import is_not
 from typing import Any
 
+from schemas.conditions import Condition
 from schemas.plan.models import Plan
 from schemas.rows import (
     BalanceRow,
-    Condition,
     ConversionRow,
     CorrelationRow,
     CountRow,
     DistinctRow,
     DurationRow,
-    FactSelector,
     JointRow,
     LagRow,
     MeanRow,
@@ -31,6 +30,7 @@ from schemas.rows import (
     SumRow,
     of_facts,
 )
+from schemas.selectors import FactSelector
 from streams.active_days import ActiveDays
 from streams.calendar import Calendar
 from streams.contributions import Moves, Shape, SpanGroup

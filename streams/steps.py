@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
-from schemas.rows import FactSelector
+from schemas.selectors import FactSelector
 from streams.measures import Fact, takes
 
 StepsValue = tuple[int | None, dict[str, list[int]]]

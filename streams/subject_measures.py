@@ -12,7 +12,7 @@ from schemas.plan.models import (
     ActivationTimes,
     Plan,
 )
-from schemas.rows import ENTRY, FactSelector
+from schemas.selectors import ENTRY, FactSelector
 from streams.calendar import Calendar
 from streams.courses import AT_DAY_END
 from streams.measures import (

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from schemas.batches import ValueBatch, check_version, decode_deltas, encode, unfinished
 from schemas.outputs import KPIS, kpi_record, kpi_record_key
-from schemas.rows import CorrelationRow, FormulaRow, Row, kpis_read, stated_variants
+from schemas.row_reading import kpis_read
+from schemas.rows import CorrelationRow, FormulaRow, Row, stated_variants
 from streams.book import PROVISIONAL_EVERY_MS, Book, Change
 from streams.compiled_plan import CompiledPlan
 from streams.contributions import SpanKey, TallyKey

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from schemas.outputs import ID_HEX_DIGITS, canonical_json
 from schemas.plan.models import ActivationTasks, FirstActivity, Input, NameConst, Plan
-from schemas.rows import FactSelector
+from schemas.selectors import FactSelector
 
 SHOWN_CHARACTERS_MAX = 200
 

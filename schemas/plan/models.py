@@ -11,7 +11,8 @@ from typing import Annotated, Final, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.fact_kinds import KINDS_OF_NOBODY, FactKind
-from schemas.rows import Period, Row
+from schemas.rows import Row
+from schemas.terms import Period
 from schemas.times import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 
 SelectorType = Literal["track", "page", "screen", "any"]

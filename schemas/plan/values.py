@@ -37,7 +37,10 @@ from schemas.plan.models import (
     TimeUnit,
     WeekStart,
 )
-from schemas.rows import SETTING, FormulaRow, Period, Row, kinds_of, terms_fit
+from schemas.row_reading import kinds_of
+from schemas.rows import FormulaRow, Row
+from schemas.selectors import SETTING
+from schemas.terms import Period, terms_fit
 
 TEXT_MAX = 256
 DAYS_MAX = 100_000

@@ -8,17 +8,9 @@ from typing import Any, NamedTuple
 import yaml
 
 from schemas.plan.models import ActivationTasks, FirstActivity, Plan
-from schemas.rows import (
-    FormulaRow,
-    Input,
-    Row,
-    kpis_named,
-    kpis_read,
-    needed_kinds,
-    resolved,
-    rows_of,
-    settings_in,
-)
+from schemas.row_reading import kpis_read, needed_kinds, resolved, rows_of, settings_in
+from schemas.rows import FormulaRow, Row
+from schemas.terms import Input, kpis_named
 
 GROUPS = (
     "engagement",

@@ -2,36 +2,29 @@
 
 from collections.abc import Iterator
 
+from schemas.conditions import AllOf, AnyOf, Condition, Members, Not
+from schemas.goals import StandsAt
 from schemas.plan.check import Problem
 from schemas.plan.models import Plan
+from schemas.row_reading import kpis_read, resolved
 from schemas.rows import (
-    EACH,
-    AllOf,
-    AnyOf,
-    Condition,
     ConversionRow,
     CorrelationRow,
     DistinctRow,
     FactRow,
-    FirstEver,
     FormulaRow,
-    Input,
     JointRow,
     MeanRow,
-    Members,
     MembershipRow,
-    Not,
     RateRow,
     Row,
     ShareRow,
-    StandsAt,
     has_named_variants,
-    kpi_in,
-    kpis_read,
     per_account,
-    resolved,
     variants_of,
 )
+from schemas.selectors import EACH, FirstEver
+from schemas.terms import Input, kpi_in
 from streams.calendar import DAY, GRID, HOUR, MONTH, PERIODS, WINDOW_DAYS, YEAR_TO_DATE
 from streams.catalogue import MEMBERSHIPS, catalogue_of, catalogue_rows, settings_of
 from streams.catalogue.alert_checks import alert_problems

@@ -7,7 +7,8 @@ conditions over the same masks become one function, so that what they share is c
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from schemas.rows import AllOf, AnyOf, Condition, FirstEver, Members, Not
+from schemas.conditions import AllOf, AnyOf, Condition, Members, Not
+from schemas.selectors import FirstEver
 from streams.calendar import DAY, GRID, MONTH, TRAILING_7D, TRAILING_30D, WEEK, WINDOW_DAYS
 
 MembersKey = tuple[str, str, int]

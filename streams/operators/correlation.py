@@ -7,7 +7,8 @@ same for all names and stand once: what is kept of a name is of those subjects t
 from collections.abc import Iterator
 from fractions import Fraction
 
-from schemas.rows import CorrelationRow, FormulaRow, Input
+from schemas.rows import CorrelationRow, FormulaRow
+from schemas.terms import Input
 from schemas.times import DAY_MS
 from streams.calendar import Calendar
 from streams.tally import NULL, SpanTally, Value

@@ -1,6 +1,7 @@
 """distinct: how many subjects satisfy a condition in a period."""
 
-from schemas.rows import Condition, DistinctRow
+from schemas.conditions import Condition
+from schemas.rows import DistinctRow
 from streams.tally import SpanTally, Value
 
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from math import isqrt
 from typing import Any, cast
 
-from schemas.rows import Term
+from schemas.terms import Term
 
 Terms = Callable[[Mapping[str, Fraction | None]], Fraction | None]
 

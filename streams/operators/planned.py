@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from schemas.rows import OfMonths, OfSegments
+from schemas.terms import OfMonths, OfSegments
 from streams.calendar import MONTH, Calendar
 
 

@@ -7,7 +7,8 @@ its own on, and, as the state at their start, the periods after it.
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from schemas.rows import BalanceRow, MovementRow, StateTest
+from schemas.rows import BalanceRow, MovementRow
+from schemas.selectors import StateTest
 from schemas.times import HOUR_MS
 from streams.calendar import HOUR
 from streams.contributions import Moves, span_key

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from schemas.rows import ConversionRow, InOrder, ReachesFact
+from schemas.goals import InOrder, ReachesFact
+from schemas.rows import ConversionRow
 from schemas.times import DAY_MS
 from streams.contributions import Moves, tally_key
 from streams.measures import Chain, FirstFact, WholeFact

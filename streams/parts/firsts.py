@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from schemas.rows import Addend, CountRow, FactSelector, MeanRow, SumRow
+from schemas.rows import Addend, CountRow, MeanRow, SumRow
+from schemas.selectors import FactSelector
 from schemas.times import HOUR_MS
 from streams.calendar import HOUR
 from streams.contributions import tally_key

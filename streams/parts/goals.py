@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from schemas.rows import (
+from schemas.goals import (
     EVERY,
     ActiveOnDay,
-    ConversionRow,
     DoneBy,
     Given,
     Goal,
@@ -16,6 +15,7 @@ from schemas.rows import (
     Rises,
     StandsAt,
 )
+from schemas.rows import ConversionRow
 from schemas.times import DAY_MS
 from streams.measures import ALL, ByName, Chain, FirstFact, Reaching
 from streams.parts.part import Subject

@@ -5,8 +5,7 @@ from itertools import accumulate
 from operator import and_
 from typing import Any, NamedTuple
 
-from schemas.rows import (
-    FactSelector,
+from schemas.conditions import (
     FewCameBack,
     Grown,
     Halved,
@@ -20,6 +19,7 @@ from schemas.rows import (
     Silent,
     Since,
 )
+from schemas.selectors import FactSelector
 from schemas.times import DAY_MS
 from streams.active_days import ActiveDays
 from streams.calendar import Calendar

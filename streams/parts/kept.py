@@ -4,7 +4,8 @@ from bisect import bisect_right
 from operator import itemgetter
 from typing import Any
 
-from schemas.rows import Kept, RateRow
+from schemas.rows import RateRow
+from schemas.selectors import Kept
 from streams.contributions import tally_key
 from streams.measures import WholeFact
 from streams.operators import rate

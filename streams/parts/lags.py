@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from schemas.rows import FactSelector, LagRow
+from schemas.rows import LagRow
+from schemas.selectors import FactSelector
 from schemas.times import DAY_MS
 from streams.contributions import tally_key
 from streams.measures import Chain, FirstFact, Reaching

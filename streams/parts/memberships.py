@@ -10,14 +10,8 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from schemas.rows import (
-    AllHold,
-    AnyHolds,
-    Holds,
-    HoldsNot,
-    Member,
-    MembershipRow,
-)
+from schemas.conditions import AllHold, AnyHolds, Holds, HoldsNot, Member
+from schemas.rows import MembershipRow
 from schemas.times import iso
 from streams.agenda import Coming
 from streams.contributions import Cell, tally_key

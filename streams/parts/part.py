@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from schemas.plan.models import Plan
-from schemas.rows import FactSelector, Row
+from schemas.rows import Row
+from schemas.selectors import FactSelector
 from streams.calendar import Calendar
 from streams.contributions import Cell, Moves
 from streams.measures import ALL, FirstFact, WholeFact

@@ -5,23 +5,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from schemas.rows import (
-    ConversionRow,
-    FactSelector,
-    FirstEver,
-    FormulaRow,
-    Input,
-    LagRow,
-    MilestoneRow,
-    kinds_of,
-    kpi_in,
-    needed_kinds,
-    per_account,
-    resolved,
-    row_of,
-    rows_of,
-    variants_of,
-)
+from schemas.row_reading import kinds_of, needed_kinds, resolved, row_of, rows_of
+from schemas.rows import ConversionRow, FormulaRow, LagRow, MilestoneRow, per_account, variants_of
+from schemas.selectors import FactSelector, FirstEver
+from schemas.terms import Input, kpi_in
 
 COMMON: dict[str, Any] = {
     "id": "x",

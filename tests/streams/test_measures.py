@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.rows import FactSelector
+from schemas.selectors import FactSelector
 from schemas.times import DAY_MS, HOUR_MS
 from streams.calendar import Calendar
 from streams.measures import (

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from schemas.plan.check import PlanInvalid, load_plan
-from schemas.rows import kpis_read
+from schemas.row_reading import kpis_read
 from streams.catalogue import catalogue_ids, catalogue_of
 from streams.catalogue.checks import plan_problems
 from tests.catalogue.cases import Detail, Fact

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from schemas.plan.check import load_plan
 from schemas.plan.models import Dimension
-from schemas.rows import FactSelector
+from schemas.selectors import FactSelector
 from schemas.times import DAY_MS, parse_iso
 from streams.active_days import ActiveDays
 from streams.calendar import Calendar

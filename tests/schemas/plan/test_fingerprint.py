@@ -6,7 +6,7 @@ import pytest
 
 from schemas.plan import load_plan, plan_hash
 from schemas.plan.fingerprint import differences, meaning_of_facts
-from schemas.rows import FactSelector
+from schemas.selectors import FactSelector
 
 PLAN = """
 product: Test

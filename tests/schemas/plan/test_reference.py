@@ -12,7 +12,7 @@ from schemas.plan.check import load_plan
 from schemas.plan.models import OPERATORS
 from schemas.plan.written import WrittenPlan, WrittenSettings
 from schemas.plan.written_rules import Written
-from schemas.rows import Period
+from schemas.terms import Period
 
 REFERENCE = (Path(__file__).resolve().parents[3] / "docs" / "plan.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", REFERENCE, re.MULTILINE | re.DOTALL)

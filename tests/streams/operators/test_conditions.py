@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.rows import Condition, FactSelector, FirstEver, InWindow, Members, row_of
+from schemas.conditions import Condition, InWindow, Members
+from schemas.row_reading import row_of
+from schemas.selectors import FactSelector, FirstEver
 from streams.calendar import DAY, MONTH, TRAILING_7D, TRAILING_30D, WEEK, WINDOW_DAYS
 from streams.operators.conditions import MaskFunction, after_first, members_key, smeared
 from tests.laws import law

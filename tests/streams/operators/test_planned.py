@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from schemas.rows import OfMonths, OfSegments
+from schemas.terms import OfMonths, OfSegments
 from schemas.times import parse_iso
 from streams.calendar import DAY, MONTH, WEEK, YEAR_TO_DATE, Calendar
 from streams.operators.planned import of_months, of_segment

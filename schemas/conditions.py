@@ -1,0 +1,220 @@
+"""Conditions that rows put on subjects: in one period, and as time goes by."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from schemas.selectors import FactSelector, FirstEver, Strict, Wanted
+
+
+class InWindow(Strict):
+    """Active in a window: the period P itself, the one before it, ever before it, trailing days."""
+
+    active: Literal["P", "previous", "ever_before", "trailing_7d", "trailing_30d"]
+
+
+class Members(Strict):
+    """At least so many users of the account who satisfy something."""
+
+    members: "InWindow | FirstEver"
+    at_least: int | str
+
+
+class AllOf(Strict):
+    all: tuple["Condition", ...] = Field(min_length=1)
+
+
+class AnyOf(Strict):
+    any: tuple["Condition", ...] = Field(min_length=1)
+
+
+class Not(Strict):
+    not_: "Condition" = Field(alias="not")
+
+
+Condition = InWindow | Members | AllOf | AnyOf | Not
+
+
+class Silent(Strict):
+    """The latest such fact is so long ago; who never had one is not silent."""
+
+    silent: FactSelector
+    days: Annotated[int, Field(ge=1)] | str
+    """A day at least: inside a day only its first and last fact are known."""
+
+
+class Since(Strict):
+    """The first such fact is at least so long ago."""
+
+    since: FactSelector
+    days: int | str = 0
+
+
+class Reached(Strict):
+    """There was such a fact, at or after the first one of `after`, at most so many days later."""
+
+    reached: FactSelector
+    after: FactSelector
+    within_days: int | str | None = None
+
+
+class Latest(Strict):
+    """The latest such fact has a value, or an attribute, like that."""
+
+    latest: FactSelector
+    above: int | str | None = None
+    at_most: int | str | None = None
+    attribute: str | None = None
+    among: tuple[Wanted, ...] | str = ()
+
+
+class Halved(Strict):
+    """At the end of a day: at most half as many days with such facts in the last thirty as in the
+    thirty before, of which there were at least so many.
+    """
+
+    halved: FactSelector
+    at_least: int | str
+
+
+class Seldom(Strict):
+    """At the end of a day: on fewer of the last thirty days such facts; none at all, too."""
+
+    seldom: FactSelector
+    below: int | str
+
+
+class StateNumber(Strict):
+    """A whole number that the latest such fact names; 0 before the first one."""
+
+    latest: FactSelector
+    attribute: str
+
+
+class Many(Strict):
+    """At least so many such facts, or users with one, in so many days that end with the instant."""
+
+    many: FactSelector
+    each: Literal["fact", "user"]
+    days: Annotated[int, Field(ge=1)] | str
+    at_least: Annotated[int, Field(ge=1)] | str
+    percent_of: StateNumber | None = None
+    """`at_least` is so many percent of a number, where that is above 0."""
+
+    @model_validator(mode="after")
+    def _of_users(self) -> Self:
+        if self.percent_of is not None and self.each != "user":
+            raise ValueError("`percent_of` goes with `each: user`")
+        return self
+
+
+class MembersEver(Strict):
+    """At least so many users of the account who ever had such a fact."""
+
+    members: FirstEver
+    at_least: Annotated[int, Field(ge=1)] | str
+
+
+class Open(Strict):
+    """Something has a fact of the first kind, and none yet that closes it under the same name."""
+
+    open: FactSelector
+    closed_by: FactSelector
+
+
+class Member(Strict):
+    """The subject is in another membership."""
+
+    member: str
+
+
+class Grown(Strict):
+    """At the end of a day: so many such facts in the last thirty days, and so many percent of those
+    in the thirty before, of which there was one at least.
+    """
+
+    grown: FactSelector
+    at_least: int | str
+    percent: int | str
+
+
+class FewCameBack(Strict):
+    """At the end of a week: of at least so many users with such facts in the week before, fewer
+    than so many percent have some in the week, too.
+    """
+
+    few_came_back: FactSelector
+    of_at_least: Annotated[int, Field(ge=1)] | str
+    below_percent: Annotated[int, Field(ge=1)] | str
+
+
+class AllHold(Strict):
+    all: tuple["Holds", ...] = Field(min_length=1)
+
+
+class AnyHolds(Strict):
+    any: tuple["Holds", ...] = Field(min_length=1)
+
+
+class EachHolds(Strict):
+    """A condition for each entry of a setting, of which any holds: `each` stands for the entry; of
+    a mapping for a value, and `each.names` for the names that have it.
+    """
+
+    for_each: Any
+    any: "Holds"
+
+
+class HoldsNot(Strict):
+    not_: "Holds" = Field(alias="not")
+
+
+Holds = (
+    Silent
+    | Since
+    | Reached
+    | Latest
+    | Halved
+    | Seldom
+    | Grown
+    | Many
+    | MembersEver
+    | FewCameBack
+    | Open
+    | Member
+    | AllHold
+    | AnyHolds
+    | EachHolds
+    | HoldsNot
+)
+
+
+def leaves_of(when: Holds) -> Iterator[Holds]:
+    """The conditions that a condition is made of."""
+    if isinstance(when, AllHold | AnyHolds):
+        for part in when.all if isinstance(when, AllHold) else when.any:
+            yield from leaves_of(part)
+    elif isinstance(when, EachHolds):
+        yield from leaves_of(when.any)
+    elif isinstance(when, HoldsNot):
+        yield from leaves_of(when.not_)
+    else:
+        yield when
+
+
+def holds_of_nobody(when: Holds) -> bool:
+    """Whether a condition holds of who never did anything."""
+    if isinstance(when, AllHold):
+        return all(map(holds_of_nobody, when.all))
+    if isinstance(when, AnyHolds):
+        return any(map(holds_of_nobody, when.any))
+    if isinstance(when, EachHolds):
+        return holds_of_nobody(when.any)
+    if isinstance(when, HoldsNot):
+        return not holds_of_nobody(when.not_)
+    return isinstance(when, Seldom)
+
+
+for _model in (Members, AllOf, AnyOf, Not, AllHold, AnyHolds, EachHolds, HoldsNot):
+    _model.model_rebuild()

@@ -1,0 +1,143 @@
+"""Rows from plain data, and what follows from one: facts, settings and other rows it reads."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from schemas.rows import FormulaRow, Row
+from schemas.selectors import EACH, ENTRY, SETTING
+from schemas.terms import kpis_named
+
+_ROW: TypeAdapter[Row] = TypeAdapter(Row)
+_ROWS: TypeAdapter[list[Row]] = TypeAdapter(list[Row])
+
+
+def begun(row: Row, since_ms: Mapping[str, int]) -> Row:
+    """The row where units of that name count from a moment on only."""
+    found = row.model_copy()
+    found._since_ms = since_ms
+    return found
+
+
+def kinds_of(row: Row) -> frozenset[str]:
+    """The kinds of facts a row is made from; none for a formula, which reads other rows."""
+    return frozenset(kind for kinds in needed_kinds(row) for kind in kinds)
+
+
+def needed_kinds(row: Row) -> frozenset[tuple[str, ...]]:
+    """What a row is made from: one of each of these kinds of facts."""
+    return frozenset(_kinds(row.model_dump(by_alias=True)))
+
+
+WORDS_OF_OTHERS = ("where", "each_pair")
+"""Keys of a row under which keys are names of attributes, or of things that the plan speaks of."""
+
+
+def _kinds(data: Any) -> set[tuple[str, ...]]:
+    if isinstance(data, dict):
+        kinds = _either(data)
+        found = {kinds} if kinds and kinds != (ENTRY,) else set()
+        passed = (*WORDS_OF_OTHERS, "or")
+        return found.union(*(_kinds(v) for key, v in data.items() if key not in passed))
+    if isinstance(data, list | tuple):
+        return set().union(*(_kinds(v) for v in data))
+    return set()
+
+
+def _either(selector: Mapping[str, Any]) -> tuple[str, ...]:
+    """The kinds that a selector takes, as plain data."""
+    kind = selector.get("kind")
+    kinds = (kind,) if isinstance(kind, str) else tuple(kind or ())
+    return (*kinds, *_either(selector["or"])) if selector.get("or") else kinds
+
+
+def kpis_read(row: Row) -> frozenset[str]:
+    """The KPIs that a row follows from, beside facts: inputs of a formula, other memberships."""
+    if isinstance(row, FormulaRow):
+        return frozenset[str]().union(*map(kpis_named, row.kpis.values()))
+    return frozenset(_memberships_read(row.model_dump(by_alias=True)))
+
+
+def _memberships_read(data: Any) -> Iterator[str]:
+    if isinstance(data, dict):
+        if data.get("kind") == ENTRY:
+            yield data["name"]
+        if data.keys() == {"member"}:
+            yield data["member"]
+        for value in data.values():
+            yield from _memberships_read(value)
+    elif isinstance(data, list | tuple):
+        for value in data:
+            yield from _memberships_read(value)
+
+
+def settings_in(row: Row) -> set[str]:
+    """The settings that a row refers to."""
+    return set(_settings(row.model_dump(by_alias=True)))
+
+
+def _settings(data: Any) -> Iterator[str]:
+    if isinstance(data, dict | list | tuple):
+        for value in data.values() if isinstance(data, dict) else data:
+            yield from _settings(value)
+    elif isinstance(data, str) and data.startswith(SETTING):
+        yield data.removeprefix(SETTING)
+
+
+def resolved(row: Row, settings: dict[str, Any]) -> Row:
+    """The row with every `setting.x` replaced; an empty list of names stands for all names.
+
+    Raises KeyError for a setting that does not exist.
+    """
+    return row_of(_resolved(row.model_dump(by_alias=True), settings))
+
+
+def _resolved(data: Any, settings: dict[str, Any]) -> Any:
+    if isinstance(data, dict):
+        found = {k: _resolved(v, settings) for k, v in data.items()}
+        if found.keys() == {"for_each", "any"} and found["for_each"]:
+            return {"any": tuple(_filled(found["any"], each) for each in _groups(found))}
+        if found.get("name") == ():
+            found["name"] = None
+        if found.keys() == {"size"}:
+            return len(found["size"])
+        if found.keys() == {"total"}:
+            entries = found["total"]
+            return sum(entries.values() if isinstance(entries, Mapping) else entries)
+        return found
+    if isinstance(data, list | tuple):
+        return [_resolved(v, settings) for v in data]
+    if isinstance(data, str) and data.startswith(SETTING):
+        return settings[data.removeprefix(SETTING)]
+    return data
+
+
+def _groups(data: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """What stands for `each` and `each.names`, once for each entry of a list among the settings; of
+    a mapping, once for each of its values, with the names that have it.
+    """
+    entries = data["for_each"]
+    if not isinstance(entries, Mapping):
+        yield from ({EACH: entry} for entry in entries)
+        return
+    for value in dict.fromkeys(entries.values()):
+        names = tuple(name for name, of in entries.items() if of == value)
+        yield {EACH: value, f"{EACH}.names": names}
+
+
+def _filled(data: Any, each: Mapping[str, Any]) -> Any:
+    if isinstance(data, dict):
+        return {k: _filled(v, each) for k, v in data.items()}
+    if isinstance(data, list | tuple):
+        return [_filled(v, each) for v in data]
+    return each.get(data, data) if isinstance(data, str) else data
+
+
+def row_of(data: Any) -> Row:
+    """A row of plain data. Raises pydantic's ValidationError with every mistake."""
+    return _ROW.validate_python(data)
+
+
+def rows_of(data: Any) -> list[Row]:
+    return _ROWS.validate_python(data)

@@ -1,0 +1,83 @@
+"""What events of one meaning do to a membership: found once, and looked up for every event."""
+
+from typing import NamedTuple
+
+from schemas.batches import Meaning
+from schemas.fact_kinds import THING_KINDS, USE_KINDS, VALUED_KINDS
+from schemas.keys import thing_key
+from schemas.rows import adds_facts
+from streams.compiled_plan import CompiledPlan
+from streams.fact_batches import Code
+from streams.fact_cells import Addition, additions
+from streams.measures import Counting
+from streams.subject_measures import Step
+
+MARKS_MAX = 512
+CODES_MAX = 100_000
+Key = tuple[Meaning, tuple[str, ...]]
+"""What an event means, and the segments it belongs to."""
+
+
+class Coded(NamedTuple):
+    """What events of one code do to a membership."""
+
+    code: Code
+    steps: tuple[Step, ...]
+    thing_steps: tuple[Step, ...]
+    """The same of its facts, for the things that they are about."""
+    things: tuple[tuple[int, str], ...]
+    """(number of the fact, key) of the things that an account has to know."""
+    of_business: bool
+    """True: the ids of such events are remembered for longer."""
+    additions: tuple[Addition, ...]
+    """What each such event adds to rows that are added up from facts."""
+    counts: bool
+    """True: it matters that such an event does not come twice."""
+    mark: int
+    """The bit that stands for the code in `Member.closed`; 0 for those that hardly come again, and
+    if there are too many."""
+
+
+class EventCodes:
+    """The codes that were met."""
+
+    def __init__(self, compiled: CompiledPlan) -> None:
+        self._measures, self._things = compiled.member.measures, compiled.things
+        rows = compiled.catalogue.rows.values()
+        self._rows_of_facts = [row for row in rows if adds_facts(row)]
+        self._coded: dict[Key, Coded] = {}
+        self._marks: dict[Key, int] = {}
+
+    def of(self, key: Key) -> Coded:
+        coded = self._coded.get(key)
+        if coded is None:
+            if len(self._coded) >= CODES_MAX:
+                self._coded.clear()  # marks keep their meaning: beyond the first there are none
+            coded = self._coded[key] = self._compiled(key)
+        return coded
+
+    def _compiled(self, key: Key) -> Coded:
+        meaning, things = key[0], self._things
+        steps = tuple(self._measures.step(fact) for fact in meaning)
+        # An event whose facts carry something is nearly one of a kind, and not to be passed over
+        # because another one of the day told nothing new.
+        if len(self._marks) < MARKS_MAX and not any(
+            attributes or kind in VALUED_KINDS or kind in THING_KINDS
+            for kind, _, attributes in meaning
+        ):
+            self._marks.setdefault(key, 1 << len(self._marks))
+        added = additions(self._rows_of_facts, *key)
+        return Coded(
+            Code(*key),
+            steps,
+            tuple(things.measures.step(fact) for fact in meaning),
+            tuple(
+                (number, thing_key(kind, name))
+                for number, (kind, name, _) in enumerate(meaning)
+                if kind in THING_KINDS and name is not None and things.account.slots
+            ),
+            any(kind not in USE_KINDS for kind, _, _ in meaning),
+            added,
+            bool(added) or any(isinstance(m, Counting) for step in steps for _, m in step.measures),
+            self._marks.get(key, 0),
+        )
