@@ -13,7 +13,7 @@ def examples(count: int) -> int:
 
 
 law = settings(
-    max_examples=examples(70),
+    max_examples=examples(50),
     deadline=None,
     derandomize=True,
     database=None,

@@ -447,19 +447,19 @@ def check(company: Company, trial: Trial) -> None:
     assert differences(in_order, run_anyhow(company, trial)) == []
 
 
-@settings(fuzzed, max_examples=examples(15))
+@settings(fuzzed, max_examples=examples(10))
 @given(trials())
 def test_everything_is_use(trial: Trial) -> None:
     check(EVERYTHING_IS_USE, trial)
 
 
-@settings(fuzzed, max_examples=examples(15))
+@settings(fuzzed, max_examples=examples(10))
 @given(trials())
 def test_sign_up_first(trial: Trial) -> None:
     check(SIGN_UP_FIRST, trial)
 
 
-@settings(fuzzed, max_examples=examples(15))
+@settings(fuzzed, max_examples=examples(10))
 @given(trials())
 def test_without_staff(trial: Trial) -> None:
     check(WITHOUT_STAFF, trial)
@@ -472,7 +472,7 @@ def test_long_windows(trial: Trial) -> None:
 
 
 @pytest.mark.parametrize("company", [SECOND_TIME, TWO_DAYS_OF_THREE, BOTH_TASKS])
-@settings(fuzzed, max_examples=examples(15))
+@settings(fuzzed, max_examples=examples(10))
 @given(trials((0, 1, 2, 3), (0, 1, 5), ("Done", "Done", "Done", "Task One", "Signed Up")))
 def test_activation_by_several_events(company: Company, trial: Trial) -> None:
     check(company, trial)
