@@ -14,7 +14,7 @@ from schemas.selectors import FactSelector
 from streams.active_days import ActiveDays
 from streams.calendar import DAY, GRID, MONTH, WEEK, WINDOW_DAYS, Calendar
 from streams.contributions import Moves, Shape, SpanGroup, tally_key
-from streams.measures import ALL, Moment, Reaching
+from streams.measures import ALL, Moment
 from streams.member_counts import MemberCounts
 from streams.operators.conditions import MaskFunction, MembersKey, smeared
 from streams.parts.part import Cells
@@ -183,7 +183,7 @@ class AccountProgram:
                     insort(order, entered)
 
     def _entry(self, values: Sequence[Any], slot: int, root: str) -> Entry | None:
-        measure: Reaching = self._measures.all[slot]  # type: ignore[assignment]
+        measure = self._measures.reaching_at(slot)
         moment: Moment | None = measure.first(values[slot])
         return moment and (moment[0], shown_user(root), moment[1], root)
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from schemas.selectors import FactSelector
 from streams.day_entries import NO_ENTRIES, DayEntries, Entry
-from streams.measures import Moment, Reaching
+from streams.measures import Moment
 from streams.subject_measures import Measures, Values
 
 
@@ -95,7 +95,7 @@ class Crowds:
                     insort(entries, came)
 
     def _entry(self, order: _Order, values: Values, root: str) -> Entry | None:
-        measure: Reaching = self._measures.all[order.measure]  # type: ignore[assignment]
+        measure = self._measures.reaching_at(order.measure)
         moment: Moment | None = measure.first(values[order.measure])
         return moment and (moment[0], root)
 

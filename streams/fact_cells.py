@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from schemas.batches import Attributes, FactOfEvent, Meaning
 from schemas.rows import Band, FactRow, MeanRow, MovementRow, RateRow, SumRow, of_facts
 from schemas.selectors import Passing, Variant
+from streams.attributes import whole_number
 from streams.calendar import HOUR
 from streams.contributions import TallyKey, tally_key
 from streams.measures import ALL, reads
@@ -133,8 +134,8 @@ def _banded(value: int, bands: Sequence[Band]) -> int:
 
 def _scale(attribute: str, attributes: Attributes) -> int | None:
     """The maximum that a fact names; None without one that can be divided by."""
-    scale = dict(attributes).get(attribute)
-    return scale if isinstance(scale, int) and not isinstance(scale, bool) and scale > 0 else None
+    scale = whole_number(dict(attributes), attribute)
+    return scale if scale is not None and scale > 0 else None
 
 
 def _rated(passing: Passing, fact: FactOfEvent) -> NumbersOf:

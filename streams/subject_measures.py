@@ -1,7 +1,7 @@
 """The measures of one kind of subject: each has its place in the state; equal ones are shared."""
 
 from collections.abc import Callable, Container, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 from schemas.batches import Attributes, FactOfEvent
 from schemas.outputs import canonical_json
@@ -34,6 +34,7 @@ from streams.measures import (
     Measure,
     Moment,
     NthTime,
+    Reaching,
     Timeline,
     WholeTimeline,
     reads,
@@ -42,6 +43,7 @@ from streams.steps import Steps
 
 Values = Sequence[Any]
 """The values of a subject's measures."""
+Kind = TypeVar("Kind")
 EntryValue = tuple[int, str, str, tuple[str, ...], int]
 """UTC ms, no id, account key, no segments, phase: see courses."""
 
@@ -130,6 +132,16 @@ class Measures:
         if type(self.all[slot]) is Dropped:
             self.all[slot] = make()
         return slot
+
+    def reaching_at(self, slot: int) -> Reaching:
+        """The measure at a place that `first_reaching` or `reaching` gave."""
+        return cast(Reaching, self.all[slot])
+
+    def at(self, slot: int, kind: type[Kind]) -> Kind:
+        """The measure at a place, which is of that kind."""
+        measure = self.all[slot]
+        assert isinstance(measure, kind)
+        return measure
 
     def found(self, what: str, facts: Sequence[FactSelector], since_ms: int | None = None) -> int:
         """A place for what follows from several members of an account."""

@@ -37,7 +37,7 @@ from streams.compiled_plan import CompiledPlan
 from streams.contributions import Deltas, Moves
 from streams.delta_batches import delta_records
 from streams.identity import chain_through, root_of
-from streams.measures import Fact, Reaching
+from streams.measures import Fact
 from streams.parts.memberships import Passage, passages
 from streams.person_state import Copy, Leaf, LeafState, Person
 from streams.signals import Revisions, Standing
@@ -419,14 +419,14 @@ class Users:
         if self._program.activation is None:
             return None
         first_slot, anchor_slot, reached_slot = self._program.activation
-        first: Reaching = self._measures.all[first_slot]  # type: ignore[assignment]
+        first = self._measures.reaching_at(first_slot)
         moment = first.first(values[first_slot])
         if moment is None:
             return None
         time_ms, event_id, account = moment
         anchor, end = values[anchor_slot], None
         if anchor is not None:
-            reaching: Reaching = self._measures.all[reached_slot]  # type: ignore[assignment]
+            reaching = self._measures.reaching_at(reached_slot)
             end = reaching.reached(values[reached_slot], anchor[0])
         evidence = {
             "lag_seconds": None if end is None else (end[0] - anchor[0]) / SECOND_MS,

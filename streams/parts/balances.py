@@ -8,15 +8,22 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from schemas.rows import BalanceRow, MovementRow
-from schemas.selectors import StateTest
 from schemas.times import HOUR_MS
+from streams.attributes import whole_number
 from streams.calendar import HOUR
 from streams.contributions import Moves, span_key
 from streams.fact_cells import tallies_of
 from streams.measures import ALL, Change
 from streams.operators import balance, total
 from streams.parts.part import Cells, Part, Subject, of_cells
-from streams.parts.states import after, changes_before, state_before, state_segments
+from streams.parts.states import (
+    after,
+    changes_before,
+    meets,
+    state_before,
+    state_segments,
+    state_value,
+)
 from streams.subject_measures import Values
 from streams.tally import HOURLY
 
@@ -94,13 +101,10 @@ class _Balance:
         }[row.sum]
 
     def _value(self, timeline: Sequence[Change], ms: int) -> int:
-        state = state_before(timeline, (ms,))
-        if state is None:
-            return 0
         if self._row.attribute is None:
-            return state[2] or 0
-        found = dict(state[3]).get(self._row.attribute)
-        return found if isinstance(found, int) and not isinstance(found, bool) else 0
+            return state_value(timeline, ms)
+        state = state_before(timeline, (ms,))
+        return 0 if state is None else whole_number(dict(state[3]), self._row.attribute) or 0
 
 
 class _Run(NamedTuple):
@@ -120,29 +124,6 @@ def _latest_stop_ms(timeline: Sequence[Change], ms: int) -> int | None:
             found = time_ms
         before = value or 0
     return found
-
-
-def state_value(timeline: Sequence[Change], ms: int) -> int:
-    """What an account stands at: the value of its latest fact before an instant; 0 without one."""
-    state = state_before(timeline, (ms,))
-    return 0 if state is None else state[2] or 0
-
-
-def meets(test: StateTest | None, timeline: Sequence[Change], ms: int) -> bool:
-    """Whether an account's state before an instant is like that."""
-    if test is None:
-        return True
-    before = changes_before(timeline, (ms,))
-    value = before[-1][2] or 0 if before else 0
-    attributes = dict(before[-1][3]) if before else {}
-    highest = max((each[2] or 0 for each in before), default=0)
-    return (
-        (test.above is None or value > test.above)
-        and (test.at_most is None or value <= test.at_most)
-        and (test.ever_above is None or highest > test.ever_above)
-        and (test.never_above is None or highest <= test.never_above)
-        and (test.attribute is None or attributes.get(test.attribute) in test.among)
-    )
 
 
 class _Movement:

@@ -7,7 +7,7 @@ from schemas.goals import InOrder, ReachesFact
 from schemas.rows import ConversionRow
 from schemas.times import DAY_MS
 from streams.contributions import Moves, tally_key
-from streams.measures import Chain, FirstFact, WholeFact
+from streams.measures import FirstFact, WholeFact
 from streams.operators import conversion
 from streams.parts.goals import Holds, given, goal_of
 from streams.parts.part import Cells, Part, Subject
@@ -134,8 +134,8 @@ class _Conversion:
         end_ms = anchor_ms + self._within_ms
         if self._until is None:
             return end_ms
-        chain: Chain = self._subject.measures.all[self._until]  # type: ignore[assignment]
-        until = chain.reached(values[self._until], anchor_ms)
+        measure = self._subject.measures.reaching_at(self._until)
+        until = measure.reached(values[self._until], anchor_ms)
         return end_ms if until is None else min(end_ms, until[0])
 
     def _add(self, outcomes: list[_Outcome], sign: int, into: Cells) -> None:

@@ -23,8 +23,8 @@ from streams.calendar import MONTH
 from streams.contributions import Moves, span_key
 from streams.measures import ALL, ByName, Change, Reaching
 from streams.operators.correlation import XX, XY, YY, N, X, Y, limbs
-from streams.parts.balances import meets, state_value
 from streams.parts.part import Cells, Part, Subject
+from streams.parts.states import meets, state_value
 from streams.subject_measures import Values
 
 Named = Mapping[str, Sequence[Change]]
@@ -104,7 +104,7 @@ class _Correlation:
         return self._after(y, slot), frozenset({slot})
 
     def _share(self, goals: int) -> YOf:
-        by_name: ByName = self._measures.all[goals]  # type: ignore[assignment]
+        by_name = self._measures.at(goals, ByName)
         chain: Reaching = by_name.inner  # type: ignore[assignment]
 
         def share(values: Values, month: int) -> tuple[int, int] | None:

@@ -2,20 +2,20 @@
 
 from schemas.rows import DurationRow
 from streams.contributions import tally_key
-from streams.measures import FirstFact, Reaching
+from streams.measures import FirstFact
 from streams.operators import coverage, total
 from streams.parts.part import Cells, Part, Subject, of_cells
-from streams.parts.states import state_before
+from streams.parts.states import state_value
 from streams.subject_measures import Values
 
-END_OF_TIME = (1 << 62,)
+END_OF_TIME_MS = 1 << 62
 
 
 def durations(row: DurationRow, subject: Subject) -> Part:
     since_ms, day_of = subject.since_ms(row), subject.calendar.day
     begin_slot = subject.measures.first(row.begin, since_ms)
     end_slot = subject.measures.reaching(row.begin, row.end, since_ms)
-    end: Reaching = subject.measures.all[end_slot]  # type: ignore[assignment]
+    end = subject.measures.reaching_at(end_slot)
     slots = {begin_slot, end_slot, *subject.dimension_slots}
     times_slot = None
     if row.times is not None:
@@ -34,13 +34,7 @@ def durations(row: DurationRow, subject: Subject) -> Part:
                 if ended is not None:
                     into[tally, coverage.COVERED, day_of(ended[0]), ended[0]] -= sign
             elif ended is not None:
-                times = 1 if times_slot is None else _latest(values, times_slot)
+                times = 1 if times_slot is None else state_value(values[times_slot], END_OF_TIME_MS)
                 into[tally, total.ADDED, day_of(ended[0]), times] += sign * (ended[0] - begin[0])
 
     return of_cells(slots, add)
-
-
-def _latest(values: Values, slot: int) -> int:
-    """The value of the latest fact; 0 where there is none."""
-    latest = state_before(values[slot], END_OF_TIME)
-    return 0 if latest is None else latest[2] or 0

@@ -8,7 +8,7 @@ from schemas.times import HOUR_MS
 from streams.calendar import HOUR
 from streams.contributions import tally_key
 from streams.fact_cells import Numbers, added, averaged, tallies_of
-from streams.measures import ALL, First, Reaching, WholeFact
+from streams.measures import ALL, First, WholeFact
 from streams.operators import count
 from streams.parts.latest import averaged_latest
 from streams.parts.part import Cells, Part, Subject, of_cells
@@ -21,7 +21,7 @@ def counted(row: CountRow, subject: Subject) -> Part:
     if row.variant is not None:
         return _of_first(row, row.of, subject, lambda fact: ((count.COUNTED, 0, 1),))
     slot = subject.measures.first_reaching(row.of, subject.since_ms(row))
-    measure: Reaching = subject.measures.all[slot]  # type: ignore[assignment]
+    measure = subject.measures.reaching_at(slot)
     day_of, hourly = subject.calendar.day, HOUR in row.periods
 
     def add(values: Values, sign: int, into: Cells) -> None:
@@ -110,7 +110,7 @@ def _first_after(
     of: FactSelector, after: FactSelector, since_ms: int | None, subject: Subject
 ) -> tuple[set[int], FirstOf]:
     anchor_slot = subject.measures.first_reaching(after, since_ms)
-    anchor: Reaching = subject.measures.all[anchor_slot]  # type: ignore[assignment]
+    anchor = subject.measures.reaching_at(anchor_slot)
     slot = subject.measures.whole_timeline(of, since_ms)
 
     def first(values: Values) -> WholeFact | None:

@@ -19,7 +19,7 @@ from schemas.rows import ConversionRow
 from schemas.times import DAY_MS
 from streams.measures import ALL, ByName, Chain, FirstFact, Reaching
 from streams.parts.part import Subject
-from streams.parts.states import state_before
+from streams.parts.states import state_value
 from streams.subject_measures import Values
 
 Reached = Callable[[Values, str, int, int], bool | None]
@@ -56,7 +56,7 @@ def goal_of(row: ConversionRow, goal: Goal, subject: Subject, variant: str = "")
 
 
 def _fact(slot: int, subject: Subject) -> Asked:
-    measure: Reaching = subject.measures.all[slot]  # type: ignore[assignment]
+    measure = subject.measures.reaching_at(slot)
 
     def reached(values: Values, name: str, anchor_ms: int, end_ms: int) -> bool:
         moment = measure.reached(values[slot], anchor_ms)
@@ -66,7 +66,7 @@ def _fact(slot: int, subject: Subject) -> Asked:
 
 
 def _fact_of_name(slot: int, subject: Subject) -> Asked:
-    by_name: ByName = subject.measures.all[slot]  # type: ignore[assignment]
+    by_name = subject.measures.at(slot, ByName)
     chain: Reaching = by_name.inner  # type: ignore[assignment]
 
     def reached(values: Values, name: str, anchor_ms: int, end_ms: int) -> bool:
@@ -77,7 +77,7 @@ def _fact_of_name(slot: int, subject: Subject) -> Asked:
 
 
 def _names(slot: int, goal: ReachesNames, subject: Subject) -> Asked:
-    chain: Chain = subject.measures.all[slot]  # type: ignore[assignment]
+    chain = subject.measures.at(slot, Chain)
     names, at_least = goal.names.name, goal.at_least
     if at_least == EVERY:
         at_least = len(names) if isinstance(names, tuple) else 1
@@ -144,8 +144,7 @@ def given(condition: Given, subject: Subject, since_ms: int | None) -> tuple[fro
     slot = subject.measures.timeline(condition.stands, since_ms)
 
     def stands(values: Values, anchor_ms: int) -> bool:
-        state = state_before(values[slot], (anchor_ms + after_ms,))
-        value = 0 if state is None else state[2] or 0
+        value = state_value(values[slot], anchor_ms + after_ms)
         above, at_most = condition.above, condition.at_most
         return (above is None or value > above) and (at_most is None or value <= at_most)
 

@@ -22,6 +22,7 @@ from schemas.conditions import (
 from schemas.selectors import FactSelector
 from schemas.times import DAY_MS
 from streams.active_days import ActiveDays
+from streams.attributes import whole_number
 from streams.calendar import Calendar
 from streams.courses import ALWAYS, AT_DAY_END, AT_INSTANT, Course, Edge, combined, of_states
 from streams.crowds import Crowds
@@ -84,7 +85,7 @@ class Conditions:
         assert isinstance(when, Reached), "resolved rows have no other conditions"
         anchor = measures.first(when.after, since_ms)
         slot = measures.reaching(when.after, when.reached, since_ms)
-        return _reached(when, anchor, slot, measures.all[slot])  # type: ignore[arg-type]
+        return _reached(when, anchor, slot, measures.reaching_at(slot))
 
     def _since(self, when: Since) -> Leaf:
         measures = self._measures
@@ -93,7 +94,7 @@ class Conditions:
             slot = self._crowds.firsts(when.since, 1, self._since_ms)
             return _since(when, slot, lambda entries: entries and entries[0][0])
         slot = measures.first_reaching(when.since, self._since_ms)
-        measure: Reaching = measures.all[slot]  # type: ignore[assignment]
+        measure = measures.reaching_at(slot)
 
         def first_ms(value: Any) -> int | None:
             moment = measure.first(value)
@@ -337,10 +338,8 @@ def _many_of(when: Many, slot: int, limits_slot: int, days: int, calendar: Calen
 
     def needed(change: Change) -> int | None:
         """How many users are that many percent of the limit."""
-        of = dict(change[3]).get(limit.attribute)
-        if not isinstance(of, int) or isinstance(of, bool) or of <= 0:
-            return None
-        return -(-of * percent // 100)
+        of = whole_number(dict(change[3]), limit.attribute)
+        return -(-of * percent // 100) if of is not None and of > 0 else None
 
     def parts(values: Values) -> Iterator[tuple[Course, Course]]:
         """When a limit holds, and when there are so many users."""

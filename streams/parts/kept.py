@@ -6,6 +6,7 @@ from typing import Any
 
 from schemas.rows import RateRow
 from schemas.selectors import Kept
+from streams.attributes import whole_number
 from streams.contributions import tally_key
 from streams.measures import WholeFact
 from streams.operators import rate
@@ -30,11 +31,12 @@ def rated(row: RateRow, subject: Subject) -> Part:
         until = bisect_right(values[slot], first[:2], key=itemgetter(0, 1))
         for _, _, _, attributes in values[slot][:until]:
             told |= {name: of for name, of in attributes if of is not None}
-        by_ms = _whole(told, kept.by)
+        by_ms = whole_number(told, kept.by)
         if by_ms is None:
             return
+        bounds = kept.at_most.items()
         passes = first[0] <= by_ms and all(
-            _keeps(_whole(told, name), _whole(told, bound)) for name, bound in kept.at_most.items()
+            _keeps(whole_number(told, name), whole_number(told, bound)) for name, bound in bounds
         )
         for segment in subject.segments(row, values, first):
             tally = tally_key(row.id, "", segment)
@@ -43,12 +45,6 @@ def rated(row: RateRow, subject: Subject) -> Part:
                 into[tally, rate.PASSED, day_of(first[0]), 0] += sign
 
     return of_cells({first_slot, slot, *subject.dimension_slots}, add)
-
-
-def _whole(told: dict[str, Any], attribute: str) -> int | None:
-    """A whole number that was told; None if none was."""
-    found = told.get(attribute)
-    return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
 def _keeps(value: int | None, bound: int | None) -> bool:

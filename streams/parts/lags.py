@@ -6,7 +6,7 @@ from schemas.rows import LagRow
 from schemas.selectors import FactSelector
 from schemas.times import DAY_MS
 from streams.contributions import tally_key
-from streams.measures import Chain, FirstFact, Reaching
+from streams.measures import Chain, FirstFact
 from streams.operators import conversion, lag
 from streams.operators.latest import lasting
 from streams.parts.latest import latest_facts
@@ -78,7 +78,7 @@ def _end(
     """The measure of an end, and when it was reached from an anchor on (UTC ms)."""
     if row.names is None:
         slot = measures.reaching(row.anchor, end, since_ms)
-        measure: Reaching = measures.all[slot]  # type: ignore[assignment]
+        measure = measures.reaching_at(slot)
 
         def reached_ms(values: Values, anchor_ms: int) -> int | None:
             moment = measure.reached(values[slot], anchor_ms)
@@ -88,7 +88,7 @@ def _end(
     assert isinstance(row.names, tuple)
     names = end.model_copy(update={"name": row.names})
     slot, wanted = measures.names_reaching(row.anchor, names, since_ms), len(row.names)
-    chain: Chain = measures.all[slot]  # type: ignore[assignment]
+    chain = measures.at(slot, Chain)
 
     def all_reached_ms(values: Values, anchor_ms: int) -> int | None:
         moments = chain.reached_by_name(values[slot], anchor_ms).values()

@@ -142,10 +142,11 @@ class Membership:
         course = self.stand(values).course
         if not course:
             return None
-        due_ms = self._due_ms(course[0], self._instants(values))
-        if due_ms is not None and (watermark_ms is None or due_ms > watermark_ms):
-            return None
         ms, phase = course[0]
+        if watermark_ms is None or ms >= watermark_ms:  # else it is one, whatever brought it
+            due_ms = self._due_ms(course[0], self._instants(values))
+            if due_ms is not None and (watermark_ms is None or due_ms > watermark_ms):
+                return None
         return ms, "", account, (), phase
 
     def stand(self, values: Values) -> Stand:

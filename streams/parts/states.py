@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
+from schemas.selectors import StateTest
 from streams.measures import Change
 from streams.segments import shown_value
 
@@ -37,3 +38,26 @@ def state_segments(dimensions: Dimensions, values: Sequence[Any], edge: Edge) ->
         state = state_before(values[slot], edge)
         shown = None if state is None else dict(state[3]).get(attribute)
         yield f"{name}={shown_value(shown)}"
+
+
+def state_value(timeline: Sequence[Change], ms: int) -> int:
+    """What an account stands at: the value of its latest fact before an instant; 0 without one."""
+    state = state_before(timeline, (ms,))
+    return 0 if state is None else state[2] or 0
+
+
+def meets(test: StateTest | None, timeline: Sequence[Change], ms: int) -> bool:
+    """Whether an account's state before an instant is like that."""
+    if test is None:
+        return True
+    before = changes_before(timeline, (ms,))
+    value = before[-1][2] or 0 if before else 0
+    attributes = dict(before[-1][3]) if before else {}
+    highest = max((each[2] or 0 for each in before), default=0)
+    return (
+        (test.above is None or value > test.above)
+        and (test.at_most is None or value <= test.at_most)
+        and (test.ever_above is None or highest > test.ever_above)
+        and (test.never_above is None or highest <= test.never_above)
+        and (test.attribute is None or attributes.get(test.attribute) in test.among)
+    )

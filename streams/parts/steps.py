@@ -18,7 +18,7 @@ def steps(row: ConversionRow, goal: InOrder, subject: Subject) -> Part:
     within_ms = (row.within_days or 0) * DAY_MS
     anchor_slot = subject.measures.first(row.anchor, since_ms)
     slot = subject.measures.steps(row.anchor, goal.in_order, within_ms, since_ms)
-    measure: Steps = subject.measures.all[slot]  # type: ignore[assignment]
+    measure = subject.measures.at(slot, Steps)
 
     def add(values: Values, sign: int, into: Cells) -> None:
         anchor: FirstFact | None = values[anchor_slot]
