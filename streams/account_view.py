@@ -12,7 +12,8 @@ from streams.account_state import Account, Member
 from streams.accounts import Accounts
 from streams.compiled_plan import MemberPrograms
 from streams.courses import AT_INSTANT
-from streams.measures import ALL, Days, First, Timeline
+from streams.day_measures import Days
+from streams.measures import ALL, First, Timeline
 
 MEMBERS_MAX = 100
 """Those who were active last."""

@@ -6,9 +6,7 @@ is no news, so that what a subject was before and is now can be kept and compare
 `merge` folds the values of several raw ids into those of one person. Values are None while empty.
 """
 
-from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Protocol
@@ -17,16 +15,11 @@ import msgspec
 
 from schemas.batches import Attributes
 from schemas.selectors import FactSelector
-from streams.active_days import ActiveDays
-from streams.calendar import Calendar
-from streams.day_entries import NO_ENTRIES, DayEntries, Entry
 
 Moment = tuple[int, str, str]
 """Time (UTC ms), event id, account key ('' if none); moments order by time, then id."""
 FirstFact = tuple[int, str, str, tuple[str, ...]]
 WholeFact = tuple[int, str, str, tuple[str, ...], Attributes, int | None]
-CountsValue = tuple[dict[int, int], int, int]
-EdgesValue = tuple[dict[int, tuple[int, int]], int, int, int]
 Change = tuple[int, str, int | None, Attributes]
 """Time (UTC ms), event id, value, attributes."""
 ChainValue = tuple[int | None, dict[str, list[Moment]]]
@@ -135,80 +128,6 @@ def _has(attributes: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
     )
 
 
-class Days:
-    """Active days, in all and per segment: `{segment: ActiveDays}`, `all` being everything."""
-
-    def __init__(self, facts: FactSelector, calendar: Calendar) -> None:
-        self.selectors = (facts,)
-        self._calendar = calendar
-
-    def add(self, value: dict[str, ActiveDays] | None, fact: Fact) -> dict[str, ActiveDays]:
-        day, segments = fact.day, fact.segments
-        if value is None:
-            first = ActiveDays(day)
-            return dict.fromkeys((ALL, *segments), first)
-        if value[ALL].has(day) and (
-            not segments or all(s in value and value[s].has(day) for s in segments)
-        ):
-            return value
-        found = value.copy()
-        for segment in (ALL, *segments):
-            days = value.get(segment)
-            found[segment] = ActiveDays(day) if days is None else days.with_day(day, self._calendar)
-        return found
-
-    def closed(self, value: dict[str, ActiveDays] | None, fact: Fact) -> bool:
-        return True
-
-    def merge(self, values: Sequence[dict[str, ActiveDays] | None]) -> dict[str, ActiveDays] | None:
-        present = [v for v in values if v is not None]
-        segments = dict.fromkeys(s for v in present for s in v)
-        merged = {
-            s: ActiveDays.union([v[s] for v in present if s in v], self._calendar) for s in segments
-        }
-        return {s: days for s, days in merged.items() if days is not None} or None
-
-    def packed(self, value: dict[str, ActiveDays] | None) -> Any:
-        return value and {s: days.packed() for s, days in value.items()}
-
-    def unpacked(self, data: Any) -> dict[str, ActiveDays] | None:
-        return data and {s: ActiveDays.unpacked(*packed) for s, packed in data.items()}
-
-
-class DaysByName:
-    """Active days of each name: `{name: ActiveDays}`."""
-
-    def __init__(self, facts: FactSelector, calendar: Calendar) -> None:
-        self.selectors = (facts,)
-        self._calendar = calendar
-
-    def add(self, value: dict[str, ActiveDays] | None, fact: Fact) -> dict[str, ActiveDays]:
-        name, day = fact.name or "", fact.day
-        days = value.get(name) if value is not None else None
-        if value is not None and days is not None and days.has(day):
-            return value
-        now = ActiveDays(day) if days is None else days.with_day(day, self._calendar)
-        return {**(value or {}), name: now}
-
-    def closed(self, value: dict[str, ActiveDays] | None, fact: Fact) -> bool:
-        return True
-
-    def merge(self, values: Sequence[dict[str, ActiveDays] | None]) -> dict[str, ActiveDays] | None:
-        present = [v for v in values if v is not None]
-        names = dict.fromkeys(name for v in present for name in v)
-        merged = {
-            name: ActiveDays.union([v[name] for v in present if name in v], self._calendar)
-            for name in names
-        }
-        return {name: days for name, days in merged.items() if days is not None} or None
-
-    def packed(self, value: dict[str, ActiveDays] | None) -> Any:
-        return value and {name: days.packed() for name, days in value.items()}
-
-    def unpacked(self, data: Any) -> dict[str, ActiveDays] | None:
-        return data and {name: ActiveDays.unpacked(*packed) for name, packed in data.items()}
-
-
 class First:
     """The first fact ever: `(time_ms, id, account, segments)`."""
 
@@ -252,7 +171,7 @@ class FirstWhole(First):
         return whole(fact)
 
     def unpacked(self, data: Any) -> Any:
-        return data and _whole_of(data)
+        return data and whole_of(data)
 
 
 def whole(fact: Fact) -> WholeFact:
@@ -260,226 +179,15 @@ def whole(fact: Fact) -> WholeFact:
     return (*fact.moment, fact.segments, fact.attributes, fact.value)
 
 
-def _whole_of(data: Any) -> WholeFact:
+def whole_of(data: Any) -> WholeFact:
     """The same, as it was packed."""
     time_ms, id, account, segments, attributes, value = data
     kept = tuple((name, of) for name, of in attributes)
     return time_ms, id, account, tuple(segments), kept, value
 
 
-class LatestOfDays:
-    """The latest fact of every day, with what it carries: `{day: (..., attributes, value)}`."""
-
-    def __init__(self, facts: FactSelector, *, valued: bool) -> None:
-        """`valued`: facts without a value are passed over."""
-        self.selectors = (facts,)
-        self._valued = valued
-
-    def add(self, value: dict[int, WholeFact] | None, fact: Fact) -> dict[int, WholeFact] | None:
-        if (self._valued and fact.value is None) or not is_above(self.selectors[0], fact):
-            return value
-        known = None if value is None else value.get(fact.day)
-        if known is not None and known[:2] >= fact.moment[:2]:
-            return value
-        return {**(value or {}), fact.day: whole(fact)}
-
-    def closed(self, value: dict[int, WholeFact] | None, fact: Fact) -> bool:
-        return False
-
-    def merge(self, values: Sequence[dict[int, WholeFact] | None]) -> dict[int, WholeFact] | None:
-        merged: dict[int, WholeFact] = {}
-        for value in values:
-            for day, fact in (value or {}).items():
-                known = merged.get(day)
-                if known is None or known[:2] < fact[:2]:
-                    merged[day] = fact
-        return merged or None
-
-    def packed(self, value: dict[int, WholeFact] | None) -> Any:
-        return value
-
-    def unpacked(self, data: Any) -> dict[int, WholeFact] | None:
-        return data and {day: _whole_of(fact) for day, fact in data.items()}
-
-
-class DayEdges:
-    """The first and the last instant of every active day: `(older days, day, first, last)`.
-
-    The newest day stands by itself, so that another fact of it copies no other day.
-    """
-
-    def __init__(self, facts: FactSelector) -> None:
-        self.selectors = (facts,)
-
-    def add(self, value: EdgesValue | None, fact: Fact) -> EdgesValue:
-        time_ms, day = fact.moment[0], fact.day
-        if value is None:
-            return {}, day, time_ms, time_ms
-        older, newest, first, last = value
-        if day == newest:
-            if first <= time_ms <= last:
-                return value
-            return older, day, min(first, time_ms), max(last, time_ms)
-        if day > newest:
-            return {**older, newest: (first, last)}, day, time_ms, time_ms
-        known = older.get(day)
-        if known is not None and known[0] <= time_ms <= known[1]:
-            return value
-        edges = _both((time_ms, time_ms), known)
-        return {**older, day: edges}, newest, first, last
-
-    def closed(self, value: EdgesValue | None, fact: Fact) -> bool:
-        return False
-
-    def merge(self, values: Sequence[EdgesValue | None]) -> EdgesValue | None:
-        merged: dict[int, tuple[int, int]] = {}
-        for value in values:
-            for day, edges in self.days(value).items():
-                merged[day] = _both(edges, merged.get(day))
-        if not merged:
-            return None
-        newest = max(merged)
-        first, last = merged.pop(newest)
-        return merged, newest, first, last
-
-    @staticmethod
-    def days(value: EdgesValue | None) -> dict[int, tuple[int, int]]:
-        """(first, last) of every day, in UTC ms."""
-        if value is None:
-            return {}
-        older, newest, first, last = value
-        return {**older, newest: (first, last)}
-
-    def packed(self, value: EdgesValue | None) -> Any:
-        return value
-
-    def unpacked(self, data: Any) -> EdgesValue | None:
-        if data is None:
-            return None
-        older, newest, first, last = data
-        return {day: (edges[0], edges[1]) for day, edges in older.items()}, newest, first, last
-
-
-def _both(edges: tuple[int, int], others: tuple[int, int] | None) -> tuple[int, int]:
-    if others is None:
-        return edges
-    return min(edges[0], others[0]), max(edges[1], others[1])
-
-
-class DayFirsts:
-    """The first instant of every day that has such a fact: `{day: UTC ms}`."""
-
-    def __init__(self, facts: FactSelector) -> None:
-        self.selectors = (facts,)
-
-    def add(self, value: dict[int, int] | None, fact: Fact) -> dict[int, int] | None:
-        time_ms, day = fact.moment[0], fact.day
-        known = None if value is None else value.get(day)
-        if (known is not None and known <= time_ms) or not is_above(self.selectors[0], fact):
-            return value
-        return {**(value or {}), day: time_ms}
-
-    def closed(self, value: dict[int, int] | None, fact: Fact) -> bool:
-        return self.selectors[0].above is None
-
-    def merge(self, values: Sequence[dict[int, int] | None]) -> dict[int, int] | None:
-        merged: dict[int, int] = {}
-        for value in values:
-            for day, time_ms in (value or {}).items():
-                merged[day] = min(time_ms, merged.get(day, time_ms))
-        return merged or None
-
-    def packed(self, value: dict[int, int] | None) -> Any:
-        return value
-
-    def unpacked(self, data: Any) -> dict[int, int] | None:
-        return data or None
-
-
-class FirstsOfDay:
-    """The first so many facts of every day, by instant and event id."""
-
-    def __init__(self, facts: FactSelector, n: int) -> None:
-        self.selectors = (facts,)
-        self._n = n
-
-    def add(self, value: DayEntries | None, fact: Fact) -> DayEntries | None:
-        entry = fact.moment[:2]
-        known = value.days.get(fact.day, ()) if value is not None else ()
-        if (len(known) == self._n and known[-1] <= entry) or entry in known:
-            return value
-        if not is_above(self.selectors[0], fact):
-            return value
-        entries = tuple(sorted((*known, entry))[: self._n])
-        return (value or NO_ENTRIES).changed({fact.day: entries})
-
-    def closed(self, value: DayEntries | None, fact: Fact) -> bool:
-        known = value.days.get(fact.day, ()) if value is not None else ()
-        return len(known) == self._n and known[-1] <= fact.moment[:2]
-
-    def merge(self, values: Sequence[DayEntries | None]) -> DayEntries | None:
-        merged: dict[int, set[Entry]] = {}
-        for value in values:
-            for day, entries in value.days.items() if value is not None else ():
-                merged.setdefault(day, set()).update(entries)
-        first = {day: tuple(sorted(entries)[: self._n]) for day, entries in merged.items()}
-        return DayEntries(first) if first else None
-
-    def packed(self, value: DayEntries | None) -> Any:
-        return value and value.days
-
-    def unpacked(self, data: Any) -> DayEntries | None:
-        return data and DayEntries({day: tuple(map(tuple, of)) for day, of in data.items()})
-
-
 class Counting:
     """A measure that a fact must not come to twice."""
-
-
-class DayCounts(Counting):
-    """How many such facts every day has: `(older days, newest day, its facts)`."""
-
-    def __init__(self, facts: FactSelector) -> None:
-        self.selectors = (facts,)
-
-    def add(self, value: CountsValue | None, fact: Fact) -> CountsValue | None:
-        if not is_above(self.selectors[0], fact):
-            return value
-        day = fact.day
-        if value is None:
-            return {}, day, 1
-        older, newest, n = value
-        if day == newest:
-            return older, day, n + 1
-        if day > newest:
-            return {**older, newest: n}, day, 1
-        return {**older, day: older.get(day, 0) + 1}, newest, n
-
-    def closed(self, value: CountsValue | None, fact: Fact) -> bool:
-        return False
-
-    def merge(self, values: Sequence[CountsValue | None]) -> CountsValue | None:
-        merged: Counter[int] = Counter()
-        for value in values:
-            merged.update(self.days(value))
-        if not merged:
-            return None
-        newest = max(merged)
-        n = merged.pop(newest)
-        return dict(merged), newest, n
-
-    @staticmethod
-    def days(value: CountsValue | None) -> dict[int, int]:
-        if value is None:
-            return {}
-        older, newest, n = value
-        return {**older, newest: n}
-
-    def packed(self, value: CountsValue | None) -> Any:
-        return value
-
-    def unpacked(self, data: Any) -> CountsValue | None:
-        return data and (data[0], data[1], data[2])
 
 
 class Timeline:
@@ -527,47 +235,7 @@ class WholeTimeline(Timeline):
         return whole(fact)
 
     def unpacked(self, data: Any) -> Any:
-        return data and [_whole_of(fact) for fact in data]
-
-
-class CountsByMonth(Counting):
-    """How many facts of each name there were in each month: `{name: {month: n}}`.
-
-    Like all that is added up it counts twice what comes twice: duplicates have to end before it.
-    """
-
-    def __init__(self, facts: FactSelector, calendar: Calendar) -> None:
-        self.selectors = (facts,)
-        self._month = calendar.month
-
-    def add(
-        self, value: dict[str, dict[int, int]] | None, fact: Fact
-    ) -> dict[str, dict[int, int]] | None:
-        if not is_above(self.selectors[0], fact):
-            return value
-        name, month = fact.name or "", self._month(fact.day)
-        known = (value or {}).get(name, {})
-        return {**(value or {}), name: {**known, month: known.get(month, 0) + 1}}
-
-    def closed(self, value: dict[str, dict[int, int]] | None, fact: Fact) -> bool:
-        return False
-
-    def merge(
-        self, values: Sequence[dict[str, dict[int, int]] | None]
-    ) -> dict[str, dict[int, int]] | None:
-        merged: dict[str, dict[int, int]] = {}
-        for value in values:
-            for name, months in (value or {}).items():
-                of_name = merged.setdefault(name, {})
-                for month, n in months.items():
-                    of_name[month] = of_name.get(month, 0) + n
-        return merged or None
-
-    def packed(self, value: dict[str, dict[int, int]] | None) -> Any:
-        return value
-
-    def unpacked(self, data: Any) -> dict[str, dict[int, int]] | None:
-        return data  # type: ignore[no-any-return]
+        return data and [whole_of(fact) for fact in data]
 
 
 class Chain:
@@ -702,114 +370,3 @@ class ByName:
 
     def unpacked(self, data: Any) -> dict[str, Any] | None:
         return data and {name: self.inner.unpacked(of) for name, of in data.items()}
-
-
-class _Derived(ABC):
-    """Activation by a rule over several facts: it happens at one instant, or never."""
-
-    def __init__(self, facts: FactSelector) -> None:
-        self.selectors = (facts,)
-
-    @abstractmethod
-    def instant(self, value: Any) -> Moment | None: ...
-
-    def first(self, value: Any) -> Moment | None:
-        return self.instant(value)
-
-    def reached(self, value: Any, anchor_ms: int) -> Moment | None:
-        moment = self.instant(value)
-        return moment if moment is not None and moment[0] >= anchor_ms else None
-
-    def packed(self, value: Any) -> Any:
-        return value
-
-
-class NthTime(_Derived):
-    """Reached with the n-th fact; the value holds the n earliest moments."""
-
-    def __init__(self, facts: FactSelector, times: int) -> None:
-        super().__init__(facts)
-        self._times = times
-
-    def add(self, value: list[Moment] | None, fact: Fact) -> list[Moment]:
-        if value is not None:
-            full = len(value) == self._times
-            if fact.moment in value or (full and fact.moment > value[-1]):
-                return value
-        return self.merge([value, [fact.moment]])
-
-    def closed(self, value: list[Moment] | None, fact: Fact) -> bool:
-        if value is None or len(value) < self._times:
-            return False
-        return value[-1] <= fact.moment
-
-    def merge(self, values: Sequence[list[Moment] | None]) -> list[Moment]:
-        return sorted({m for value in values for m in value or ()})[: self._times]
-
-    def instant(self, value: list[Moment] | None) -> Moment | None:
-        return value[-1] if value and len(value) == self._times else None
-
-    def unpacked(self, data: Any) -> list[Moment] | None:
-        return data and [tuple(m) for m in data]
-
-
-class _EarliestByKey(_Derived):
-    """The earliest moment per key of a fact."""
-
-    @abstractmethod
-    def key(self, fact: Fact) -> Any: ...
-
-    def add(self, value: dict[Any, Moment] | None, fact: Fact) -> dict[Any, Moment]:
-        key = self.key(fact)
-        known = value.get(key) if value is not None else None
-        if value is not None and known is not None and known <= fact.moment:
-            return value
-        return {**(value or {}), key: fact.moment}
-
-    def closed(self, value: dict[Any, Moment] | None, fact: Fact) -> bool:
-        return True
-
-    def merge(self, values: Sequence[dict[Any, Moment] | None]) -> dict[Any, Moment]:
-        merged: dict[Any, Moment] = {}
-        for value in values:
-            for key, moment in (value or {}).items():
-                merged[key] = min(moment, merged.get(key, moment))
-        return merged
-
-    def unpacked(self, data: Any) -> dict[Any, Moment] | None:
-        return data and {key: tuple(m) for key, m in data.items()}
-
-
-class DaysWithin(_EarliestByKey):
-    """Reached on the first day that ends a span of m days with n distinct active ones."""
-
-    def __init__(self, facts: FactSelector, distinct_days: int, within_days: int | None) -> None:
-        super().__init__(facts)
-        self._distinct, self._within = distinct_days, within_days
-
-    def key(self, fact: Fact) -> int:
-        return fact.day
-
-    def instant(self, value: dict[int, Moment] | None) -> Moment | None:
-        days = sorted(value or ())
-        for last in range(self._distinct - 1, len(days)):
-            span = days[last] - days[last - self._distinct + 1] + 1
-            if self._within is None or span <= self._within:
-                return (value or {})[days[last]]
-        return None
-
-
-class AllNames(_EarliestByKey):
-    """Reached when each of the names was done once; the value holds the earliest of each."""
-
-    def __init__(self, facts: FactSelector, names: tuple[str, ...]) -> None:
-        super().__init__(facts)
-        self._names = names
-
-    def key(self, fact: Fact) -> str | None:
-        return fact.name
-
-    def instant(self, value: dict[str, Moment] | None) -> Moment | None:
-        if value is None or len(value) < len(self._names):
-            return None
-        return max(value.values())

@@ -13,27 +13,27 @@ from schemas.plan.models import (
     Plan,
 )
 from schemas.selectors import ENTRY, FactSelector
+from streams.activation_rules import AllNames, DaysWithin, NthTime
 from streams.calendar import Calendar
 from streams.courses import AT_DAY_END
-from streams.measures import (
-    AllNames,
-    ByName,
-    Chain,
+from streams.day_measures import (
     CountsByMonth,
     DayCounts,
     DayEdges,
     DayFirsts,
     Days,
     DaysByName,
-    DaysWithin,
+    FirstsOfDay,
+    LatestOfDays,
+)
+from streams.measures import (
+    ByName,
+    Chain,
     Fact,
     First,
-    FirstsOfDay,
     FirstWhole,
-    LatestOfDays,
     Measure,
     Moment,
-    NthTime,
     Reaching,
     Timeline,
     WholeTimeline,

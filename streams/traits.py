@@ -12,7 +12,8 @@ from typing import Any
 from schemas.plan.models import Dimension
 from streams.active_days import ActiveDays, runs
 from streams.calendar import Calendar
-from streams.measures import ALL, Days, First, Measure
+from streams.day_measures import Days
+from streams.measures import ALL, First, Measure
 from streams.segments import shown_value
 
 Told = tuple[int, str, Any]

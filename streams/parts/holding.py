@@ -27,7 +27,8 @@ from streams.calendar import Calendar
 from streams.courses import ALWAYS, AT_DAY_END, AT_INSTANT, Course, Edge, combined, of_states
 from streams.crowds import Crowds
 from streams.day_entries import DayEntries, Entry
-from streams.measures import ALL, Change, DayCounts, DayEdges, FirstFact, Reaching
+from streams.day_measures import DayCounts, DayEdges
+from streams.measures import ALL, Change, FirstFact, Reaching
 from streams.parts.part import Subject
 from streams.subject_measures import Values
 

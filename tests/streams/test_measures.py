@@ -11,19 +11,16 @@ from hypothesis import strategies as st
 
 from schemas.selectors import FactSelector
 from schemas.times import DAY_MS, HOUR_MS
+from streams.activation_rules import AllNames, DaysWithin, NthTime
 from streams.calendar import Calendar
+from streams.day_measures import Days, LatestOfDays
 from streams.measures import (
     ALL,
     MOMENTS_BEFORE_ANCHOR_MAX,
-    AllNames,
     Chain,
-    Days,
-    DaysWithin,
     Fact,
     First,
-    LatestOfDays,
     Measure,
-    NthTime,
     WholeTimeline,
     reads,
 )
