@@ -18,9 +18,9 @@ from benchmarks.measure import report, results
 from benchmarks.measure.asked import Asked
 from benchmarks.measure.shared import HERE, RESULTS, WORK, BenchmarkError, broker
 
-ON_A_BROKER = ("cpu", "latency", "scaling", "restore", "recovery", "soak")
+ON_A_BROKER = ("cpu", "latency", "alerts", "scaling", "restore", "recovery", "soak")
 EMBEDDED = ("memory", "growth")
-BY_DEFAULT = ("cpu", "latency", "scaling", "restore", "recovery", "memory", "growth")
+BY_DEFAULT = (*(name for name in ON_A_BROKER if name != "soak"), *EMBEDDED)
 """All but the long soak. CPU first: it finds the maximum rate, of which others take half."""
 
 
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.measure",
-        description="Measure latency, CPU, memory, restore, recovery, scaling and history.",
+        description="Measure latency, alerts, CPU, memory, restore, recovery, scaling and history.",
     )
     parser.add_argument(
         "names",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import yaml
 
@@ -14,7 +16,7 @@ from agents.settings import read_settings
 from benchmarks.generate import fill_topic
 from benchmarks.measure.shared import WORK, headwater
 from benchmarks.measure.worker import Worker
-from schemas.outputs import DEAD_LETTERS, KPIS, SIGNALS
+from schemas.outputs import ALERTS, DEAD_LETTERS, KPIS, SIGNALS
 from schemas.plan.check import load_plan
 from schemas.plan.models import Plan
 from schemas.times import iso
@@ -22,19 +24,24 @@ from streams.catalogue import catalogue_ids
 
 PLAN = Path(__file__).with_name("plan.yaml")
 INPUT_PARTITIONS = 4
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
 class Installation:
     """Made on a broker, with empty topics. Its workers end with the `with` block."""
 
-    def __init__(self, bootstrap: str, *, input_topic: str | None = None) -> None:
-        """`input_topic`: one that exists already; None: a new one of its own."""
+    def __init__(
+        self, bootstrap: str, *, input_topic: str | None = None, also: Mapping[str, Any] = EMPTY
+    ) -> None:
+        """`input_topic`: one that exists already; None: a new one of its own. `also`: what the plan
+        has beside the default, by its keys.
+        """
         self.bootstrap = bootstrap
         self.prefix = f"measure-{time.time_ns():x}"
         self.input = input_topic or f"{self.prefix}-events"
         if input_topic is None:
             fill_topic(bootstrap, self.input, 0, INPUT_PARTITIONS)
-        self.plan_file = _plan_file(self.input, self.prefix)
+        self.plan_file = _plan_file(self.input, self.prefix, also)
         create_topics(self.plan, read_settings(bootstrap), 1, None)
         self._workers: list[Worker] = []
 
@@ -58,6 +65,10 @@ class Installation:
         return topics.topic_name(self.prefix, KPIS)
 
     @property
+    def alerts(self) -> str:
+        return topics.topic_name(self.prefix, ALERTS)
+
+    @property
     def dead_letters(self) -> str:
         return topics.topic_name(self.prefix, DEAD_LETTERS)
 
@@ -75,8 +86,8 @@ class Installation:
         return worker
 
 
-def _plan_file(topic: str, prefix: str) -> Path:
-    plan = yaml.safe_load(PLAN.read_text())
+def _plan_file(topic: str, prefix: str, also: Mapping[str, Any]) -> Path:
+    plan = {**yaml.safe_load(PLAN.read_text()), **also}
     plan["inputs"][0]["topic"] = topic
     plan["prefix"] = prefix
     path = WORK / f"{prefix}.plan.yaml"

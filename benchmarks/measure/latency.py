@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, NamedTuple, TypeVar
 
@@ -66,17 +66,23 @@ class Observed(NamedTuple):
 def measure(asked: Asked) -> dict[str, Any]:
     size = QUICK if asked.quick else FULL
     rates = {
-        _name(rate): asked.max_rate() / 2 if rate == HALF else rate for rate in size.rates_per_s
+        _name(rate): asked.max_rate() / 2 if rate == HALF else float(rate)
+        for rate in size.rates_per_s
     }
-    return {name: _or_why_not(asked, float(rate), size) for name, rate in rates.items()}
+    return at_each(rates, lambda rate_per_s: _at_rate(asked, rate_per_s, size))
 
 
-def _or_why_not(asked: Asked, rate_per_s: float, size: Size) -> dict[str, Any]:
-    """A rate that is too high for the machine says so, and leaves the others their figures."""
-    try:
-        return _at_rate(asked, rate_per_s, size)
-    except BenchmarkError as error:
-        return {"events_per_s": round(rate_per_s), "failed": str(error)}
+def at_each(
+    rates_per_s: Mapping[str, float], measure_at: Callable[[float], dict[str, Any]]
+) -> dict[str, Any]:
+    """The figures of each rate; one that is too high for the machine says so instead."""
+    found: dict[str, Any] = {}
+    for name, rate_per_s in rates_per_s.items():
+        try:
+            found[name] = measure_at(rate_per_s)
+        except BenchmarkError as error:
+            found[name] = {"events_per_s": round(rate_per_s), "failed": str(error)}
+    return found
 
 
 def _name(rate: float | str) -> str:
@@ -172,13 +178,13 @@ def latencies(
     """Distributions over what was due after warm-up. BenchmarkError where something is missing."""
     active = dict(enumerate(expected.active, start=1))
     return {
-        "account_signal": _distribution(
+        "account_signal": latencies_of(
             MILESTONE, expected.milestones, seen.milestones, schedule, warm_up_s
         ),
-        "user_signal": _distribution(
+        "user_signal": latencies_of(
             ACTIVATED, expected.activations, seen.activations, schedule, warm_up_s
         ),
-        "company_value": _distribution(
+        "company_value": latencies_of(
             VALUE, active, _first_at_least(seen.active), schedule, warm_up_s
         ),
     }
@@ -195,13 +201,17 @@ def _first_at_least(values: Iterable[tuple[float, int]]) -> dict[int, float]:
     return found
 
 
-def _distribution(
+def latencies_of(
     what: str,
     events: Mapping[Key, int],
     seen: Mapping[Key, float],
     schedule: Schedule,
     warm_up_s: float,
 ) -> dict[str, float]:
+    """Distribution of the latencies of one kind, of what was due after warm-up.
+
+    `events`: with which event each thing is due. BenchmarkError where something was not seen.
+    """
     missing = [key for key in events if key not in seen]
     if missing:
         raise BenchmarkError(

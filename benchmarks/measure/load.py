@@ -19,10 +19,16 @@ START_S = 3.0
 
 @contextmanager
 def sending(
-    bootstrap: str, topic: str, workload: Workload, rate_per_s: float, seconds: float
+    bootstrap: str,
+    topic: str,
+    workload: Workload,
+    rate_per_s: float,
+    seconds: float,
+    speed: int = 1,
 ) -> Iterator[Load]:
-    """Sends the workload to a topic during the `with` block."""
-    load = Load(bootstrap, topic, workload, rate_per_s, seconds)
+    """Sends the workload to a topic during the `with` block; `speed`: of event time."""
+    schedule = Schedule.lasting(time.time() + START_S, rate_per_s, seconds, speed)
+    load = Load(bootstrap, topic, workload, schedule)
     try:
         yield load
     finally:
@@ -32,18 +38,17 @@ def sending(
 class Load:
     """The workload on its way. Prefer `sending`."""
 
-    def __init__(
-        self, bootstrap: str, topic: str, workload: Workload, rate_per_s: float, seconds: float
-    ) -> None:
-        self.workload = workload
-        self.schedule = Schedule.lasting(time.time() + START_S, rate_per_s, seconds)
+    def __init__(self, bootstrap: str, topic: str, workload: Workload, schedule: Schedule) -> None:
+        self.workload, self.schedule = workload, schedule
         options = {
             "bootstrap-servers": bootstrap,
             "topic": topic,
             "newcomer-every": workload.newcomer_every,
+            "newcomers-in-turns-of": workload.newcomers_in_turns_of,
             "start": self.schedule.start_s,
             "rate": self.schedule.rate_per_s,
             "events": self.schedule.events,
+            "speed": self.schedule.speed,
         }
         self._process = subprocess.Popen(
             [

@@ -1,8 +1,8 @@
 """Sends a workload at a steady rate, whatever happens: an open loop, in a process of its own.
 
-The n-th event is due at `start + n / rate`, and that is its event time. When the broker or this
-process falls behind, later events are sent late, but their due times stay: whoever counts latency
-from there omits no waiting. Prints how late it was as JSON.
+The n-th event is due at `start + n / rate`, and that is its event time, unless event time is told
+to run faster. When the broker or this process falls behind, later events are sent late, but their
+due times stay: whoever counts latency from there omits no waiting. Prints how late it was as JSON.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from benchmarks.measure.workload import Planned, Workload, line
 TICK_S = 0.002
 """Events are handed over in groups: waking for each would take a core at 10,000/s."""
 
+HOUR_S = 3600
 NOTES = 100_000
 """How often lateness is noted at most: a long soak must not fill memory with it."""
 
@@ -32,10 +33,21 @@ class Schedule(NamedTuple):
     start_s: float
     rate_per_s: float
     events: int
+    speed: int = 1
+    """Above 1, event time runs so many times as fast as the clock, and ends at a full hour that has
+    passed when the sending begins.
+    """
 
     @classmethod
-    def lasting(cls, start_s: float, rate_per_s: float, seconds: float) -> Schedule:
-        return cls(start_s, rate_per_s, int(rate_per_s * seconds))
+    def lasting(cls, start_s: float, rate_per_s: float, seconds: float, speed: int = 1) -> Schedule:
+        return cls(start_s, rate_per_s, int(rate_per_s * seconds), speed)
+
+    def event_ms(self, n: int) -> int:
+        """The event time of the n-th event."""
+        if self.speed == 1:
+            return int(self.due_s(n) * 1000)
+        full_hour_s = self.start_s // HOUR_S * HOUR_S
+        return int((full_hour_s - (self.events - n) * self.speed / self.rate_per_s) * 1000)
 
     def due_s(self, n: int) -> float:
         return self.start_s + n / self.rate_per_s
@@ -75,7 +87,7 @@ def send(bootstrap: str, topic: str, workload: Workload, schedule: Schedule) -> 
     events = islice(workload.events(), schedule.events)
     for n, event in zip(paced(schedule), events, strict=True):
         due_s = schedule.due_s(n)
-        _produce(producer, topic, event.account, line(n, event, int(due_s * 1000)))
+        _produce(producer, topic, event.account, line(n, event, schedule.event_ms(n)))
         if n % noted_every == 0:
             late_s.append(time.time() - due_s)
     if unsent := producer.flush(60):
@@ -92,7 +104,7 @@ def fill(
     """
     producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 50, "batch.size": 256 * 1024})
     for n, event in enumerate(events, first):
-        _produce(producer, topic, event.account, line(n, event, int(schedule.due_s(n) * 1000)))
+        _produce(producer, topic, event.account, line(n, event, schedule.event_ms(n)))
     if unsent := producer.flush(60):
         raise RuntimeError(f"{unsent} events could not be produced to {topic} within a minute")
 
@@ -116,9 +128,11 @@ def main() -> None:
     parser.add_argument("--start", type=float, required=True, help="seconds since 1970")
     parser.add_argument("--rate", type=float, required=True, help="events per second")
     parser.add_argument("--events", type=int, required=True)
+    parser.add_argument("--newcomers-in-turns-of", type=int, default=0)
+    parser.add_argument("--speed", type=int, default=1, help="of event time")
     options = parser.parse_args()
-    schedule = Schedule(options.start, options.rate, options.events)
-    workload = Workload(options.newcomer_every)
+    schedule = Schedule(options.start, options.rate, options.events, options.speed)
+    workload = Workload(options.newcomer_every, options.newcomers_in_turns_of)
     print(json.dumps(send(options.bootstrap_servers, options.topic, workload, schedule)))
 
 

@@ -14,6 +14,11 @@ __all__ = ["SECTIONS", "figures", "keep", "read"]
 
 HEADLINES: dict[str, tuple[str, Callable[[dict[str, Any]], float]]] = {
     "signal_latency_p99_s": ("latency", lambda f: f["at_10000_per_s"]["account_signal"]["p99_s"]),
+    "alert_latency_p99_s": ("alerts", lambda f: f["at_10000_per_s"]["account_alert"]["p99_s"]),
+    "company_alert_latency_p99_s": (
+        "alerts",
+        lambda f: f["at_10000_per_s"]["company_alert"]["p99_s"],
+    ),
     "cpu_s_per_million_events": ("cpu", lambda f: f["cpu_s_per_million_events"]),
     "bytes_per_membership": ("memory", lambda f: f["bytes_per_membership"]),
     "restore_entities_per_s": ("restore", lambda f: f["restore_entities_per_s"]),

@@ -35,6 +35,8 @@ class Workload:
     """`newcomer_every` 0: the population stays as it is."""
 
     newcomer_every: int = 10
+    newcomers_in_turns_of: int = 0
+    """Newcomers come among so many events, and among as many there are none; 0: they always do."""
     seed: int = 7
 
     def introduction(self) -> Iterator[Planned]:
@@ -46,12 +48,16 @@ class Workload:
         for number in range(USERS):
             yield Planned(f"acct-{number % ACCOUNTS}", f"user-{number}", ACTIVATION)
 
+    def is_their_turn(self, n: int) -> bool:
+        turn = self.newcomers_in_turns_of
+        return not turn or n // turn % 2 == 0
+
     def events(self) -> Iterator[Planned]:
         """Without end."""
         rng = Random(self.seed)
         newcomers = 0
         for n in count():
-            if self.newcomer_every and n % self.newcomer_every == 0:
+            if self.newcomer_every and n % self.newcomer_every == 0 and self.is_their_turn(n):
                 account = f"new-acct-{newcomers // NEWCOMERS_PER_ACCOUNT}"
                 yield Planned(account, f"new-user-{newcomers}", ACTIVATION)
                 newcomers += 1
