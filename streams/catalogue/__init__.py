@@ -75,8 +75,10 @@ def catalogue_of(plan: Plan) -> Catalogue:
         present = settings | {
             name: tuple(kpi for kpi in settings[name] if kpi in running) for name in MEMBERSHIPS
         }
-        empty = sorted(each for each in _settings_needed(row) if present[each] in ((), {}))
-        planned = _with_what_runs(resolved(row, present), running)
+        named = settings_in(row)
+        empty = sorted(each for each in named - ALL_WHERE_EMPTY if present[each] in ((), {}))
+        known = resolved(row, present) if named & MEMBERSHIPS else in_plan[row.id]
+        planned = _with_what_runs(known, running)
         reason = _idle_reason(planned, wanted, provided, empty, running)
         if reason is None:
             running[row.id] = _planned(planned, plan)
@@ -157,16 +159,11 @@ def _idle_reason(
     return None
 
 
-MEMBERSHIPS = ("expansion_list",)
+MEMBERSHIPS = frozenset({"expansion_list"})
 """Lists of memberships; they stand for those that run."""
-ALL_WHERE_EMPTY = ("core_tasks", "activation_tasks")
+ALL_WHERE_EMPTY = frozenset({"core_tasks", "activation_tasks"})
 """Lists that stand for everything while they are empty. An empty one of the others leaves the rows
 idle that read it."""
-
-
-def _settings_needed(row: Row) -> set[str]:
-    """The settings that a row refers to and cannot do without."""
-    return settings_in(row) - set(ALL_WHERE_EMPTY)
 
 
 def _with_what_runs(row: Row, running: dict[str, Row]) -> Row:
