@@ -29,6 +29,7 @@ from schemas.rows import (
     RateRow,
     Row,
     ShareRow,
+    credit_of,
     of_facts,
     per_account,
 )
@@ -264,6 +265,8 @@ def _segments(row: Row) -> str:
         latest = isinstance(row, MeanRow) and row.each == "latest_in_period"
         counted = "of the latest fact" if latest else "of the first fact"
         text = "of the fact" if of_facts(row) else counted
+        if credit_of(row) is not None:
+            text = "of the account's first touch"
     else:
         text = where[type(row)]
     return f"`all`, and the plan's dimensions ({text})"

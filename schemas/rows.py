@@ -100,12 +100,22 @@ Each = Literal["fact", "subject"]
 """`subject`: only the first such fact of a user, of an account, or of a thing."""
 
 
+class Credit(Strict):
+    """An account's first touch: the first such fact that it ever had."""
+
+    first: FactSelector
+    naming: str | None = None
+    """Only accounts whose first such fact has this attribute count."""
+
+
 class _Counting(_Row):
     """Rows that are added up from facts, or from first facts."""
 
     subject: Literal["any", "user", "account", "thing"]
     each: Each = "fact"
     variant: Variant | None = None
+    credited_to: Credit | None = None
+    """Facts of an account count in the segments of its first touch, in place of their own."""
 
     @model_validator(mode="after")
     def _subject_fits(self) -> Self:
@@ -115,6 +125,8 @@ class _Counting(_Row):
             raise ValueError("`subject: thing` goes with `each: subject`")
         if self.each == "fact" and self.level == "account":
             raise ValueError("`level: account` goes with `each: subject`")
+        if self.credited_to is not None and (self.each != "fact" or self.subject != "account"):
+            raise ValueError("`credited_to` goes with `each: fact` and `subject: account`")
         return self
 
 
@@ -555,8 +567,13 @@ FactRow = CountRow | SumRow | MeanRow | RateRow
 
 
 def of_facts(row: Row) -> TypeGuard[FactRow]:
-    """True if a row's values are added up from single facts."""
-    return isinstance(row, FactRow) and row.each == "fact"
+    """True if a row's values are added up from single facts, whatever else there is."""
+    return isinstance(row, FactRow) and row.each == "fact" and credit_of(row) is None
+
+
+def credit_of(row: Row) -> Credit | None:
+    """The first touch by which facts of accounts count; None: they count where they say."""
+    return row.credited_to if isinstance(row, CountRow | SumRow | MeanRow) else None
 
 
 def adds_facts(row: Row) -> TypeGuard[FactRow]:

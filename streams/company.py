@@ -15,6 +15,7 @@ from streams.compiled_plan import CompiledPlan
 from streams.formulas import Formula, Place, empty_of, settling_days
 from streams.measures import ALL
 from streams.operators.correlation import SUMS, formula_of, sum_input
+from streams.parts.attributed import is_half_split
 from streams.publication import Horizon, Timeline
 from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.state_keys import ALERTS as ALERTS_RECORD
@@ -136,6 +137,13 @@ class Company:
         for id, row in self._rows.items():
             for kpi in sorted(kpis_read(row)):
                 self._readers.setdefault(kpi, []).append(id)
+        self._half_split = {
+            (id, dimension.name)
+            for id in self._rows
+            for dimension in compiled.plan.segments
+            if is_half_split(id, rows, dimension)
+        }
+        """Formulas, and the dimensions in whose segments they would read less than there is."""
         self._calendar = compiled.calendar
         self._inputs = Inputs(rows)
         self._sources = Sources(sources)
@@ -206,8 +214,11 @@ class Company:
     def _reading(self, place: Place) -> Iterator[Formula]:
         """The formulas that read a place; of a variant or segment that is new they are made."""
         kpi, variant, segment, _ = place
+        dimension = "" if segment == ALL else segment.partition("=")[0]
         for id in self._readers.get(kpi, ()):
             row = self._rows[id]
+            if (id, dimension) in self._half_split:
+                continue
             if row.total and not variant:
                 yield self._formula(id, "", segment)[0]
             if row.each_variant_of is None:

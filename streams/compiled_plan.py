@@ -13,6 +13,7 @@ from streams.calendar import Calendar
 from streams.catalogue import Catalogue, catalogue_of
 from streams.crowds import Crowds
 from streams.history import ACTIVATED, NEW, History, alert_unit
+from streams.parts.attributed import split_by_states
 from streams.program import SubjectProgram, rows_about
 from streams.subject_measures import Measures
 
@@ -103,7 +104,7 @@ class MemberPrograms:
         self.crowds = Crowds(self.measures)
         """What accounts know of their users one by one."""
         self.together = SubjectProgram(
-            rows_about("account", rows.values()),
+            [*rows_about("account", rows.values()), *split_by_states(rows.values(), plan)],
             plan,
             calendar,
             self.measures,

@@ -43,7 +43,7 @@ def additions(
         )
         for row in rows
         for place, fact in enumerate(meaning)
-        for numbers in _numbers(row, fact)
+        for numbers in numbers_of(row, fact)
     )
 
 
@@ -55,11 +55,18 @@ def tallies_of(
     row: FactRow | MovementRow, name: str | None, attributes: Attributes, segments: tuple[str, ...]
 ) -> tuple[TallyKey, ...]:
     """Where a fact counts: in all segments, for its variant and in total."""
+    return tallies_in((ALL, *(segments if row.segments else ())), row, name, attributes)
+
+
+def tallies_in(
+    segments: tuple[str, ...], row: FactRow | MovementRow, name: str | None, attributes: Attributes
+) -> tuple[TallyKey, ...]:
+    """Where a fact counts in these segments alone."""
     variant = getattr(row, "variant", None)
     return tuple(
         tally_key(row.id, name, segment)
         for name in _variants(variant, name, attributes)
-        for segment in (ALL, *(segments if row.segments else ()))
+        for segment in segments
     )
 
 
@@ -73,7 +80,8 @@ def _variants(variant: Variant | None, name: str | None, attributes: Attributes)
     return (*found, "") if variant.total else found
 
 
-def _numbers(row: FactRow, fact: FactOfEvent) -> Iterator[Numbers | NumbersOf]:
+def numbers_of(row: FactRow, fact: FactOfEvent) -> Iterator[Numbers | NumbersOf]:
+    """What a fact adds to a row, or what it adds with a value."""
     if isinstance(row, SumRow):
         for term in row.terms:
             if reads(term.of, *fact):

@@ -38,6 +38,7 @@ from streams.crowds import Crowds
 from streams.measures import ALL
 from streams.operators import distinct, share
 from streams.operators.conditions import MaskFunction
+from streams.parts.attributed import attributed, is_attributed
 from streams.parts.balances import balances, movements
 from streams.parts.conversions import conversions
 from streams.parts.correlations import correlations
@@ -125,6 +126,8 @@ class SubjectProgram:
                 membership = Membership(row, subject, crowds, memberships)
                 memberships[row.id] = membership
                 parts.append(of_cells(membership.read, membership.add))
+            elif is_attributed(row):
+                parts += attributed(row, subject)
             elif type(row) in _COMPILED:
                 found = _COMPILED[type(row)](row, subject)
                 parts += [found] if isinstance(found, Part) else found

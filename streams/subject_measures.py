@@ -26,6 +26,7 @@ from streams.day_measures import (
     FirstsOfDay,
     LatestOfDays,
 )
+from streams.kept_facts import KeptFacts
 from streams.measures import (
     ByName,
     Chain,
@@ -195,6 +196,11 @@ class Measures:
         """The latest fact of every day; `valued`: of those that have a value."""
         what = "latest of days valued" if valued else "latest of days"
         return self._slot(what, [facts], since_ms, lambda: LatestOfDays(facts, valued=valued))
+
+    def kept_facts(self, kind: str, since_ms: int | None = None) -> int:
+        """All facts of a kind, in order, with their names."""
+        facts = FactSelector(kind=kind)
+        return self._slot("kept facts", [facts], since_ms, lambda: KeptFacts(facts))
 
     def timeline_by_name(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """All facts of each name, in order."""

@@ -116,7 +116,11 @@ def plan() -> Plan:
                 },
                 "segments": {
                     "campaign": {"property": "campaign", "kinds": ["lead", "spend"]},
-                    "tier": {"fact": "plan_change", "attribute": "tier"},
+                    "tier": {
+                        "fact": "plan_change",
+                        "attribute": "tier",
+                        "kinds": ["payment", "cost", "outcome"],
+                    },
                 },
                 "exclude": {"users": [{"trait": "internal", "equals": True}]},
             }

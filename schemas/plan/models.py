@@ -242,7 +242,8 @@ class Dimension(Frozen):
     """A dimension that KPIs are split by; exactly one of `property`, `trait` and `state` is given.
 
     kinds: only events that make such facts have the dimension; None: all events. state: the
-    attribute of the account's latest fact of a kind; only KPIs about accounts are split by it.
+    attribute of the account's latest fact of a kind; KPIs about accounts are split by it, and with
+    kinds what is added up from such facts.
     """
 
     name: str

@@ -285,14 +285,15 @@ class WrittenDimension(Written):
 
     kinds: Kinds | None = Field(
         default=None,
-        description="With `property`: only events that make such facts have the dimension.",
+        description="With `property`: only events that make such facts have the dimension. With "
+        "`fact`: what is added up from such facts is split by it, too.",
     )
 
     @field_validator("kinds")
     @classmethod
     def _goes_with_property(cls, kinds: Any, info: ValidationInfo) -> Any:
         if info.data.get("trait") is not None:
-            raise mistake("`kinds` goes with `property` only", within="kinds")
+            raise mistake("`kinds` goes with `property` and `fact` only", within="kinds")
         return kinds
 
     @field_validator("trait")

@@ -42,7 +42,7 @@ class Subject:
         self, plan: Plan, calendar: Calendar, measures: Measures, level: str, *, states: bool
     ) -> None:
         """`level`: of its values. `states`: rows are split by the states of accounts, too."""
-        self.calendar, self.measures, self.level = calendar, measures, level
+        self.plan, self.calendar, self.measures, self.level = plan, calendar, measures, level
         self.dimensions: Dimensions = {
             dimension.name: (
                 measures.timeline(FactSelector(kind=dimension.state.fact)),

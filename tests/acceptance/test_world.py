@@ -47,8 +47,6 @@ def is_left_out(row: Truth) -> bool:
     """What rows that the catalogue has do not give yet."""
     return (
         (row.kpi == "guide_views" and row.part == "viewers")
-        # facts are not split by the state that their account was in
-        or (row.kpi in ("revenue", "revenue_ytd") and row.segment != "all")
         # amounts of outcomes are not split by the feature that they name
         or (row.kpi == "outcome_per_feature_use" and row.part == "value")
         # a lead counts for the source of its first fact, not of the first one that names one

@@ -1,0 +1,149 @@
+"""Rows that add up facts of accounts, split by what their account says and not their own event.
+
+By a state: what the account stood at when the fact came, see states. By the first touch: what the
+account's first fact of another kind says, whenever that was told.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import takewhile
+from typing import TypeGuard
+
+from schemas.plan.models import Dimension, Plan
+from schemas.row_reading import kpis_read
+from schemas.rows import Credit, FactRow, FormulaRow, Row, SumRow, credit_of, of_facts
+from schemas.times import HOUR_MS
+from streams.calendar import HOUR
+from streams.contributions import Moves
+from streams.fact_cells import numbers_of, tallies_in
+from streams.kept_facts import KeptFact
+from streams.measures import ALL, WholeFact
+from streams.parts.part import Cells, Part, Subject
+from streams.parts.states import after, state_segments
+from streams.subject_measures import Values
+from streams.tally import HOURLY
+
+SegmentsOf = Callable[[Values, KeptFact], tuple[str, ...]]
+"""Where a fact counts in an account with these measures; nowhere, if there are none."""
+
+
+def is_split(row: Row, dimension: Dimension) -> TypeGuard[FactRow]:
+    """True if what facts add to a row is split by such states of their accounts.
+
+    The plan asks for it by kind, and a row is split as a whole or not at all.
+    """
+    return (
+        dimension.state is not None
+        and dimension.kinds is not None
+        and of_facts(row)
+        and row.segments
+        and row.subject in ("any", "account")
+        and _kinds(row) <= {*dimension.kinds}
+    )
+
+
+def _kinds(row: FactRow) -> set[str]:
+    """The kinds of facts that a row adds up."""
+    found, waiting = set[str](), [t.of for t in row.terms] if isinstance(row, SumRow) else [row.of]
+    while waiting:
+        facts = waiting.pop()
+        found |= {facts.kind} if isinstance(facts.kind, str) else {*facts.kind}
+        waiting += [] if facts.or_ is None else [facts.or_]
+    return found
+
+
+def split_by_states(rows: Iterable[Row], plan: Plan) -> list[Row]:
+    """The rows of which some state of accounts splits what facts add."""
+    return [row for row in rows if any(is_split(row, each) for each in plan.segments)]
+
+
+def is_half_split(kpi: str, rows: Mapping[str, Row], dimension: Dimension) -> bool:
+    """True if such states split not all of what a KPI follows from: a sum of facts would be read as
+    0 where it is known of all accounts together only.
+    """
+    row = rows[kpi]
+    if isinstance(row, FormulaRow):
+        return any(is_half_split(each, rows, dimension) for each in kpis_read(row))
+    return dimension.state is not None and of_facts(row) and not is_split(row, dimension)
+
+
+def is_attributed(row: Row) -> TypeGuard[FactRow]:
+    """True if accounts have to keep the facts of a row, to know where they count."""
+    return of_facts(row) or credit_of(row) is not None
+
+
+def attributed(row: FactRow, subject: Subject) -> list[Part]:
+    """What facts add: in the segments of their first touch and in all; or in those of states, all
+    having been added up from the facts themselves.
+    """
+    credit = credit_of(row)
+    slots, segments = (
+        _by_states(row, subject) if credit is None else _by_first_touch(row, credit, subject)
+    )
+    return [_KeptKind(row, kind, subject, slots, segments).part for kind in sorted(_kinds(row))]
+
+
+def _by_states(row: FactRow, subject: Subject) -> tuple[frozenset[int], SegmentsOf]:
+    names = [each.name for each in subject.plan.segments if is_split(row, each)]
+    dimensions = {name: subject.dimensions[name] for name in names}
+
+    def segments(values: Values, fact: KeptFact) -> tuple[str, ...]:
+        return tuple(state_segments(dimensions, values, after(*fact[:2])))
+
+    return frozenset(slot for slot, _ in dimensions.values()), segments
+
+
+def _by_first_touch(
+    row: FactRow, credit: Credit, subject: Subject
+) -> tuple[frozenset[int], SegmentsOf]:
+    slot = subject.measures.first_whole(credit.first, subject.since_ms(row))
+
+    def segments(values: Values, fact: KeptFact) -> tuple[str, ...]:
+        first: WholeFact | None = values[slot]
+        if first is None or (credit.naming is not None and credit.naming not in dict(first[4])):
+            return ()
+        return (ALL, *first[3]) if row.segments else (ALL,)
+
+    return frozenset({slot}), segments
+
+
+class _KeptKind:
+    """What the facts of one kind add to a row."""
+
+    def __init__(
+        self,
+        row: FactRow,
+        kind: str,
+        subject: Subject,
+        slots: frozenset[int],
+        segments: SegmentsOf,
+    ) -> None:
+        """`slots`: of the measures that `segments` follow from."""
+        self._row, self._kind, self._segments = row, kind, segments
+        self._day_of, self._hourly = subject.calendar.day, HOUR in row.periods
+        self._slot = subject.measures.kept_facts(kind, subject.since_ms(row))
+        self._deciding = slots
+        self.part = Part(slots | {self._slot}, self.difference)
+
+    def difference(self, old: Values, new: Values, moves: Moves, cells: Cells) -> None:
+        was, now = old[self._slot] or [], new[self._slot] or []
+        if all(old[slot] is new[slot] for slot in self._deciding):
+            # Where facts count is as it was: those before the first new one need no second look.
+            both = zip(was, now, strict=False)
+            same = sum(1 for _ in takewhile(lambda each: each[0] == each[1], both))
+            was, now = was[same:], now[same:]
+        for sign, values, facts in ((-1, old, was), (+1, new, now)):
+            for fact in facts:
+                self._add(values, fact, sign, cells)
+
+    def _add(self, values: Values, fact: KeptFact, sign: int, into: Cells) -> None:
+        time_ms, _, name, attributes, value = fact
+        segments = self._segments(values, fact)
+        if not segments:
+            return
+        tallies = tallies_in(segments, self._row, name, attributes)
+        for numbers in numbers_of(self._row, (self._kind, name, attributes)):
+            for part, x, n in numbers(value) if callable(numbers) else numbers:
+                for tally in tallies:
+                    into[tally, part, self._day_of(time_ms), x] += sign * n
+                    if self._hourly:
+                        into[tally, part + HOURLY, time_ms // HOUR_MS, x] += sign * n
