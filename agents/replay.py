@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from agents.checkpoints import CheckpointStore, Home
 from agents.checkpoints.directory import DirectoryCheckpoints, SyncOutputs
 from agents.checkpoints.journal import Journal
-from agents.checkpoints.memory import OnRecords
+from agents.checkpoints.memory import MemoryCheckpoints, OnRecords
 from agents.file_ingest import FileIngest, InterpretedFile, read_in
 from agents.file_readers import Reading, read_in_turns
 from agents.files import total_bytes
@@ -28,6 +28,7 @@ from agents.worker import StageSpec
 from schemas.plan.models import Input, Plan
 from schemas.times import DAY_MS, iso
 from streams.stage import Outgoing, RecordBatch, StagePartition
+from streams.state_costs import Costs, costs, record_of
 from streams.tallies import Tallies
 
 LAG_KPI = "action_to_activation_lag"
@@ -60,12 +61,15 @@ class Summary:
     figures: Figures = field(compare=False, repr=False)
     events_before: int = field(default=0, compare=False)
     """Those that an interrupted run had read."""
+    costs: Costs | None = field(default=None, compare=False, repr=False)
+    """What state came to at the end, if that was asked for."""
 
     @property
     def events_per_s(self) -> int:
         return round((self.events - self.events_before) / self.seconds) if self.seconds else 0
 
     def record(self) -> dict[str, Any]:
+        of_state = {} if self.costs is None else {"state": record_of(self.costs)}
         return {
             "events": self.events,
             "facts": self.facts,
@@ -76,6 +80,7 @@ class Summary:
             "activation_lag_seconds": self.lag_seconds,
             "seconds": round(self.seconds, 3),
             "events_per_s": self.events_per_s,
+            **of_state,
         }
 
 
@@ -92,6 +97,7 @@ def replay_files(
     state: str | Path | None = None,
     on_continue: Callable[[int], None] | None = None,
     http: Address | None = None,
+    with_costs: bool = False,
 ) -> Summary:
     """Computes everything in `paths` under `plan` and writes it to the folder `out`.
 
@@ -102,13 +108,14 @@ def replay_files(
 
     With a folder `state` every checkpoint is durable: the same call continues where a killed one
     was, and tells `on_continue` how many lines lie behind it. The folder is removed at the end.
-    `http`: where to serve metrics meanwhile.
+    `http`: where to serve metrics meanwhile. `with_costs`: the summary says what state costs; in
+    memory that takes room for it once more.
 
     Raises UnreadableFileError for a file, OutputError for `out`, StateError for `state` and
     StopWorker for either when it is full; results of an earlier replay are then as they were.
     """
     inputs = inputs or [plan.inputs[0]] * len(paths)
-    replay = _Replay(paths, plan, inputs, until_ms, on_progress, processes, http)
+    replay = _Replay(paths, plan, inputs, until_ms, on_progress, processes, http, with_costs)
     with ExitStack() as stack:
         journal = None
         if state is not None:
@@ -160,6 +167,7 @@ class _Replay:
         on_progress: Callable[[Progress], None] | None,
         processes: int,
         http: Address | None,
+        with_costs: bool,
     ) -> None:
         self._paths = paths
         self._bytes_total = total_bytes(paths)
@@ -169,14 +177,21 @@ class _Replay:
         self._files: list[FileIngest] = []
         self._events_before = 0
         self._made: dict[str, list[StagePartition]] = defaultdict(list)
+        self._with_costs = with_costs
+        self._costs: Costs | None = None
 
     async def run(self, on_records: OnRecords, durable: Durable | None = None) -> None:
         topic = self._reading.inputs[0].topic
         flow = stages_of_files(self._topology, topic, len(self._paths), self._file)
         stages = [self._remembering(stage) for stage in flow]
         prefix = self._topology.plan.prefix
-        broker, store = memory_broker(stages), None
-        if durable is not None:
+        broker = memory_broker(stages)
+        store: CheckpointStore
+        if durable is None:
+            store = MemoryCheckpoints(
+                broker, on_records, prefix=prefix, keep_state=self._with_costs
+            )
+        else:
             journal, sync, _ = durable
             store = DirectoryCheckpoints(journal, broker, on_records, sync, prefix=prefix)
             self._continue(store, durable.on_continue)
@@ -190,6 +205,13 @@ class _Replay:
                 broker=broker,
                 store=store,
                 http=self._http,
+            )
+        if self._with_costs:
+            behind = [stage for stage in stages if stage.name != INGEST]
+            homes = [Home(stage.name, n) for stage in behind for n in range(stage.partitions)]
+            states = store.restore(homes)
+            self._costs = costs(
+                self._topology.compiled, ((home.stage, states[home]) for home in homes)
             )
 
     def _continue(self, store: CheckpointStore, on_continue: Callable[[int], None] | None) -> None:
@@ -215,6 +237,7 @@ class _Replay:
             self._newest_event_ms(),
             figures,
             self._events_before,
+            self._costs,
         )
 
     # ---- stages

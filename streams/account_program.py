@@ -94,11 +94,14 @@ class AccountProgram:
         windows: dict[tuple[int, str], tuple[set[int], set[bool]]] = {}
         groups: dict[tuple[int, bool], tuple[MaskFunction, list[tuple[str, str, str, int]]]] = {}
         since: dict[int, int | None] = {}
+        self.slots_of: dict[str, frozenset[int]] = {}
+        """The measures of a member that each row reads."""
         for row in rows:
             if isinstance(row, DistinctRow | ShareRow) and row.subject == "account":
                 since_ms = row.since_ms()
                 measure = measures.days(row.facts, since_ms)
                 since[measure] = since_ms
+                self.slots_of[row.id] = frozenset({measure})
                 function, slots = groups.setdefault((measure, row.segments), (MaskFunction(), []))
                 for period in row.periods:
                     for part, condition in enumerate(span_conditions(row)):
@@ -106,7 +109,9 @@ class AccountProgram:
                         slots.append((row.id, "", period, part))
             elif isinstance(row, MilestoneRow) and row.reach:
                 since_ms = row.since_ms("company", variants_of(row)[0])
-                self.memberships.append((row, self._order(row.members.first, since_ms)))
+                order = self._order(row.members.first, since_ms)
+                self.memberships.append((row, order))
+                self.slots_of[row.id] = frozenset({self._order_slots[order]})
         for (measure, segments), (function, _) in groups.items():
             for what, detail, at_least in function.members:
                 if what == "window":

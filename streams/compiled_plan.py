@@ -81,7 +81,7 @@ class MemberPrograms:
         per_account = [row for id, row in catalogue.rows.items() if id in catalogue.per_account]
         self.measures = Measures(plan, calendar, compiled.history.of_members)
         since_ms = compiled.signal_since_ms
-        everywhere = SubjectProgram(
+        self.everywhere = SubjectProgram(
             rows_about("user", rows.values()),
             plan,
             calendar,
@@ -89,7 +89,8 @@ class MemberPrograms:
             signals=True,
             signal_since_ms=since_ms,
         )
-        self.news = frozenset(everywhere.slots)
+        """The rows about users as users has them."""
+        self.news = frozenset(self.everywhere.slots)
         """Measures that users holds too: what changes none of them is no news to users."""
         self.person = SubjectProgram(
             rows_about("user", per_account),

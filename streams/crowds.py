@@ -5,7 +5,7 @@ What comes of it stands among the measures of the account, in places that are fo
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from schemas.selectors import FactSelector
@@ -57,6 +57,11 @@ class Crowds:
     def places(self) -> frozenset[int]:
         """Where an account finds what it has gathered."""
         return frozenset({c.place for c in self.crowds} | {o.place for o in self.orders})
+
+    def gathered(self) -> Iterator[tuple[int, int]]:
+        """Measures of a member, and where the account finds what it has gathered of them."""
+        yield from ((crowd.measure, crowd.place) for crowd in self.crowds)
+        yield from ((order.measure, order.place) for order in self.orders)
 
     def came(self, facts: FactSelector, since_ms: int | None) -> int:
         """The place of who came when on each day."""

@@ -48,7 +48,8 @@ class Engine:
         self._bounded, self._input_partitions = bounded, input_partitions
         self._warm = warm
         self._follow(plan, NEW)
-        self._states: dict[tuple[str, int], dict[bytes, bytes]] = defaultdict(dict)
+        self.states: dict[tuple[str, int], dict[bytes, bytes]] = defaultdict(dict)
+        """What each stage partition has saved, by stage and number."""
         self._waiting: list[Outgoing] = []
         self._offsets: Counter[tuple[str, int]] = Counter()
         self.outputs: dict[str, list[bytes]] = {role: [] for role in ROLES}
@@ -134,9 +135,9 @@ class Engine:
             entities, records = stage.flush(now_ms)
             for key, value in entities:
                 if value is None:
-                    self._states[place].pop(key, None)
+                    self.states[place].pop(key, None)
                 else:
-                    self._states[place][key] = value
+                    self.states[place][key] = value
             for record in records:
                 if record.role in self.outputs:
                     if record.value is None:
@@ -156,7 +157,7 @@ class Engine:
         change = change_of(definitions(before), plan)
         self._follow(plan, history_after(change, plan, history_of(before, history), at_ms))
         calendar = Calendar(plan.timezone, plan.week_start)
-        for (stage, _), state in self._states.items():
+        for (stage, _), state in self.states.items():
             rewritten = without(change.stale, stage, state, calendar)
             for key, value in rewritten.entities:
                 if value is None:
@@ -171,6 +172,6 @@ class Engine:
         """Makes every stage anew from its state records, as after a clean stop."""
         self.stages = self._made()
         for place, stage in self.stages.items():
-            for key, value in self._states[place].items():
+            for key, value in self.states[place].items():
                 stage.restore(key, value)
             stage.restored()

@@ -114,9 +114,13 @@ class SubjectProgram:
         memberships: dict[str, Membership] = {}
         parts: list[Part] = []
         groups: dict[tuple[int, bool], tuple[MaskFunction, list[tuple[str, str, str, int]]]] = {}
+        self.slots_of: dict[str, frozenset[int]] = {}
+        """The measures that each row reads."""
         for row in rows:
+            before, read = len(parts), frozenset[int]()
             if isinstance(row, DistinctRow | ShareRow):
                 slot = self.measures.days(row.facts, subject.since_ms(row))
+                read = frozenset({slot})
                 function, slots = groups.setdefault((slot, row.segments), (MaskFunction(), []))
                 for period in row.periods:
                     for part, condition in enumerate(span_conditions(row)):
@@ -124,13 +128,14 @@ class SubjectProgram:
                         slots.append((row.id, "", period, part))
             elif isinstance(row, MembershipRow):
                 membership = Membership(row, subject, crowds, memberships)
-                memberships[row.id] = membership
+                memberships[row.id], read = membership, membership.slots
                 parts.append(of_cells(membership.read, membership.add))
             elif is_attributed(row):
                 parts += attributed(row, subject)
             elif type(row) in _COMPILED:
                 found = _COMPILED[type(row)](row, subject)
                 parts += [found] if isinstance(found, Part) else found
+            self.slots_of[row.id] = read.union(*(part.slots for part in parts[before:]))
         self.groups = tuple(SpanGroup(tuple(s), f.build()) for f, s in groups.values())
         for number, (slot, segments) in enumerate(groups):
             parts.append(_spans(number, slot, segments=segments))

@@ -46,7 +46,7 @@ class Topology:
         and raw ids, that all partitions of a stage together keep unpacked.
         """
         self.plan, self.partitions = plan, partitions
-        self._compiled = CompiledPlan(plan, history)
+        self.compiled = CompiledPlan(plan, history)
         self._bounded, self._throttled, self._until = bounded, throttled, until
         self._warm = warm
         read = [input for input in plan.inputs if input.topic in input_partitions]
@@ -61,20 +61,20 @@ class Topology:
     @property
     def hash(self) -> str:
         """Of the plan."""
-        return self._compiled.hash
+        return self.compiled.hash
 
     @property
     def history(self) -> History:
         """Of the prefix."""
-        return self._compiled.history
+        return self.compiled.history
 
     @property
     def catalogue(self) -> Catalogue:
-        return self._compiled.catalogue
+        return self.compiled.catalogue
 
     def ingest(self, input: Input, partition: int) -> Ingest:
         return Ingest(
-            self._compiled,
+            self.compiled,
             format_named(
                 input.format,
                 format_options(input),
@@ -90,7 +90,7 @@ class Topology:
 
     def accounts(self, partition: int) -> Accounts:
         return Accounts(
-            self._compiled,
+            self.compiled,
             partition=partition,
             sources=self._inputs,
             user_partitions=self.partitions.users,
@@ -104,7 +104,7 @@ class Topology:
 
     def users(self, partition: int) -> Users:
         return Users(
-            self._compiled,
+            self.compiled,
             partition=partition,
             sources=_sources("accounts", self.partitions.accounts),
             user_partitions=self.partitions.users,
@@ -117,7 +117,7 @@ class Topology:
 
     def tallies(self, partition: int) -> Tallies:
         return Tallies(
-            self._compiled,
+            self.compiled,
             partition=partition,
             partitions=self.partitions.tallies,
             bounded=self._bounded,
@@ -130,7 +130,7 @@ class Topology:
 
     def company(self) -> Company:
         return Company(
-            self._compiled,
+            self.compiled,
             sources=_sources("tallies", self.partitions.tallies),
             bounded=self._bounded,
             throttled=self._throttled,

@@ -63,6 +63,12 @@ if TYPE_CHECKING:
     type=click.Path(file_okay=False, path_type=Path),
     help="Keep the state here while running: the same command continues a run that was killed.",
 )
+@click.option(
+    "--costs",
+    "with_costs",
+    is_flag=True,
+    help="Say what the state of each operator costs; summary.json has it for each measure and KPI.",
+)
 @http_option
 def replay(
     files: tuple[str, ...],
@@ -72,6 +78,7 @@ def replay(
     named: str | None,
     processes: int | None,
     state: Path | None,
+    with_costs: bool,
     http: Address | None,
 ) -> None:
     """Compute every number from FILEs of events, as fast as this machine can.
@@ -122,10 +129,15 @@ def replay(
                 state=state,
                 on_continue=_say_continuing,
                 http=http,
+                with_costs=with_costs,
             )
     except (UnreadableFileError, OutputError, StateError, StopWorker) as error:
         raise click.ClickException(str(error)) from None
     show_summary(done, plan, out)
+    if done.costs is not None:
+        from agents.cli.costs import show_costs
+
+        show_costs(done.costs)
 
 
 def _say_continuing(lines: int) -> None:

@@ -88,6 +88,19 @@ def test_results_and_summary_are_written(tmp_path: Path, plan: Path) -> None:
     }
 
 
+def test_what_state_costs_is_told_where_it_is_asked_for(tmp_path: Path, plan: Path) -> None:
+    out, state = tmp_path / "out", tmp_path / "state"
+    file = file_of(tmp_path / "e.jsonl", EVENTS)
+    ran = replay(file, "--plan", plan, "--out", out, "--costs")
+    in_memory = read_replay(out).summary["state"]
+    durable = replay(file, "--plan", plan, "--out", out, "--costs", "--state", state)
+
+    assert (ran.exit_code, durable.exit_code) == (0, 0)
+    assert "2 memberships" in ran.output
+    assert {each["operator"] for each in in_memory["operators"]} >= {"distinct", "lag"}
+    assert read_replay(out).summary["state"] == in_memory
+
+
 def test_every_value_of_the_last_day_is_final(tmp_path: Path, plan: Path) -> None:
     out = tmp_path / "out"
     replay(file_of(tmp_path / "e.jsonl", EVENTS), "--plan", plan, "--out", out)
