@@ -27,6 +27,8 @@ DEAD_LETTER_CODES: Final[dict[str, str]] = {
     "missing_account": "a group call without a group id",
     "missing_previous": "an alias call that names no earlier id",
     # against the clock and the plan, found by ingest
+    "missing_currency": "an amount in no currency, where the plan reads one and has no default",
+    "unknown_currency": "an amount in a currency for which the plan has no rate",
     "future_time": "the event lies further ahead of the clock than watermark.future_limit",
     "beyond_horizon": "the event is older than the plan's horizon",
 }

@@ -54,6 +54,8 @@ class Carries(NamedTuple):
     """What their value is a number of; None: they have none."""
     attributes: tuple[str, ...] = ()
     """Names of further fields that rows of the catalogue read."""
+    money: tuple[str, ...] = ()
+    """Those of them that are amounts of money."""
     thing: bool = False
     """True: the name is the id of a thing with a life of its own, whose facts have to meet."""
     of_nobody: bool = False
@@ -67,7 +69,13 @@ CARRIES: dict[str, Carries] = {
     "key_task": Carries(name="task"),
     "feature": Carries(name="feature"),
     "session": Carries(value="ms", of_nobody=True),
-    "project": Carries("project id", None, ("status", "budget", "cost", "due_ms"), thing=True),
+    "project": Carries(
+        "project id",
+        None,
+        ("status", "budget", "cost", "due_ms"),
+        money=("budget", "cost"),
+        thing=True,
+    ),
     "outcome": Carries("kind of outcome", "units of that kind", ("feature",)),
     "buying_signal": Carries(),
     "trial": Carries(attributes=("status",)),
@@ -103,3 +111,8 @@ NAMED_KINDS = tuple(kind for kind, carries in CARRIES.items() if carries.name is
 VALUED_KINDS = tuple(kind for kind, carries in CARRIES.items() if carries.value is not None)
 THING_KINDS = frozenset(kind for kind, carries in CARRIES.items() if carries.thing)
 KINDS_OF_NOBODY = frozenset(kind for kind, carries in CARRIES.items() if carries.of_nobody)
+
+
+def carries_money(kind: str) -> bool:
+    """True if the value of such a fact is, or may be, an amount of money."""
+    return kind == "outcome" or "minor units" in (CARRIES[kind].value or "")

@@ -38,7 +38,7 @@ from schemas.plan.values import (
     mistake,
     shown,
 )
-from schemas.plan.written_rules import Written, forms
+from schemas.plan.written_form import Written, forms
 from schemas.times import HOUR_MS, SECOND_MS
 
 STANDARD_PREFIX = "whsec_"

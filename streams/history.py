@@ -33,6 +33,9 @@ from streams.catalogue import Catalogue, catalogue_of
 ACTIVATED = "signal/activated"
 FOUNDATIONS = ("timezone", "week_start", "exclude_users")
 """Settings on which all state rests."""
+REPORTING = "currency/reporting"
+RATE = "currency/rate/"
+"""Units of what all amounts were converted at."""
 _WORDS = frozenset(
     {"name", "group", "unit", "better", "definition", "example", "asked_in", "published"}
 )
@@ -69,6 +72,10 @@ def _definitions(plan: Plan) -> Iterator[tuple[str, str]]:
     normal = plan.model_dump(mode="json")
     for name in FOUNDATIONS:
         yield f"plan/{name}", fingerprint(normal[name])
+    if plan.currency is not None:
+        yield REPORTING, fingerprint(plan.currency.reporting)
+        for code, rate in plan.currency.rates.items():
+            yield f"{RATE}{code}", fingerprint(rate)
     for input in plan.inputs:
         yield f"input/{input.topic}", fingerprint(meaning_of_input(plan, input))
     for dimension in normal["segments"]:

@@ -5,7 +5,7 @@ original bytes; the stream goes on.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,19 +20,18 @@ from schemas.outputs import DEAD_LETTERS, dead_letter_record
 from schemas.plan.conditions import Predicate, compile_where, pattern_matcher
 from schemas.plan.models import (
     TRAITS_PREFIX,
-    Amount,
-    FactRule,
     FirstActivity,
     Input,
-    NameFromProperty,
     Plan,
     Rule,
     Selector,
 )
 from schemas.properties import Buffer, extractor
 from schemas.times import DAY_MS, iso
+from streams.amounts import Unconvertible
 from streams.compiled_plan import CompiledPlan
 from streams.fact_batches import ROUTES_MAX, Code, FactBatches, Member, Row
+from streams.rule_facts import facts_of, paths_of_fact
 from streams.segments import bounded_value, shown_value
 from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.watermark import Announcements
@@ -44,10 +43,6 @@ NAMES_MAX = 100_000
 ID_CHARACTERS_MAX = 1000
 """Ids are keys of state and travel in every batch; longer ones are a mistake of the sender."""
 _IDS = ("user id", "anonymous id", "previous id", "account id", "message id", "event name")
-
-
-VALUE_MAX = 10**12
-"""A value beyond is none: the sum of a day of nine million such values fits into 64 bits."""
 
 Meant = tuple[Meaning, Values]
 
@@ -77,7 +72,10 @@ class Interpreter:
         self._trait_values = extractor(self._trait_paths) if self._trait_paths else None
 
     def code(self, event: Event) -> tuple[Code, Values]:
-        """The facts of an event, possibly none, with their values, and its segments."""
+        """The facts of an event, possibly none, with their values, and its segments.
+
+        Raises Unconvertible for an amount in a currency that the plan does not know.
+        """
         known = self._by_name.get((event.type, event.name))
         if known is None:
             if len(self._by_name) >= NAMES_MAX:
@@ -137,7 +135,8 @@ class Interpreter:
             return self._code((), ())
         fixed = not excluded and all(_is_fixed(rule) for rule in rules)
         tests = [compile_where(s.where) for s in excluded]
-        steps = [(compile_where(r.selector.where), _facts_of(r)) for r in rules]
+        currency = self._plan.currency
+        steps = [(compile_where(r.selector.where), facts_of(r, currency)) for r in rules]
 
         def meaning(event: Event) -> Meant:
             documents = _Documents(event)
@@ -184,72 +183,6 @@ class _Documents:
         return test(*self._decoded)
 
 
-Made = tuple[str, str | None, Attributes, int | None]
-"""A fact of an event: kind, name, attributes, value."""
-
-
-def _facts_of(rule: Rule) -> Callable[[Event], list[Made]]:
-    """What a rule makes of an event that it selects."""
-    paths = [path for fact in rule.facts for path in _paths(fact)]
-    if not paths:
-        made: list[Made] = [
-            (fact.kind, _name(fact, iter(())), _attributes(fact, iter(())), None)
-            for fact in rule.facts
-        ]
-        return lambda event: made
-    extract = extractor(paths)
-
-    def facts(event: Event) -> list[Made]:
-        found: list[Made] = []
-        read = iter(extract(event.properties))
-        for fact in rule.facts:
-            name = _name(fact, read)
-            value = None if fact.value is None else _amount(next(read), fact.value)
-            attributes = _attributes(fact, read)
-            if name is not None or fact.name is None:
-                found.append((fact.kind, name, attributes, value))
-        return found
-
-    return facts
-
-
-def _paths(fact: FactRule) -> list[str]:
-    """The paths of a fact, in the order in which `_facts_of` reads them."""
-    paths = [fact.name.path] if isinstance(fact.name, NameFromProperty) else []
-    if fact.value is not None:
-        paths.append(fact.value.path)
-    return paths + [each.path for each in fact.attributes if each.path is not None]
-
-
-def _name(fact: FactRule, read: Iterator[Any]) -> str | None:
-    if not isinstance(fact.name, NameFromProperty):
-        return fact.name.name if fact.name else None
-    value = next(read)
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    return shown_value(value)
-
-
-def _attributes(fact: FactRule, read: Iterator[Any]) -> Attributes:
-    values = (
-        (each.name, each.const if each.path is None else next(read)) for each in fact.attributes
-    )
-    return tuple(
-        (name, bounded_value(value))
-        for name, value in values
-        if isinstance(value, str | bool | int | float)
-    )
-
-
-def _amount(value: Any, amount: Amount) -> int | None:
-    """The whole number that a value is; None if it is no number, or one beyond all bounds."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    if not abs(value) * amount.scale <= VALUE_MAX:  # so for a NaN, too
-        return None
-    return round(value * amount.scale)
-
-
 def _object(raw: msgspec.Raw) -> dict[str, Any]:
     try:
         decoded: dict[str, Any] = msgspec.json.decode(raw, type=dict)
@@ -264,7 +197,7 @@ _NAMELESS = Event(
 
 
 def _is_fixed(rule: Rule) -> bool:
-    return not rule.selector.where and not any(_paths(fact) for fact in rule.facts)
+    return not rule.selector.where and not any(paths_of_fact(fact) for fact in rule.facts)
 
 
 def _selects(selector: Selector, type: str, name: str) -> bool:
@@ -432,7 +365,11 @@ class Ingest:
         ):
             self._bury(value, self._refused(event, record_ms), batch, offset)
             return
-        code, values = self._interpreter.code(event)
+        try:
+            code, values = self._interpreter.code(event)
+        except Unconvertible as error:
+            self._bury(value, error.rejected, batch, offset)
+            return
         ids = event.account, event.user, event.anonymous
         if ids == _NOBODY:
             code, values = self._interpreter.of_nobody(code, values)

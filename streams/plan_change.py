@@ -17,7 +17,7 @@ from schemas.rows import MilestoneRow, dimension_unit, of_facts, unit, variants_
 from streams.calendar import Calendar
 from streams.catalogue import catalogue_of
 from streams.compiled_plan import CompiledPlan
-from streams.history import FOUNDATIONS, History, definitions
+from streams.history import FOUNDATIONS, RATE, REPORTING, History, definitions
 from streams.state_keys import BOOK, MEMBER, VALUES, read_key, read_value, state_value
 
 _NUMBERS = ("company/", "account/", "signal/", "alert/")
@@ -69,6 +69,12 @@ def _refusals(change: Change, wanted: Mapping[str, str], plan: Plan) -> Iterable
     for each in change.restarted:
         if each.startswith("input/"):
             yield f"how the input {each.removeprefix('input/')} is read changed: so did every fact"
+    for each in sorted(change.stale):
+        if each == REPORTING:
+            yield "the reporting currency changed: every amount so far is in the one before"
+        elif each.startswith(RATE):
+            code = each.removeprefix(RATE)
+            yield f"the rate of {code} was removed or changed: amounts so far were converted at it"
     gone = {each for each in change.stale if each.startswith(dimension_unit(""))}
     for each in sorted(gone):
         yield f"segment {each.removeprefix('dimension/')} was removed or changed: state is split"

@@ -117,12 +117,22 @@ def _surroundings(data: dict[str, Any], known_kpis: Collection[str] | None) -> S
         any_task=any(not isinstance(name, str) for name in names),
         only_segment=all(each.get("format", "segment") == "segment" for each in inputs),
         keeps_traits=not inputs or any(_keeps_traits(each) for each in inputs),
+        currencies=_currencies(data),
         exclusive_kinds=exclusive,
     )
 
 
 def _keeps_traits(form: dict[str, Any]) -> bool:
     return form.get("format") not in ("mapping", "csv") or "traits" in _mapping(form, "fields")
+
+
+def _currencies(data: dict[str, Any]) -> tuple[str, ...] | None:
+    """What can be converted; None if that was written in a way that cannot be."""
+    if "currency" not in data:
+        return ()
+    currency = _mapping(data, "currency")
+    codes = [currency.get("reporting"), *_mapping(currency, "rates")]
+    return tuple(code for code in codes if isinstance(code, str)) or None
 
 
 def _mapping(data: dict[str, Any], key: str) -> dict[str, Any]:

@@ -83,19 +83,43 @@ class NameFromProperty(Frozen):
 FactName = Annotated[NameConst | NameFromProperty, Field(discriminator="form")]
 
 
+class Currency(Frozen):
+    """The currency that values are stated in, and what a unit of each other one is worth in it."""
+
+    reporting: str
+    rates: dict[str, str] = Field(default_factory=dict)
+    """Code -> a plain decimal number, as text; sorted by code."""
+
+
 class Amount(Frozen):
-    """Where a fact's value stands: the number at a path, times `scale`, rounded half to even."""
+    """Where an amount stands: the number at a path, times `scale`, rounded half to even.
+
+    currency: the code of what events name no currency for; None: the reporting currency, or with
+    `currency_path` none at all. currency_path: where events name it. major: the number counts
+    units of its currency, not minor ones.
+    """
 
     path: str
     scale: int = 1
+    currency: str | None = None
+    currency_path: str | None = None
+    major: bool = False
+
+    @property
+    def is_converted(self) -> bool:
+        """True if it is in a currency, known or yet to be found out."""
+        return self.currency is not None or self.currency_path is not None
 
 
 class Attribute(Frozen):
-    """A further field of a fact: a constant, or (`path` given) the scalar at a path."""
+    """A further field of a fact: a constant, or (`path` given) the scalar at a path, or an amount
+    of money.
+    """
 
     name: str
     const: str | bool | int | None = None
     path: str | None = None
+    amount: Amount | None = None
 
 
 class FactRule(Frozen):
@@ -463,6 +487,8 @@ class Plan(Frozen):
     timezone: str = "UTC"
     """IANA name; days, weeks and months are local to it."""
     week_start: WeekStart = "monday"
+    currency: Currency | None = None
+    """None: amounts are taken as they are, whatever they are in."""
     inputs: tuple[Input, ...] = (DEFAULT_INPUT,)
     rules: tuple[Rule, ...]
     first_action: FirstAction = FirstActivity()

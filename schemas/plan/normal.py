@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from schemas.fact_kinds import CARRIES, NAMED_KINDS, VALUED_KINDS
+from schemas.fact_kinds import CARRIES, NAMED_KINDS, VALUED_KINDS, carries_money
 from schemas.plan.models import (
     ALL,
     FIRST_ACTIVITY,
@@ -18,6 +18,7 @@ from schemas.plan.models import (
     Amount,
     Attribute,
     Condition,
+    Currency,
     Dimension,
     Duplicates,
     ExtraLevels,
@@ -43,10 +44,14 @@ from schemas.plan.models import (
 )
 from schemas.plan.written import WrittenDimension, WrittenInput, WrittenKpis, WrittenPlan
 from schemas.plan.written_alerts import normal_alerts
-from schemas.plan.written_rules import (
-    WrittenActivation,
+from schemas.plan.written_amounts import (
     WrittenAmount,
     WrittenAttribute,
+    WrittenCurrency,
+    WrittenCurrencyOf,
+)
+from schemas.plan.written_rules import (
+    WrittenActivation,
     WrittenCondition,
     WrittenEvent,
     WrittenName,
@@ -64,8 +69,12 @@ _TYPE_OF_KEY: tuple[tuple[str, SelectorType], ...] = (
 
 def normal_plan(plan: WrittenPlan) -> Plan:
     """The normal form of a plan whose every part has been checked."""
-    general = [_rule(each) for each in plan.events]
-    of_inputs = [_rule(each, input.called) for input in plan.inputs for each in input.events or ()]
+    general = [_rule(each, _Money(plan)) for each in plan.events]
+    of_inputs = [
+        _rule(each, _Money(plan, input.currency), input.called)
+        for input in plan.inputs
+        for each in input.events or ()
+    ]
     activity = _activity_selectors(plan, general)
     first_action = _selectors_unless(plan.first_action, FIRST_ACTIVITY)
     activation = _activation_selectors(plan.activation)
@@ -83,6 +92,7 @@ def normal_plan(plan: WrittenPlan) -> Plan:
         product=plan.product,
         timezone=plan.timezone,
         week_start=plan.week_start,
+        currency=_currency(plan.currency),
         inputs=tuple(_input(each) for each in plan.inputs),
         rules=rules,
         first_action=_first_action(_selectors_of(rules, "first_action")),
@@ -166,8 +176,8 @@ def _condition(path: str, op: Any, operand: Any) -> Condition:
 # ---- rules
 
 
-def _rule(entry: WrittenEvent, input: str | None = None) -> Rule:
-    return Rule(selector=_selector(entry), facts=_facts(entry), input=input)
+def _rule(entry: WrittenEvent, money: "_Money", input: str | None = None) -> Rule:
+    return Rule(selector=_selector(entry), facts=_facts(entry, money), input=input)
 
 
 def _rules(selectors: Iterable[Selector], fact: FactRule) -> list[Rule]:
@@ -202,20 +212,20 @@ def _session_rules(form: Any) -> list[Rule]:
     return [
         Rule(
             selector=_selector(each),
-            facts=(FactRule(kind="session", value=_amount(getattr(each, "value", None))),),
+            facts=(FactRule(kind="session", value=_number(getattr(each, "value", None))),),
         )
         for each in forms
     ]
 
 
-def _facts(entry: WrittenEvent) -> tuple[FactRule, ...]:
+def _facts(entry: WrittenEvent, money: "_Money") -> tuple[FactRule, ...]:
     return tuple(
         FactRule(
             kind=kind,  # type: ignore[arg-type]
             name=_fact_name(entry) if kind in NAMED_KINDS else None,
-            value=_amount(entry.value) if kind in VALUED_KINDS else None,
+            value=money.value(kind, entry.value) if kind in VALUED_KINDS else None,
             attributes=tuple(
-                _attribute(name, form)
+                money.attribute(kind, name, form)
                 for name, form in sorted(entry.attributes.items())
                 if name in CARRIES[kind].attributes
             ),
@@ -224,16 +234,60 @@ def _facts(entry: WrittenEvent) -> tuple[FactRule, ...]:
     )
 
 
-def _amount(form: Any) -> Amount | None:
+def _number(form: Any) -> Amount | None:
     if isinstance(form, WrittenAmount):
         return Amount(path=form.property, scale=form.scale)
     return None if form is None else Amount(path=form)
 
 
-def _attribute(name: str, form: Any) -> Attribute:
-    if isinstance(form, WrittenAttribute):
-        return Attribute(name=name, path=form.property)
-    return Attribute(name=name, const=form)
+class _Money:
+    """What currency the amounts of some rules are in, where they do not say so themselves."""
+
+    def __init__(self, plan: WrittenPlan, default: str | None = None) -> None:
+        self._reporting = None if plan.currency is None else plan.currency.reporting
+        self._default = default
+
+    def value(self, kind: str, form: Any) -> Amount | None:
+        number = _number(form)
+        is_money = number is not None and carries_money(kind)
+        # Units of an outcome are money only if the entry says so.
+        if not is_money or (kind == "outcome" and not _is_in_currency(form)):
+            return number
+        written = form if isinstance(form, WrittenAmount) else WrittenAmount(property=form)
+        return self._amount(written)
+
+    def attribute(self, kind: str, name: str, form: Any) -> Attribute:
+        if not isinstance(form, WrittenAttribute):
+            return Attribute(name=name, const=form)
+        amount = self._amount(form) if name in CARRIES[kind].money else None
+        if amount is None or amount == Amount(path=form.property):
+            return Attribute(name=name, path=form.property)
+        return Attribute(name=name, amount=amount)
+
+    def _amount(self, form: WrittenAmount) -> Amount:
+        given = form.currency
+        path = given.property if isinstance(given, WrittenCurrencyOf) else None
+        code = given.default if isinstance(given, WrittenCurrencyOf) else given
+        code = code or self._default or (self._reporting if form.major and path is None else None)
+        if code == self._reporting and path is None and not form.major:
+            code = None
+        return Amount(
+            path=form.property,
+            scale=form.scale,
+            currency=code,
+            currency_path=path,
+            major=form.major,
+        )
+
+
+def _is_in_currency(form: Any) -> bool:
+    return isinstance(form, WrittenAmount) and form.is_in_currency()
+
+
+def _currency(written: WrittenCurrency | None) -> Currency | None:
+    if written is None:
+        return None
+    return Currency(reporting=written.reporting, rates=dict(sorted(written.rates.items())))
 
 
 def _fact_name(entry: WrittenEvent) -> FactName:

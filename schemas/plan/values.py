@@ -62,6 +62,8 @@ class Surroundings:
     """True if every input has the format segment."""
     keeps_traits: bool = True
     """True if events of some input have traits."""
+    currencies: Collection[str] | None = None
+    """Those that the plan can convert, none without its `currency`; None: they are not checked."""
     exclusive_kinds: dict[str, str] = field(default_factory=dict)
     """Kinds that no rule of `events` may make, with the reason."""
 
@@ -128,6 +130,7 @@ RuleId = matching(r"[a-z0-9][a-z0-9_-]{0,63}", "rule id (small letters, digits, 
 MonthName = matching(r"[0-9]{4}-(0[1-9]|1[0-2])", "month (such as `2026-03`)")
 SegmentName = matching(r"all|[A-Za-z_][A-Za-z0-9_]{0,63}=.+", "segment (`all`, `dimension=value`)")
 InputName = matching(r"[A-Za-z0-9._-]{1,64}", "name of an input (letters, digits, `.`, `_`, `-`)")
+CurrencyCode = matching(r"[A-Z]{3}", "currency (three capital letters of ISO 4217, such as EUR)")
 TimeOfDay = matching(r"([01]\d|2[0-3]):[0-5]\d", "time of day (such as 20:00)")
 DimensionName = matching(r"[A-Za-z_][A-Za-z0-9_]{0,63}", "dimension name (letters, digits, `_`)")
 

@@ -56,17 +56,17 @@ from schemas.plan.values import (
     shown,
 )
 from schemas.plan.written_alerts import WrittenAlerts
+from schemas.plan.written_amounts import KnownCurrency, WrittenCurrency
+from schemas.plan.written_form import Written, forms
 from schemas.plan.written_rules import (
     ActivationForm,
     Kinds,
     Selectors,
     Sessions,
     Tasks,
-    Written,
     WrittenActivation,
     WrittenEvent,
     WrittenOperators,
-    forms,
     kinds_of,
 )
 
@@ -123,6 +123,10 @@ class WrittenInput(Written):
         description="What the events of this input mean, in the form of the plan's `events`. The "
         "plan's own keys say nothing of them then.",
     )
+    currency: KnownCurrency | None = Field(
+        default=None,
+        description="With `events`: of amounts of this input that are in no other currency.",
+    )
     fields: WrittenFields | None = Field(
         default=None,
         validate_default=True,
@@ -147,6 +151,16 @@ class WrittenInput(Written):
     @property
     def called(self) -> str:
         return str(self.name or self.topic)
+
+    @field_validator("currency")
+    @classmethod
+    def _goes_with_events(cls, currency: Any, info: ValidationInfo) -> Any:
+        if info.data.get("events", "mistaken") is None:
+            raise mistake(
+                "`currency` goes with `events` of the input",
+                "without them write it beside `value`, in the plan's `events`",
+            )
+        return currency
 
     @field_validator("clock")
     @classmethod
@@ -583,6 +597,11 @@ class WrittenPlan(Written):
         default="UTC", description="IANA time zone in which days begin and end."
     )
     week_start: WeekStartName = Field(default="monday", description="First day of the week.")
+    currency: WrittenCurrency | None = Field(
+        default=None,
+        description="The currency of all amounts, and fixed rates of those that events come in; by "
+        "default amounts are taken as they are.",
+    )
     inputs: Annotated[list[WrittenInput], Field(min_length=1)] = Field(
         default=[WrittenInput(topic=DEFAULT_INPUT.topic)], description="Topics to read events from."
     )

@@ -30,7 +30,7 @@ from schemas.plan.values import (
     mistake,
     shown,
 )
-from schemas.plan.written_rules import Written
+from schemas.plan.written_form import Written
 
 TEMPLATE_FIELDS = frozenset(
     {

@@ -6,11 +6,10 @@ written.py has the rest of the file.
 """
 
 from collections.abc import Iterable
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     ConfigDict,
     Discriminator,
     Field,
@@ -19,7 +18,14 @@ from pydantic import (
     field_validator,
 )
 
-from schemas.fact_kinds import CARRIES, FACT_KINDS, NAMED_KINDS, THING_KINDS, VALUED_KINDS
+from schemas.fact_kinds import (
+    CARRIES,
+    FACT_KINDS,
+    NAMED_KINDS,
+    THING_KINDS,
+    VALUED_KINDS,
+    carries_money,
+)
 from schemas.plan.conditions import is_pattern
 from schemas.plan.values import (
     Count,
@@ -34,41 +40,8 @@ from schemas.plan.values import (
     each_once,
     mistake,
 )
-
-
-class Written(BaseModel):
-    """An entry of the file: no unknown keys, no conversions between types."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    # A field that may be None was left out: None is no value that people can write.
-    nullable: ClassVar[frozenset[str]] = frozenset()
-    """Fields in which null is a value; elsewhere it means that somebody forgot one."""
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _has_a_value(cls, value: Any, info: ValidationInfo) -> Any:
-        assert info.field_name is not None
-        if value is None and info.field_name not in cls.nullable:
-            key = cls.model_fields[info.field_name].alias or info.field_name
-            raise mistake(f"`{key}` has no value", "give it one, or leave the key out")
-        return value
-
-
-def _form(value: Any) -> str | None:
-    """The tag of the form a value is written in; pydantic puts it into the places of errors."""
-    if isinstance(value, str):
-        return "<text>"
-    if isinstance(value, list):
-        return "<list>"
-    return "<mapping>" if isinstance(value, dict) else None
-
-
-def forms(expected: str) -> Discriminator:
-    return Discriminator(
-        _form, custom_error_type="mistake", custom_error_message=f"expected {expected}"
-    )
-
+from schemas.plan.written_amounts import AmountForm, AttributeForm, WrittenAmount, WrittenAttribute
+from schemas.plan.written_form import Written, forms
 
 # ---- conditions
 
@@ -309,37 +282,6 @@ def kinds_of(kinds: str | list[str]) -> list[str]:
     return [kinds] if isinstance(kinds, str) else kinds
 
 
-class WrittenAmount(Written):
-    """A number that stands in the event."""
-
-    property: PropertyPath = Field(description="Path of the number.")
-    scale: Count = Field(
-        default=1, description="What it is multiplied by, such as 100 for cents; then rounded."
-    )
-
-
-AmountForm = Annotated[
-    Annotated[PropertyPath, Tag("<text>")] | Annotated[WrittenAmount, Tag("<mapping>")],
-    forms("a path or `{property: <path>, scale: 100}`"),
-]
-
-
-class WrittenAttribute(Written):
-    """A further field that stands in the event."""
-
-    property: PropertyPath = Field(description="Path of the text, number, true or false.")
-
-
-def _attribute_form(value: Any) -> str:
-    return "<mapping>" if isinstance(value, dict) else "<value>"
-
-
-AttributeForm = Annotated[
-    Annotated[str | bool | int, Tag("<value>")] | Annotated[WrittenAttribute, Tag("<mapping>")],
-    Discriminator(_attribute_form),
-]
-
-
 class WrittenEvent(WrittenSelector):
     """What the selected events mean."""
 
@@ -370,6 +312,7 @@ class WrittenEvent(WrittenSelector):
             raise mistake(
                 f"{' or '.join(made)} facts have no value", "leave `value` out", within="is"
             )
+        cls._check_money(made, given.get("value"), given.get("attributes") or {})
         known = {name for kind in made for name in CARRIES[kind].attributes}
         unknown = sorted(set(given.get("attributes") or ()) - known)
         if unknown:
@@ -392,6 +335,25 @@ class WrittenEvent(WrittenSelector):
                 within="is",
             )
         return kinds
+
+    @classmethod
+    def _check_money(cls, made: list[str], value: Any, attributes: dict[str, Any]) -> None:
+        """Only what is money is in a currency."""
+        valued = [kind for kind in made if kind in VALUED_KINDS]
+        if isinstance(value, WrittenAmount) and value.is_in_currency():
+            other = next((kind for kind in valued if not carries_money(kind)), None)
+            if other is not None:
+                raise mistake(
+                    f"the value of a {other} is no money",
+                    "leave `currency` and `major` out",
+                    within="is",
+                )
+        for name, form in attributes.items():
+            money = any(name in CARRIES[kind].money for kind in made)
+            if isinstance(form, WrittenAttribute) and not form.is_plain() and not money:
+                raise mistake(
+                    f"the attribute `{name}` is no money", "write just its `property`", within="is"
+                )
 
     @classmethod
     def _one_name(cls, info: ValidationInfo) -> bool:

@@ -11,7 +11,7 @@ from schemas.fact_kinds import FACT_KINDS
 from schemas.plan.check import load_plan
 from schemas.plan.models import OPERATORS
 from schemas.plan.written import WrittenPlan, WrittenSettings
-from schemas.plan.written_rules import Written
+from schemas.plan.written_form import Written
 from schemas.terms import Period
 
 REFERENCE = (Path(__file__).resolve().parents[3] / "docs" / "plan.md").read_text(encoding="utf-8")
