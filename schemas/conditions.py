@@ -149,6 +149,19 @@ class FewCameBack(Strict):
     below_percent: Annotated[int, Field(ge=1)] | str
 
 
+class LeaderSilent(Strict):
+    """At the end of a day: the user with most such facts in some days has none in those after them,
+    up to this one. Of equal users the smallest id leads; nobody with less than so many percent of
+    all facts of the account does.
+    """
+
+    leader_silent: FactSelector
+    days: Annotated[int, Field(ge=1)] | str
+    leads_days: Annotated[int, Field(ge=1)] | str
+    """So many days before these."""
+    at_least_percent: Annotated[int, Field(ge=1)] | str
+
+
 class AllHold(Strict):
     all: tuple["Holds", ...] = Field(min_length=1)
 
@@ -181,6 +194,7 @@ Holds = (
     | Many
     | MembersEver
     | FewCameBack
+    | LeaderSilent
     | Open
     | Member
     | AllHold

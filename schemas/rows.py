@@ -13,6 +13,7 @@ from schemas.conditions import (
     Condition,
     FewCameBack,
     Holds,
+    LeaderSilent,
     Many,
     MembersEver,
     holds_of_nobody,
@@ -368,7 +369,7 @@ class MembershipRow(_Row):
     @model_validator(mode="after")
     def _takes_somebody_in(self) -> Self:
         if self.subject != "account" and any(
-            isinstance(each, MembersEver | FewCameBack)
+            isinstance(each, MembersEver | FewCameBack | LeaderSilent)
             or (isinstance(each, Many) and each.each == "user")
             for each in leaves_of(self.when)
         ):

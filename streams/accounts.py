@@ -417,7 +417,7 @@ class Accounts:
     def _replace(self, account: Account, root: str, old: Values, new: Values) -> None:
         """Puts a person with measures `new` in the place of one with `old`."""
         self._program.replace(account.totals, root, old, new)
-        if root and account.key.startswith(ACCOUNT):
+        if account.key.startswith(ACCOUNT):
             self._crowds.replace(account.gathering, root, old, new)
 
     def _load_member(self, account: Account, leaf: str, packed: bytes) -> None:

@@ -5,7 +5,7 @@ longer does, and so on. An edge is (UTC ms, phase): AT_DAY_END belongs to the da
 instant, AT_INSTANT to what begins then.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 
 AT_DAY_END, AT_INSTANT = 0, 1
@@ -61,3 +61,17 @@ def of_states(changes: Sequence[tuple[int, bool]]) -> Course:
         else:
             found.append((ms, AT_INSTANT))
     return tuple(found)
+
+
+def patched(course: Course, begin: Edge, end: Edge, states: Iterable[tuple[Edge, bool]]) -> Course:
+    """The course with other edges from `begin` up to `end`, where it is as (edge, whether it holds
+    from there on) say.
+
+    >>> patched(((1, 1), (5, 1)), (2, 1), (4, 1), [((2, 1), False), ((3, 1), True)])
+    ((1, 1), (2, 1), (3, 1), (5, 1))
+    """
+    edges = [edge for edge in course if edge < begin]
+    for edge, holds in states:
+        if holds != bool(len(edges) % 2):
+            edges.append(edge)
+    return (*edges, *(edge for edge in course if edge >= end))

@@ -1,4 +1,5 @@
-"""What an account knows of its users one by one: who came when, in the order of their instants.
+"""What an account knows of its users one by one: who came when, in the order of their instants, and
+how often on each day.
 
 A person that changes takes its own entries away and adds others; the members are never scanned.
 What comes of it stands among the measures of the account, in places that are found and not saved.
@@ -10,6 +11,8 @@ from typing import Any, NamedTuple
 
 from schemas.selectors import FactSelector
 from streams.day_entries import NO_ENTRIES, DayEntries, Entry
+from streams.day_measures import DayCounts
+from streams.day_shares import NO_SHARES, DayShares
 from streams.measures import Moment
 from streams.subject_measures import Measures, Values
 
@@ -29,10 +32,19 @@ class _Order(NamedTuple):
     n: int
 
 
+class _Tally(NamedTuple):
+    measure: int
+    """Of a person: how many facts every day has."""
+    place: int
+    """Of the account: DayShares."""
+
+
 class Gathering:
     """What one account has gathered."""
 
     def __init__(self, crowds: "Crowds") -> None:
+        self.counted: list[dict[int, dict[str, int]]] = [{} for _ in crowds.tallies]
+        """Of each tally by day: numbers of users that are not settled yet."""
         self.orders: list[list[Entry]] = [[] for _ in crowds.orders]
         self.moved: list[dict[int, tuple[set[Entry], set[Entry]]]] = [{} for _ in crowds.crowds]
         """Of each crowd by day: entries taken away and added, not settled yet."""
@@ -47,16 +59,20 @@ class Crowds:
         self._measures = measures
         self.crowds: list[_Crowd] = []
         self.orders: list[_Order] = []
+        self.tallies: list[_Tally] = []
 
     @property
     def slots(self) -> frozenset[int]:
         """Measures of a member of which an account hears."""
-        return frozenset({c.measure for c in self.crowds} | {o.measure for o in self.orders})
+        return frozenset(each.measure for each in self._all())
 
     @property
     def places(self) -> frozenset[int]:
         """Where an account finds what it has gathered."""
-        return frozenset({c.place for c in self.crowds} | {o.place for o in self.orders})
+        return frozenset(each.place for each in self._all())
+
+    def _all(self) -> tuple[_Crowd | _Order | _Tally, ...]:
+        return (*self.crowds, *self.orders, *self.tallies)
 
     def gathered(self) -> Iterator[tuple[int, int]]:
         """Measures of a member, and where the account finds what it has gathered of them."""
@@ -73,6 +89,16 @@ class Crowds:
             self.crowds.append(crowd)
         return crowd.place
 
+    def shares(self, facts: FactSelector, since_ms: int | None) -> int:
+        """The place of how many facts each user, and nobody, made on each day."""
+        measures = self._measures
+        tally = _Tally(
+            measures.day_counts(facts, since_ms), measures.found("shares", [facts], since_ms)
+        )
+        if tally not in self.tallies:
+            self.tallies.append(tally)
+        return tally.place
+
     def firsts(self, facts: FactSelector, n: int, since_ms: int | None) -> int:
         """The place of the first n users that ever had such a fact."""
         measures = self._measures
@@ -83,7 +109,19 @@ class Crowds:
         return place
 
     def replace(self, into: Gathering, root: str, old: Values, new: Values) -> None:
-        """Takes away what a person with measures `old` brought, adds what one with `new` does."""
+        """Takes away what a person with measures `old` brought, adds what one with `new` does.
+
+        `root` '': what facts without a user brought.
+        """
+        for tally, counted in zip(self.tallies, into.counted, strict=True):
+            if old[tally.measure] is not new[tally.measure]:
+                into.unsettled = True
+                was, now = (DayCounts.days(values[tally.measure]) for values in (old, new))
+                for day in was.keys() | now.keys():
+                    if was.get(day) != now.get(day):
+                        counted.setdefault(day, {})[root] = now.get(day, 0)
+        if not root:
+            return
         for crowd, moved in zip(self.crowds, into.moved, strict=True):
             was, now = old[crowd.measure], new[crowd.measure]
             if was is not now:
@@ -106,6 +144,11 @@ class Crowds:
 
     def settle(self, gathering: Gathering, found: list[Any]) -> None:
         """Puts what has been gathered into its places among the measures of the account."""
+        for tally, counted in zip(self.tallies, gathering.counted, strict=True):
+            if counted:
+                shares: DayShares = found[tally.place] or NO_SHARES
+                found[tally.place] = shares.changed(counted)
+                counted.clear()
         for crowd, moved in zip(self.crowds, gathering.moved, strict=True):
             if moved:
                 entries: DayEntries = found[crowd.place] or NO_ENTRIES

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from streams.calendar import Calendar
-from streams.courses import AT_INSTANT, Course
+from streams.courses import AT_INSTANT, Course, patched
 
 Entry = tuple[int, str]
 """UTC ms, and who it was: a user, or the id of an event."""
@@ -63,12 +63,12 @@ class DayEntries:
         if known.changed:
             first, last = min(known.changed), max(known.changed) + width
             start_ms, end_ms = calendar.day_start_ms(first), calendar.day_start_ms(last + 1)
-            edges = [edge for edge in known.course if edge[0] < start_ms]
-            for ms, holds in self._states(first, last, n, width, calendar):
-                if holds != bool(len(edges) % 2):
-                    edges.append((ms, AT_INSTANT))
-            edges += (edge for edge in known.course if edge[0] >= end_ms)
-            known = _Known(tuple(edges), frozenset())
+            states = (
+                ((ms, AT_INSTANT), holds)
+                for ms, holds in self._states(first, last, n, width, calendar)
+            )
+            course = patched(known.course, (start_ms, AT_INSTANT), (end_ms, AT_INSTANT), states)
+            known = _Known(course, frozenset())
             self._known[n, width] = known
         return known.course
 

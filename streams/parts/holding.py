@@ -11,6 +11,7 @@ from schemas.conditions import (
     Halved,
     Holds,
     Latest,
+    LeaderSilent,
     Many,
     MembersEver,
     Open,
@@ -28,6 +29,7 @@ from streams.courses import ALWAYS, AT_DAY_END, AT_INSTANT, Course, Edge, combin
 from streams.crowds import Crowds
 from streams.day_entries import DayEntries, Entry
 from streams.day_measures import DayCounts, DayEdges
+from streams.day_shares import DayShares, Leading
 from streams.measures import ALL, Change, FirstFact, Reaching
 from streams.parts.part import Subject
 from streams.subject_measures import Values
@@ -79,6 +81,9 @@ class Conditions:
             assert self._crowds is not None, "rows refuse it of users"
             slot = self._crowds.came(when.few_came_back, since_ms)
             return _few_came_back(when, slot, calendar)
+        if isinstance(when, LeaderSilent):
+            assert self._crowds is not None, "rows refuse it of users"
+            return _leader_silent(when, self._crowds.shares(when.leader_silent, since_ms), calendar)
         if isinstance(when, MembersEver):
             assert self._crowds is not None, "rows refuse it of users"
             n = int(when.at_least)
@@ -329,6 +334,18 @@ def _few_came_back(when: FewCameBack, slot: int, calendar: Calendar) -> Leaf:
 
     facts = shown_facts(when.few_came_back)
     words = f"fewer than {percent} % of the users of the week before with {facts}"
+    return Leaf(words, frozenset({slot}), course, lambda values: iter(()))
+
+
+def _leader_silent(when: LeaderSilent, slot: int, calendar: Calendar) -> Leaf:
+    of = Leading(int(when.leads_days), int(when.at_least_percent), int(when.days))
+
+    def course(values: Values) -> Course:
+        shares: DayShares | None = values[slot]
+        return () if shares is None else shares.course(of, calendar)
+
+    facts = shown_facts(when.leader_silent)
+    words = f"no {facts} for {of.silent_days} days by the user with most of it before"
     return Leaf(words, frozenset({slot}), course, lambda values: iter(()))
 
 
