@@ -18,6 +18,7 @@ from schemas.rows import (
     CorrelationRow,
     DistinctRow,
     DurationRow,
+    EntitledRow,
     FactRow,
     FormulaRow,
     JointRow,
@@ -287,6 +288,8 @@ def _variants(row: Row) -> str | None:
         return f"`{row.each_name}=<name>` of the facts{behind}"
     if isinstance(row, CorrelationRow) and row.each_name is not None:
         return f"`{row.each_name}=<name>` of the facts"
+    if isinstance(row, EntitledRow):
+        return f"`{row.shown_as}=<{row.each_attribute}>` of the facts"
     if isinstance(row, LagRow) and isinstance(row.end, dict):
         return ", ".join(f"`{variant}`" for variant in row.end)
     if isinstance(named, Variant):

@@ -87,6 +87,21 @@ class JointRow(_Row):
     variant: Variant | None = None
 
 
+class EntitledRow(_Row):
+    """Users who are active in an account that had a certain fact before the end of the period, for
+    each value of an attribute of such facts.
+    """
+
+    operator: Literal["entitled"]
+    subject: Literal["user"]
+    facts: FactSelector = FactSelector(kind="activity")
+    by: FactSelector
+    each_attribute: str
+    """The variant is `<shown_as>=<value>`."""
+    shown_as: str
+    segments: Literal[False] = False
+
+
 class ShareRow(_Row):
     operator: Literal["share"]
     subject: Literal["user", "account"]
@@ -545,6 +560,7 @@ class FormulaRow(_Row):
 Row = Annotated[
     DistinctRow
     | JointRow
+    | EntitledRow
     | ShareRow
     | CountRow
     | SumRow
@@ -628,4 +644,6 @@ def has_named_variants(row: "_Row") -> bool:
 
 
 def _is_by_name(row: "_Row") -> bool:
+    if isinstance(row, EntitledRow):
+        return True
     return isinstance(row, ConversionRow | CorrelationRow) and row.each_name is not None

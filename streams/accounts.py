@@ -122,7 +122,7 @@ class Accounts:
         self._measures, self._person = programs.measures, programs.person
         self._program, self._news, self._heard = programs.account, programs.news, programs.heard
         self._together, self._crowds = programs.together, programs.crowds
-        self._standing = programs.standing
+        self._standing, self._entitlements = programs.standing, programs.entitlements
         self._slots_together = programs.together_slots
         self._thing_programs = compiled.things
         self._things = Things(compiled.things.measures)
@@ -250,6 +250,8 @@ class Accounts:
         values, moment = member.values, (time_ms, event_id, member.account)
         day = self._calendar.day(time_ms)
         news, closed = False, True
+        # users has to know who is where, to tell that somebody is left out
+        unheard_of = self._excludes_users and member.packed is None
         for place, (kind, name, attributes, measures) in enumerate(coded.steps):
             if not measures:
                 continue
@@ -261,7 +263,7 @@ class Accounts:
                 if value is not known:
                     self._touch(member, slot)
                     values[slot] = value
-                    news = news or slot in self._news
+                    news = news or slot in self._news or unheard_of
                     if slot in self._slots_together and not member.excluded:
                         self._take_together(member.account, slot, measure, fact)
                 closed = closed and measure.closed(value, fact)
@@ -489,6 +491,8 @@ class Accounts:
     def flush(self, now_ms: int) -> Flushed:
         entities: list[tuple[bytes, bytes | None]] = []
         records: list[Outgoing] = []
+        if self._entitlements:
+            self._tell_members()
         due = list(self._agenda.take_due(self.watermark_ms))
         for key, standing in due:
             if standing.signal in self._together.awaited:
@@ -542,6 +546,19 @@ class Accounts:
             entities.append((state_key(PARTITION), state_value(heard)))
         self._cool()
         return Flushed(entities, records)
+
+    def _tell_members(self) -> None:
+        """Tells the users of accounts what these have, where they do not know it."""
+        members = dict(self._unsaved)
+        for key, old in self._before_together.items():
+            account = self._accounts[key]
+            if self._entitlements.changed(old, account.together):
+                members.update((member.place, member) for member in account.members.values())
+        for (key, leaf), member in members.items():
+            if leaf and key.startswith(ACCOUNT):
+                together = self._accounts[key].together
+                for fact, ms, value in self._entitlements.news(key, together, member.values):
+                    self._take(member, self._codes.of(((fact,), ())), ms, "", (value,))
 
     def _settle(
         self,

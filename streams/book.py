@@ -15,6 +15,7 @@ from schemas.rows import (
     CountRow,
     DistinctRow,
     DurationRow,
+    EntitledRow,
     FormulaRow,
     JointRow,
     LagRow,
@@ -59,7 +60,7 @@ LONGEST_PERIOD_DAYS = 366
 
 def tally_of(row: Row, variant: str, calendar: Calendar) -> Tally:
     """An empty tally for a row."""
-    if isinstance(row, DistinctRow | JointRow):
+    if isinstance(row, DistinctRow | JointRow | EntitledRow):
         return distinct.Tally(calendar)
     if isinstance(row, ShareRow):
         return share.Tally(calendar)

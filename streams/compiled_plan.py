@@ -12,6 +12,7 @@ from streams.alerting.rules import Rules
 from streams.calendar import Calendar
 from streams.catalogue import Catalogue, catalogue_of
 from streams.crowds import Crowds
+from streams.entitlements import Entitlements
 from streams.history import ACTIVATED, NEW, History, alert_unit
 from streams.parts.attributed import split_by_states
 from streams.program import SubjectProgram, rows_about
@@ -117,7 +118,9 @@ class MemberPrograms:
             rows_about("account", per_account), plan, calendar, self.measures, level="account"
         )
         """Those of them that are also published of each account."""
-        self.together_slots = self.together.slots | self.standing.slots
+        self.entitlements = Entitlements(rows.values(), self.measures)
+        """What accounts tell their users that they have."""
+        self.together_slots = self.together.slots | self.standing.slots | self.entitlements.slots
         """Measures of all members together that are kept."""
         self.account = AccountProgram(rows.values(), self.measures, calendar)
         """The rows about accounts."""

@@ -61,8 +61,11 @@ class DaysByName:
         self.selectors = (facts,)
         self._calendar = calendar
 
+    def _name(self, fact: Fact) -> str:
+        return fact.name or ""
+
     def add(self, value: dict[str, ActiveDays] | None, fact: Fact) -> dict[str, ActiveDays]:
-        name, day = fact.name or "", fact.day
+        name, day = self._name(fact), fact.day
         days = value.get(name) if value is not None else None
         if value is not None and days is not None and days.has(day):
             return value
@@ -86,6 +89,13 @@ class DaysByName:
 
     def unpacked(self, data: Any) -> dict[str, ActiveDays] | None:
         return data and {name: ActiveDays.unpacked(*packed) for name, packed in data.items()}
+
+
+class DaysByAccount(DaysByName):
+    """Active days in each account: `{account key: ActiveDays}`; '' where events named none."""
+
+    def _name(self, fact: Fact) -> str:
+        return fact.moment[2]
 
 
 class LatestOfDays:

@@ -12,6 +12,7 @@ from schemas.rows import (
     CountRow,
     DistinctRow,
     DurationRow,
+    EntitledRow,
     FormulaRow,
     JointRow,
     MembershipRow,
@@ -35,6 +36,7 @@ SAME = "same"
 NEVER_NULL = (
     DistinctRow
     | JointRow
+    | EntitledRow
     | CountRow
     | DurationRow
     | SumRow

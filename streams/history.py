@@ -15,6 +15,7 @@ from schemas.row_reading import WORDS_OF_OTHERS, kpis_read
 from schemas.rows import (
     ConversionRow,
     DistinctRow,
+    EntitledRow,
     FactRow,
     FormulaRow,
     JointRow,
@@ -106,7 +107,7 @@ def _meaning(plan: Plan, row: Row, catalogue: Catalogue) -> list[Any]:
         computed.pop("variant", None)
     if isinstance(row, MilestoneRow):
         del computed["reach"]
-    if not isinstance(row, DistinctRow | JointRow | ShareRow | FormulaRow):
+    if not isinstance(row, DistinctRow | JointRow | EntitledRow | ShareRow | FormulaRow):
         # All periods but hours are added up from days: another one needs nothing of its own.
         computed["periods"] = isinstance(row, FactRow) and HOUR in row.periods
     rows = [catalogue.rows[kpi] for kpi in sorted(kpis_read(row))]

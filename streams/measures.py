@@ -351,14 +351,21 @@ class ByName:
         self.selectors = inner.selectors
         self.inner = inner
 
+    def _name(self, fact: Fact) -> str | None:
+        """None: the fact counts for no name."""
+        return fact.name or ""
+
     def add(self, value: dict[str, Any] | None, fact: Fact) -> dict[str, Any] | None:
-        name = fact.name or ""
+        name = self._name(fact)
+        if name is None:
+            return value
         known = None if value is None else value.get(name)
         now = self.inner.add(known, fact)
         return value if now is known else {**(value or {}), name: now}
 
     def closed(self, value: dict[str, Any] | None, fact: Fact) -> bool:
-        return value is not None and self.inner.closed(value.get(fact.name or ""), fact)
+        name = self._name(fact)
+        return value is not None and name is not None and self.inner.closed(value.get(name), fact)
 
     def merge(self, values: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
         present = [v for v in values if v is not None]

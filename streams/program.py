@@ -17,6 +17,7 @@ from schemas.rows import (
     CountRow,
     DistinctRow,
     DurationRow,
+    EntitledRow,
     JointRow,
     LagRow,
     MeanRow,
@@ -43,6 +44,7 @@ from streams.parts.balances import balances, movements
 from streams.parts.conversions import conversions
 from streams.parts.correlations import correlations
 from streams.parts.durations import durations
+from streams.parts.entitled import entitled
 from streams.parts.firsts import averaged_firsts, counted, summed
 from streams.parts.joint import joint
 from streams.parts.kept import rated
@@ -57,6 +59,7 @@ ACTIVATION = FactSelector(kind="activation")
 
 _COMPILED: dict[type[Any], Callable[[Any, Subject], Part | list[Part]]] = {
     JointRow: joint,
+    EntitledRow: entitled,
     CountRow: counted,
     SumRow: summed,
     MeanRow: averaged_firsts,

@@ -22,10 +22,12 @@ from streams.day_measures import (
     DayEdges,
     DayFirsts,
     Days,
+    DaysByAccount,
     DaysByName,
     FirstsOfDay,
     LatestOfDays,
 )
+from streams.entitled_measures import FirstByAttribute, Told
 from streams.kept_facts import KeptFacts
 from streams.measures import (
     ByName,
@@ -160,6 +162,11 @@ class Measures:
             "days by name", [facts], since_ms, lambda: DaysByName(facts, self._calendar)
         )
 
+    def days_by_account(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        return self._slot(
+            "days by account", [facts], since_ms, lambda: DaysByAccount(facts, self._calendar)
+        )
+
     def day_firsts(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """The first instant of every day."""
         return self._slot("day firsts", [facts], since_ms, lambda: DayFirsts(facts))
@@ -235,6 +242,18 @@ class Measures:
     def first_by_name(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """The first time ever of each name."""
         return self._slot("first by name", [facts], since_ms, lambda: ByName(First(facts)))
+
+    def first_by_attribute(
+        self, facts: FactSelector, attribute: str, since_ms: int | None = None
+    ) -> int:
+        """The first time ever of each value of an attribute."""
+        what = f"first by {attribute}"
+        return self._slot(what, [facts], since_ms, lambda: FirstByAttribute(facts, attribute))
+
+    def told(self, facts: FactSelector, attribute: str, since_ms: int | None = None) -> int:
+        """What accounts told of the same."""
+        what = f"told of {attribute}"
+        return self._slot(what, [facts], since_ms, lambda: Told(facts, attribute))
 
     def first_whole_by_name(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """The first time ever of each name, with the attributes and the value that it had."""

@@ -11,6 +11,7 @@ from schemas.rows import (
     ConversionRow,
     CorrelationRow,
     DistinctRow,
+    EntitledRow,
     FactRow,
     FormulaRow,
     JointRow,
@@ -122,7 +123,7 @@ def possible_periods(row: Row) -> tuple[str, ...]:
         return PERIODS
     if isinstance(row, CorrelationRow):
         return (MONTH,)
-    if isinstance(row, DistinctRow | ShareRow | JointRow):
+    if isinstance(row, DistinctRow | ShareRow | JointRow | EntitledRow):
         by_days = tuple(period for period in by_days if period != YEAR_TO_DATE)
     conditions: tuple[Condition, ...] = ()
     if isinstance(row, DistinctRow):
