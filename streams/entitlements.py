@@ -38,15 +38,18 @@ class Entitlements:
     def __init__(self, rows: Iterable[Row], measures: Measures) -> None:
         """`measures`: of a member, to which this adds what it needs."""
         self._measures = measures
-        self._places = tuple(
-            _Place(
+        places = {
+            row.id: _Place(
                 measures.first_by_attribute(row.by, row.each_attribute, row.since_ms()),
                 measures.told(row.by, row.each_attribute, row.since_ms()),
                 measures.days_by_account(row.facts, row.since_ms()),
             )
             for row in rows
             if isinstance(row, EntitledRow)
-        )
+        }
+        self._places = tuple(places.values())
+        self.slots_of = {id: frozenset(place) for id, place in places.items()}
+        """The measures that each row reads."""
         self.slots = frozenset(place.had for place in self._places)
         """Measures of all members together that this reads."""
 

@@ -134,7 +134,7 @@ def readers_of(compiled: CompiledPlan, stage: str, kind: str) -> tuple[Measures,
     member = compiled.member
     programs = [member.everywhere, member.person, member.together, member.standing]
     found = {slot: set(kpis) for slot, kpis in _readers(programs).items()}
-    for kpi, slots in member.account.slots_of.items():
+    for kpi, slots in (*member.account.slots_of.items(), *member.entitlements.slots_of.items()):
         for slot in slots:
             found.setdefault(slot, set()).add(kpi)
     for measure, place in member.crowds.gathered():
