@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from schemas.goals import InOrder
 from schemas.outputs import KpiKey, Published, kpi_record
+from schemas.quantities import DaysWith, DifferentNames, Quantity
 from schemas.row_reading import kpis_read, needed_kinds
 from schemas.rows import (
     BalanceRow,
@@ -29,6 +30,7 @@ from schemas.rows import (
     MovementRow,
     RateRow,
     Row,
+    ScoreRow,
     ShareRow,
     credit_of,
     of_facts,
@@ -166,7 +168,23 @@ def _facts(row: Row) -> Iterator[tuple[str, str]]:
 
 def _operator(row: Row) -> str:
     link = f"[{row.operator}](../conventions.md#operators)"
+    if isinstance(row, ScoreRow):
+        return f"{link}: `{_term(row.formula)}` with {_quantities(row)}"
     return f"{link}: {_formula(row)}" if isinstance(row, FormulaRow) else link
+
+
+def _quantities(row: ScoreRow) -> str:
+    return "; ".join(f"{name} = {_quantity(of)}" for name, of in row.let.items())
+
+
+def _quantity(of: Quantity) -> str:
+    where = " of the period before" if of.before else ""
+    if isinstance(of, DaysWith):
+        return f"days{where} with `{of.days.kind}`"
+    if isinstance(of, DifferentNames):
+        names = f" in {_setting(of.names.name)}" if of.names.name is not None else ""
+        return f"different names{names} of `{of.names.kind}`{where}"
+    return f"facts `{of.facts.kind}`{where}"
 
 
 def _formula(row: FormulaRow) -> str:
@@ -239,8 +257,8 @@ def _kinds(row: Row) -> frozenset[tuple[str, ...]]:
 
 
 def _levels(row: Row) -> str:
-    if row.level == "account":
-        return "`account` only"
+    if row.level != "company":
+        return f"`{row.level}` only"
     if per_account(row):
         return "`company`; `account` where the plan lists it in `kpis.levels.account`"
     return "`company`"
@@ -312,6 +330,8 @@ def _parts(row: Row) -> str:
         )
     if isinstance(row, FormulaRow):
         return ", ".join(f"`{name}`" for name in row.shows or row.inputs)
+    if isinstance(row, ScoreRow):
+        return ", ".join(f"`{name}`" for name in row.let)
     if isinstance(row, CorrelationRow):
         return "`n`"
     return "none"
@@ -351,7 +371,8 @@ def _key(row: Row) -> str:
     elif isinstance(row, LagRow) and isinstance(row.end, dict):
         variant = next(iter(row.end))
     bounds = calendar.bounds_ms(period, calendar.index(period, SHOWN_MS))
-    key = KpiKey(row.id, variant, "company", None, "all", period, *bounds)
+    subject = {"company": None, "account": "a1", "user": "u1"}[row.level]
+    key = KpiKey(row.id, variant, row.level, subject, "all", period, *bounds)
     return kpi_record(key, Published(0, None, "final", 1), 0)[0].decode()
 
 

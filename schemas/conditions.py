@@ -1,6 +1,7 @@
 """Conditions that rows put on subjects: in one period, and as time goes by."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -129,6 +130,21 @@ class Member(Strict):
     member: str
 
 
+class Scores(Strict):
+    """At the end of a day the subject has a score, at least that or below that."""
+
+    score: str
+    """A KPI with the operator score; its first period counts."""
+    at_least: int | Decimal | str | None = None
+    below: int | Decimal | str | None = None
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        if (self.at_least is None) == (self.below is None):
+            raise ValueError("a condition on a `score` has `at_least` or `below`, one of both")
+        return self
+
+
 class Grown(Strict):
     """At the end of a day: so many such facts in the last thirty days, and so many percent of those
     in the thirty before, of which there was one at least.
@@ -197,6 +213,7 @@ Holds = (
     | LeaderSilent
     | Open
     | Member
+    | Scores
     | AllHold
     | AnyHolds
     | EachHolds

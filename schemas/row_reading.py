@@ -53,23 +53,26 @@ def _either(selector: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def kpis_read(row: Row) -> frozenset[str]:
-    """The KPIs that a row follows from, beside facts: inputs of a formula, other memberships."""
+    """The KPIs that a row follows from, beside facts: inputs of a formula, other memberships,
+    scores."""
     if isinstance(row, FormulaRow):
         return frozenset[str]().union(*map(kpis_named, row.kpis.values()))
-    return frozenset(_memberships_read(row.model_dump(by_alias=True)))
+    return frozenset(_subject_rows_read(row.model_dump(by_alias=True)))
 
 
-def _memberships_read(data: Any) -> Iterator[str]:
+def _subject_rows_read(data: Any) -> Iterator[str]:
     if isinstance(data, dict):
         if data.get("kind") == ENTRY:
             yield data["name"]
         if data.keys() == {"member"}:
             yield data["member"]
+        if data.keys() == {"score", "at_least", "below"}:
+            yield data["score"]
         for value in data.values():
-            yield from _memberships_read(value)
+            yield from _subject_rows_read(value)
     elif isinstance(data, list | tuple):
         for value in data:
-            yield from _memberships_read(value)
+            yield from _subject_rows_read(value)
 
 
 def settings_in(row: Row) -> set[str]:

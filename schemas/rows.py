@@ -16,10 +16,12 @@ from schemas.conditions import (
     LeaderSilent,
     Many,
     MembersEver,
+    Scores,
     holds_of_nobody,
     leaves_of,
 )
 from schemas.goals import ActiveOnDay, Given, Goal, InOrder, ReachesFact, ReachesNames
+from schemas.quantities import Quantity
 from schemas.selectors import FactSelector, FirstEver, Kept, Passing, StateTest, Strict, Variant
 from schemas.terms import Input, OfMonths, OfSegments, Period, Term
 
@@ -389,6 +391,8 @@ class MembershipRow(_Row):
             for each in leaves_of(self.when)
         ):
             raise ValueError("conditions on several users go with `subject: account`")
+        if self.subject != "user" and scores_read(self):
+            raise ValueError("scores are of users: they go with `subject: user`")
         if holds_of_nobody(self.when):
             raise ValueError(
                 "`when` holds of who never did anything; say what somebody has to have done, such "
@@ -528,6 +532,19 @@ class CorrelationRow(_Row):
         return self
 
 
+class ScoreRow(_Row):
+    """A number of each user, by arithmetic on what it did in the period."""
+
+    operator: Literal["score"]
+    subject: Literal["user"]
+    among: FactSelector
+    """Who has a score: those with such facts in the period."""
+    let: dict[str, Quantity] = Field(min_length=1)
+    formula: Term
+    level: Literal["user"] = "user"  # type: ignore[assignment]
+    segments: Literal[False] = False
+
+
 class FormulaRow(_Row):
     operator: Literal["formula"]
     inputs: dict[str, Input | OfMonths | OfSegments]
@@ -575,6 +592,7 @@ Row = Annotated[
     | MovementRow
     | NamesRow
     | CorrelationRow
+    | ScoreRow
     | FormulaRow,
     Field(discriminator="operator"),
 ]
@@ -605,12 +623,21 @@ def per_account(row: Row) -> bool:
     """
     if isinstance(row, JointRow | BalanceRow | MovementRow | NamesRow):
         return True
-    if isinstance(row, CorrelationRow):
+    if isinstance(row, CorrelationRow | ScoreRow):
+        return False
+    if scores_read(row):
         return False
     if isinstance(row, FormulaRow):
         planned = len(row.kpis) < len(row.inputs)
         return row.each_variant_of is None and not planned
     return of_facts(row) or getattr(row, "subject", None) in ("user", "thing")
+
+
+def scores_read(row: "_Row") -> frozenset[str]:
+    """The scores that a membership looks at."""
+    if not isinstance(row, MembershipRow):
+        return frozenset()
+    return frozenset(each.score for each in leaves_of(row.when) if isinstance(each, Scores))
 
 
 def variants_of(row: Row) -> tuple[str, ...]:

@@ -36,6 +36,7 @@ from streams.alerting.rules import Series
 from streams.book import Book
 from streams.compiled_plan import CompiledPlan
 from streams.contributions import Cell, Deltas, Moves, TallyKey, tally_key
+from streams.counted import Counted
 from streams.crowds import Gathering
 from streams.delta_batches import delta_records
 from streams.duplicates import IDS_MAX, SeenIds
@@ -158,6 +159,7 @@ class Accounts:
         self._moves = Moves(self._program.groups, self._calendar)
         self._moves_in_account = Moves(self._person.groups, self._calendar)
         self._to_users = FactBatches(USER_FACTS_ROLE, user_partitions)
+        self._counted = Counted(self._calendar)
         self._horizon = Horizon(self._horizon_days, self._calendar)
         self._schedule = Schedule(self._provisional_every_ms)
         self.board = compiled.board("account", live=throttled, show=shown_account)
@@ -320,6 +322,8 @@ class Accounts:
         if self._excludes_users and member.leaf and not member.counted:
             self._tell_users(member, coded.code, time_ms, event_id, values)
         day, hour = self._calendar.day(time_ms), time_ms // HOUR_MS
+        if coded.counted and member.leaf:
+            self._counted.add(member.place, day, coded.counted)
         for tallies, hourly, needs, place, numbers in coded.additions:
             if needs != "any" and not _names(member, needs):
                 continue
@@ -723,6 +727,8 @@ class Accounts:
     def _announce(self, now_ms: int, records: list[Outgoing]) -> None:
         """Facts for users and deltas for tallies, headed by how far this partition has come."""
         self._moves.spell_out(self._deltas)
+        for row in self._counted.take_rows():
+            self._to_users.add_row(row[0][1], row)
         header = self._announcements.header(self.watermark_ms, self._sources.first_fact_ms)
         to_all = self._announcements.due(header, now_ms)
         records.extend(self._to_users.take_records(header, to_all=to_all))

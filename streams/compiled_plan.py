@@ -51,7 +51,7 @@ class CompiledPlan:
     @cached_property
     def person(self) -> SubjectProgram:
         """The rows about users, for the company."""
-        rows = rows_about("user", self.catalogue.of_company.values())
+        rows = rows_about("user", self.catalogue.of_persons)
         measures = Measures(self.plan, self.calendar, self.history.of_persons)
         return SubjectProgram(
             rows,
@@ -83,7 +83,7 @@ class MemberPrograms:
         self.measures = Measures(plan, calendar, compiled.history.of_members)
         since_ms = compiled.signal_since_ms
         self.everywhere = SubjectProgram(
-            rows_about("user", rows.values()),
+            rows_about("user", catalogue.of_persons),
             plan,
             calendar,
             self.measures,

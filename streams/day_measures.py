@@ -13,6 +13,9 @@ from streams.measures import ALL, Counting, Fact, WholeFact, is_above, whole, wh
 CountsValue = tuple[dict[int, int], int, int]
 EdgesValue = tuple[dict[int, tuple[int, int]], int, int, int]
 
+COUNTED = "counted"
+"""The kind of facts that say how many others there were of a day; the name is whose count it is."""
+
 
 class Days:
     """Active days, in all and per segment: `{segment: ActiveDays}`, `all` being everything."""
@@ -307,6 +310,21 @@ class DayCounts(Counting):
 
     def unpacked(self, data: Any) -> CountsValue | None:
         return data and (data[0], data[1], data[2])
+
+
+class DayTotals(DayCounts):
+    """The same of facts that were counted elsewhere and come as numbers of a day."""
+
+    def __init__(self, id: str) -> None:
+        """`id`: of the count."""
+        super().__init__(FactSelector(kind=COUNTED, name=id))
+
+    def add(self, value: CountsValue | None, fact: Fact) -> CountsValue | None:
+        counts = self.days(value)
+        counts[fact.day] = counts.get(fact.day, 0) + (fact.value or 0)
+        newest = max(counts)
+        n = counts.pop(newest)
+        return counts, newest, n
 
 
 class CountsByMonth(Counting):

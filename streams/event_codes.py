@@ -9,7 +9,7 @@ from schemas.rows import adds_facts
 from streams.compiled_plan import CompiledPlan
 from streams.fact_batches import Code
 from streams.fact_cells import Addition, additions
-from streams.measures import Counting
+from streams.measures import Counting, reads
 from streams.subject_measures import Step
 
 MARKS_MAX = 512
@@ -31,6 +31,8 @@ class Coded(NamedTuple):
     """True: the ids of such events are remembered for longer."""
     additions: tuple[Addition, ...]
     """What each such event adds to rows that are added up from facts."""
+    counted: tuple[tuple[str, int], ...]
+    """(id of a count of users, number of the facts of such an event that it counts)."""
     counts: bool
     """True: it matters that such an event does not come twice."""
     mark: int
@@ -67,6 +69,11 @@ class EventCodes:
         ):
             self._marks.setdefault(key, 1 << len(self._marks))
         added = additions(self._rows_of_facts, *key)
+        found = {
+            id: sum(reads(facts, *fact) for fact in meaning)
+            for id, facts in self._measures.counted.items()
+        }
+        counted = tuple((id, n) for id, n in found.items() if n)
         return Coded(
             Code(*key),
             steps,
@@ -78,6 +85,8 @@ class EventCodes:
             ),
             any(kind not in USE_KINDS for kind, _, _ in meaning),
             added,
-            bool(added) or any(isinstance(m, Counting) for step in steps for _, m in step.measures),
+            counted,
+            bool(added or counted)
+            or any(isinstance(m, Counting) for step in steps for _, m in step.measures),
             self._marks.get(key, 0),
         )

@@ -21,6 +21,7 @@ from schemas.rows import (
     JointRow,
     MilestoneRow,
     Row,
+    ScoreRow,
     ShareRow,
     dimension_unit,
     unit,
@@ -107,7 +108,7 @@ def _meaning(plan: Plan, row: Row, catalogue: Catalogue) -> list[Any]:
         computed.pop("variant", None)
     if isinstance(row, MilestoneRow):
         del computed["reach"]
-    if not isinstance(row, DistinctRow | JointRow | EntitledRow | ShareRow | FormulaRow):
+    if not isinstance(row, DistinctRow | JointRow | EntitledRow | ShareRow | ScoreRow | FormulaRow):
         # All periods but hours are added up from days: another one needs nothing of its own.
         computed["periods"] = isinstance(row, FactRow) and HOUR in row.periods
     rows = [catalogue.rows[kpi] for kpi in sorted(kpis_read(row))]

@@ -10,15 +10,16 @@ refused.
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from schemas.keys import shown_account
+from schemas.keys import shown_account, shown_user
 from schemas.outputs import KpiKey
 from schemas.plan.models import Plan
-from schemas.rows import MilestoneRow, dimension_unit, of_facts, unit, variants_of
+from schemas.rows import ALL_SEGMENT, MilestoneRow, dimension_unit, of_facts, unit, variants_of
 from streams.calendar import Calendar
 from streams.catalogue import catalogue_of
 from streams.compiled_plan import CompiledPlan
 from streams.history import FOUNDATIONS, RATE, REPORTING, History, definitions
-from streams.state_keys import BOOK, MEMBER, VALUES, read_key, read_value, state_value
+from streams.state_keys import BOOK, MEMBER, SCORES, VALUES, read_key, read_value, state_value
+from streams.user_scores import told_days
 
 _NUMBERS = ("company/", "account/", "signal/", "alert/")
 _FOUNDATION_WORDS = {
@@ -133,7 +134,15 @@ def without(
     rewritten = Rewritten([], [])
     for key, value in state.items():
         what, place = read_key(key)
-        if what in (BOOK, VALUES):
+        if what == SCORES and len(place) > 1:
+            user, kpi, period = place
+            if unit("company", kpi) in stale:
+                rewritten.entities.append((key, None))
+                for day in told_days(read_value(value)):
+                    bounds = calendar.bounds_ms(period, day)
+                    told = KpiKey(kpi, None, "user", shown_user(user), ALL_SEGMENT, period, *bounds)
+                    rewritten.values.append(told)
+        elif what in (BOOK, VALUES):
             subject, entry = _entry(stage, what, place)
             level = "company" if subject is None else "account"
             # Variants that facts bring along are no units of their own.

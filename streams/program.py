@@ -27,6 +27,7 @@ from schemas.rows import (
     NamesRow,
     RateRow,
     Row,
+    ScoreRow,
     ShareRow,
     SumRow,
     of_facts,
@@ -52,6 +53,7 @@ from streams.parts.lags import lags
 from streams.parts.memberships import Membership
 from streams.parts.names import named
 from streams.parts.part import Cells, Part, Subject, of_cells
+from streams.parts.scores import Score
 from streams.subject_measures import Measures, Values
 
 FIRST_ACTION = FactSelector(kind="first_action")
@@ -115,6 +117,7 @@ class SubjectProgram:
         self.measures = measures or Measures(plan, calendar)
         subject = Subject(plan, calendar, self.measures, level, states=states)
         memberships: dict[str, Membership] = {}
+        scores: dict[str, Score] = {}
         parts: list[Part] = []
         groups: dict[tuple[int, bool], tuple[MaskFunction, list[tuple[str, str, str, int]]]] = {}
         self.slots_of: dict[str, frozenset[int]] = {}
@@ -130,11 +133,14 @@ class SubjectProgram:
                         function.add(condition, period)
                         slots.append((row.id, "", period, part))
             elif isinstance(row, MembershipRow):
-                membership = Membership(row, subject, crowds, memberships)
+                membership = Membership(row, subject, crowds, memberships, scores)
                 memberships[row.id], read = membership, membership.slots
                 parts.append(of_cells(membership.read, membership.add))
             elif is_attributed(row):
                 parts += attributed(row, subject)
+            elif isinstance(row, ScoreRow):
+                scores[row.id] = Score(row, subject)
+                read = scores[row.id].slots
             elif type(row) in _COMPILED:
                 found = _COMPILED[type(row)](row, subject)
                 parts += [found] if isinstance(found, Part) else found
@@ -144,11 +150,13 @@ class SubjectProgram:
             parts.append(_spans(number, slot, segments=segments))
         self.memberships = tuple(memberships.values())
         """Rows whose entries and exits are signals."""
+        self.scores = tuple(scores.values())
         self._parts = tuple(parts)
         self._parts_of: dict[tuple[bool, ...], tuple[Part, ...]] = {}
         self.activation = self._activation(plan, signal_since_ms) if signals else None
         slots_read = [part.slots for part in parts] + [frozenset(self.activation or ())]
         slots_read += [membership.slots for membership in self.memberships]
+        slots_read += [score.slots for score in self.scores]
         self.slots = frozenset().union(*slots_read)
         """The measures that this program reads."""
         self.awaited = frozenset(

@@ -17,6 +17,7 @@ from streams.state_keys import (
     MEMBER,
     PARTITION,
     PERSON,
+    SCORES,
     SEEN,
     SEEN_OF_BUSINESS,
     SIGNALS,
@@ -67,7 +68,7 @@ def _home(stage: str, what: str, place: list[Any], count: int) -> int:
     if what == MEMBER:
         account, leaf = place
         return partition_of(account or leaf, count)
-    assert what in (AGENDA, SIGNALS, ALERTS, BOOK, LEAF, COPY, PERSON, THING), what
+    assert what in (AGENDA, SIGNALS, ALERTS, BOOK, LEAF, COPY, PERSON, THING, SCORES), what
     return partition_of(place[0], count)
 
 

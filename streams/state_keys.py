@@ -12,7 +12,7 @@ STATE_VERSION = 1
 
 MEMBER, LEAF, COPY, PERSON, THING = "member", "leaf", "copy", "person", "thing"
 SIGNALS, BOOK, SEEN, VALUES, ALERTS = "signals", "book", "seen", "values", "alerts"
-AGENDA, SEEN_OF_BUSINESS = "agenda", "seen of business"
+AGENDA, SEEN_OF_BUSINESS, SCORES = "agenda", "seen of business", "scores"
 PARTITION = "partition"
 
 _encode = msgspec.msgpack.Encoder().encode

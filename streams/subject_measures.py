@@ -24,6 +24,7 @@ from streams.day_measures import (
     Days,
     DaysByAccount,
     DaysByName,
+    DayTotals,
     FirstsOfDay,
     LatestOfDays,
 )
@@ -116,6 +117,8 @@ class Measures:
         self.ids = list(known)
         self._slots = {id: slot for slot, id in enumerate(self.ids)}
         self.all: list[Measure] = [Dropped() for _ in self.ids]
+        self.counted: dict[str, FactSelector] = {}
+        """Id of a count -> the facts that are counted where they come in: see `day_totals`."""
 
     def _slot(
         self,
@@ -178,6 +181,12 @@ class Measures:
     def day_counts(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """How many facts every day has."""
         return self._slot("day counts", [facts], since_ms, lambda: DayCounts(facts))
+
+    def day_totals(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        """The same of users: accounts count, and tell the numbers once a flush."""
+        id = canonical_json(facts.model_dump(mode="json", exclude_defaults=True)).decode()
+        self.counted[id] = facts
+        return self._slot("day totals", [facts], since_ms, lambda: DayTotals(id))
 
     def first(self, facts: FactSelector, since_ms: int | None = None) -> int:
         if facts.kind == ENTRY:

@@ -110,6 +110,7 @@ class Topology:
             user_partitions=self.partitions.users,
             account_partitions=self.partitions.accounts,
             tally_partitions=self.partitions.tallies,
+            bounded=self._bounded,
             throttled=self._throttled,
             until=self._until,
             warm=_share(self._warm, self.partitions.users),

@@ -48,6 +48,7 @@ from streams.state_keys import (
     LEAF,
     PARTITION,
     PERSON,
+    SCORES,
     read_key,
     read_value,
     state_key,
@@ -56,6 +57,7 @@ from streams.state_keys import (
 from streams.state_keys import ALERTS as ALERTS_RECORD
 from streams.subject_measures import Step, Values
 from streams.traits import TraitDays, TraitSegments, latest, merged, tell
+from streams.user_scores import UserScores
 from streams.warmth import WARM, Warm
 from streams.watermark import Announcements, Sources
 
@@ -91,13 +93,15 @@ class Users:
         user_partitions: int,
         account_partitions: int,
         tally_partitions: int,
+        bounded: bool = True,
         throttled: bool = True,
         until: Callable[[], int | None] = lambda: None,
         warm: int = WARM,
     ) -> None:
         """`sources`: of the accounts stage. `warm`: leaves used lately that are kept unpacked.
 
-        `throttled` False: alerts are never late. `until`: where time stands in the end.
+        `bounded` False: values of any age are kept. `throttled` False: alerts are never late.
+        `until`: where time stands in the end.
         """
         plan, self._plan_hash, self._calendar = compiled.plan, compiled.hash, compiled.calendar
         self._user_partitions = user_partitions
@@ -130,6 +134,8 @@ class Users:
         self._deltas = Deltas()
         self._moves = Moves(self._program.groups, self._calendar)
         self._agenda = Agenda()
+        horizon_days = plan.horizons.tally_days if bounded else None
+        self._scores = UserScores(self._program.scores, self._calendar, horizon_days)
         self._told_until_ms: int | None = None
         """The watermark at the last flush."""
         self._nobody: Values = self._program.empty()
@@ -452,6 +458,8 @@ class Users:
         self._before.clear()
         for root, standing in self._agenda.take_due(self.watermark_ms):
             self._tell(root, None, standing, records, entities)
+        records += self._scores.flush(self.watermark_ms, now_ms, self._values)
+        entities += self._scores.take_unsaved()
         self._told_until_ms = self.watermark_ms
         for key, coming in self._agenda.take_unsaved():
             value = None if coming is None else state_value(coming)
@@ -500,6 +508,7 @@ class Users:
         counted = self._values_of([own]) if own is not None and handed_over else values
         self._differ(before, counted)
         self._pass(root, before, values, records, entities)
+        self._scores.change(root, before, values)
         if all(before[slot] is values[slot] for slot in self._program.activation or ()):
             return
         was, now = self._activated(root, before), self._activated(root, values)
@@ -625,6 +634,8 @@ class Users:
             person.revisions = Revisions(revised)
         elif what == AGENDA:
             self._agenda.load(place[0], content)
+        elif what == SCORES:
+            self._scores.load(place, content)
         elif what == ALERTS_RECORD:
             self.board.load(place[0], content)
         elif what == PARTITION:
@@ -652,6 +663,7 @@ class Users:
 
     def restored(self) -> None:
         self._told_until_ms = self.watermark_ms
+        self._scores.resume(self.watermark_ms)
 
 
 def _unpacked(traits: dict[str, dict[int, list[Any]]]) -> TraitDays:

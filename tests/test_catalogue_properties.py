@@ -55,6 +55,7 @@ SETTINGS = {
     "response_benchmark_s": {"x": 0.25},
     "revenue_goals": {"2025-12": 300, "2026-01": 500, "2026-02": 700},
     "inactive_days": 10,
+    "power_user_score": 40,
     "churn_silence_days": 5,
     "pql_key_tasks": 2,
     "spike_facts": 2,

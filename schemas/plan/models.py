@@ -320,6 +320,8 @@ class KpiSettings(Frozen):
     spike_percent: int = 150
     seat_percent: int = 80
     cross_sell_users: int = 3
+    power_user_score: Decimal = Decimal(70)
+    """With such a user_engagement_score somebody is a power user."""
     addon_of_feature: dict[str, str] = Field(default_factory=dict)
     """Feature -> the add-on that its use speaks for."""
     expansion_list: tuple[str, ...] = (

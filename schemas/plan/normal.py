@@ -397,6 +397,7 @@ def _kpis(form: WrittenKpis) -> Kpis:
             spike_percent=settings.spike_percent,
             seat_percent=settings.seat_percent,
             cross_sell_users=settings.cross_sell_users,
+            power_user_score=Decimal(repr(settings.power_user_score)),
             addon_of_feature=dict(settings.addon_of_feature),
             expansion_list=tuple(settings.expansion_list),
             outcome_impact_per_million=dict(settings.outcome_impact_per_million),

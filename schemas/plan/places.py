@@ -44,7 +44,8 @@ def find_spot(model: type[BaseModel], loc: Loc, data: Any) -> Spot | None:
         annotation, label = _meant(annotation, data)
         if label is not None and steps and not _is_inside(data, steps[0]):
             step = steps.pop(0)
-            if label and step != label:
+            # a form with a check of its own is called `function-after[<check>, <form>]`
+            if label and step != label and not str(step).endswith(f", {label}]"):
                 return None
             continue
         if not steps or not _is_inside(data, steps[0], annotation):

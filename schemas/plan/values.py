@@ -38,7 +38,7 @@ from schemas.plan.models import (
     WeekStart,
 )
 from schemas.row_reading import kinds_of
-from schemas.rows import FormulaRow, Row
+from schemas.rows import FormulaRow, Row, ScoreRow
 from schemas.selectors import SETTING
 from schemas.terms import Period, terms_fit
 
@@ -346,7 +346,7 @@ def _check_own_row(row: Row, info: ValidationInfo) -> Row:
         raise mistake(f"the catalogue has a KPI {shown(row.id)} already", "choose another id")
     if around.own_kpis.count(row.id) > 1:
         raise mistake(f"two KPIs of your own have the id {shown(row.id)}", "choose another id")
-    if isinstance(row, FormulaRow) and not terms_fit(row.formula):
+    if isinstance(row, FormulaRow | ScoreRow) and not terms_fit(row.formula):
         raise mistake(
             "`pearson` takes six terms", "the number, and the sums of x, y, x x, x y and y y"
         )
@@ -368,6 +368,8 @@ def _references(
     settings = (t.removeprefix(SETTING) for t in _texts(data) if t.startswith(SETTING))
     yield "setting", settings, SETTING_NAMES
     yield "fact kind", kinds_of(row), FACT_KINDS
+    if isinstance(row, ScoreRow):
+        yield "quantity", _texts(row.formula), list(row.let)
     if isinstance(row, FormulaRow):
         yield "input", [*_texts(row.formula), *(row.shows or ())], list(row.inputs)
         if around.known_kpis is not None:

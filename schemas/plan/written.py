@@ -443,6 +443,10 @@ class WrittenSettings(Written):
         default=KpiSettings().cross_sell_users,
         description="Users of an add-on's features that make a cross-sell candidate, at least.",
     )
+    power_user_score: Annotated[float, Field(gt=0, le=100)] = Field(
+        default=float(KpiSettings().power_user_score),
+        description="The user_engagement_score of a power user, at least.",
+    )
     addon_of_feature: dict[Text, Text] = Field(
         default_factory=dict, description="Feature -> the add-on that its use speaks for."
     )

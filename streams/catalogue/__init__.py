@@ -49,6 +49,11 @@ class Catalogue(NamedTuple):
         """The rows that have values of the company."""
         return {id: row for id, row in self.rows.items() if row.level == "company"}
 
+    @property
+    def of_persons(self) -> list[Row]:
+        """The rows that follow from what a person does in all accounts."""
+        return [row for row in self.rows.values() if row.level != "account"]
+
 
 @cache
 def catalogue_rows() -> tuple[Row, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from schemas.plan.check import Problem
 from schemas.plan.models import ALL, AlertRule, Plan, Watch
 from schemas.plan.values import did_you_mean
-from schemas.rows import FormulaRow, MembershipRow, MilestoneRow, Row, variants_of
+from schemas.rows import FormulaRow, MembershipRow, MilestoneRow, Row, ScoreRow, variants_of
 from streams.calendar import DAY
 
 ACTIVATED = "activated"
@@ -45,6 +45,9 @@ def _series(
     row = planned.get(kpi)
     if row is None:
         yield Problem(place, f"`{kpi}` does not run", "`plan check` says why")
+        return
+    if isinstance(row, ScoreRow):
+        yield Problem(place, f"`{kpi}` has values of users only", "watch a membership by it")
         return
     if rule.period not in row.periods:
         yield Problem(

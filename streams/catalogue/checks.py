@@ -19,9 +19,11 @@ from schemas.rows import (
     MembershipRow,
     RateRow,
     Row,
+    ScoreRow,
     ShareRow,
     has_named_variants,
     per_account,
+    scores_read,
     variants_of,
 )
 from schemas.selectors import EACH, FirstEver
@@ -123,6 +125,8 @@ def possible_periods(row: Row) -> tuple[str, ...]:
         return PERIODS
     if isinstance(row, CorrelationRow):
         return (MONTH,)
+    if isinstance(row, ScoreRow):
+        return (DAY, *WINDOW_DAYS)
     if isinstance(row, DistinctRow | ShareRow | JointRow | EntitledRow):
         by_days = tuple(period for period in by_days if period != YEAR_TO_DATE)
     conditions: tuple[Condition, ...] = ()
@@ -149,7 +153,7 @@ def _goes_by_days(condition: Condition) -> bool:
 
 
 def _memberships(plan: Plan, rows: dict[str, Row]) -> Iterator[Problem]:
-    """Whatever stands for a membership of accounts has to be one."""
+    """Whatever stands for a membership of accounts, or for a score, has to be one."""
     known = [
         id
         for id, row in rows.items()
@@ -159,9 +163,15 @@ def _memberships(plan: Plan, rows: dict[str, Row]) -> Iterator[Problem]:
         for kpi in getattr(plan.kpis.settings, name):
             if kpi not in known:
                 yield _no_membership(f"kpis.settings.{name}", kpi, known)
+    scores = [id for id, row in rows.items() if isinstance(row, ScoreRow)]
     for number, row in enumerate(plan.kpis.own):
         if not isinstance(row, FormulaRow):
-            for kpi in sorted(kpis_read(row) - {EACH}):
+            asked = scores_read(row)
+            for kpi in sorted(asked.difference(scores)):
+                yield Problem(
+                    f"kpis.own.{number}", f"`{kpi}` is no score", f"there are {', '.join(scores)}"
+                )
+            for kpi in sorted(kpis_read(row) - asked - {EACH}):
                 if kpi not in known:
                     yield _no_membership(f"kpis.own.{number}", kpi, known)
                 elif getattr(row, "subject", None) != "account":
@@ -202,6 +212,9 @@ def _input(place: str, input: Input, period: str, planned: dict[str, Row]) -> It
     read = planned.get(kpi)
     if read is None:
         return  # then the formula is idle, and `plan check` says why
+    if isinstance(read, ScoreRow):
+        yield Problem(place, f"`{kpi}` has values of users only", "formulas read other KPIs")
+        return
     wanted = input.sum_of or input.period or period
     if wanted not in read.periods:
         yield Problem(

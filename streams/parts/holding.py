@@ -1,6 +1,7 @@
 """Conditions of memberships, compiled: from when to when each holds, by a subject's measures."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from itertools import accumulate
 from operator import and_
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from schemas.conditions import (
     MembersEver,
     Open,
     Reached,
+    Scores,
     Seldom,
     Silent,
     Since,
@@ -32,9 +34,12 @@ from streams.day_measures import DayCounts, DayEdges
 from streams.day_shares import DayShares, Leading
 from streams.measures import ALL, Change, FirstFact, Reaching
 from streams.parts.part import Subject
+from streams.parts.scores import Score
 from streams.subject_measures import Values
 
 WINDOW_DAYS = 30
+COURSES_MAX = 4096
+"""So many courses of a score are remembered: what a user was and is now is asked for repeatedly."""
 
 
 class Leaf(NamedTuple):
@@ -52,10 +57,16 @@ class Leaf(NamedTuple):
 class Conditions:
     """Compiles conditions on one kind of subject, and adds the measures that they need."""
 
-    def __init__(self, subject: Subject, since_ms: int | None, crowds: Crowds | None) -> None:
-        """`crowds`: what accounts know of their users; None for others."""
+    def __init__(
+        self,
+        subject: Subject,
+        since_ms: int | None,
+        crowds: Crowds | None,
+        scores: Mapping[str, Score],
+    ) -> None:
+        """`crowds`: what accounts know of their users; None for others. `scores`: of users."""
         self._measures, self._calendar = subject.measures, subject.calendar
-        self._since_ms, self._crowds = since_ms, crowds
+        self._since_ms, self._crowds, self._scores = since_ms, crowds, scores
 
     def leaf(self, when: Holds) -> Leaf:
         """A condition of measures alone."""
@@ -77,6 +88,8 @@ class Conditions:
             return _open(when, opened, measures.first_by_name(when.closed_by, since_ms))
         if isinstance(when, Many):
             return self._many(when)
+        if isinstance(when, Scores):
+            return _scores(when, self._scores[when.score])
         if isinstance(when, FewCameBack):
             assert self._crowds is not None, "rows refuse it of users"
             slot = self._crowds.came(when.few_came_back, since_ms)
@@ -264,6 +277,39 @@ def _grown(when: Grown, slot: int, calendar: Calendar) -> Leaf:
 
     words = f"{when.percent} % of the {shown_facts(when.grown)} facts of the thirty days before"
     return Leaf(words, frozenset({slot}), course, lambda values: iter(()))
+
+
+def _scores(when: Scores, score: Score) -> Leaf:
+    below = when.at_least is None
+    bound = Fraction((when.below if below else when.at_least) or 0)
+    period = score.row.periods[0]
+    calendar, slots = score.calendar, sorted(score.slots)
+    known: dict[tuple[int, ...], tuple[Course, list[Any]]] = {}
+    """By the identities of the measures, which stand behind so that nothing else gets them."""
+
+    def course(values: Values) -> Course:
+        measures = [values[slot] for slot in slots]
+        place = tuple(map(id, measures))
+        if place not in known:
+            if len(known) >= COURSES_MAX:
+                known.clear()
+            known[place] = tuple(edges(values)), measures
+        return known[place][0]
+
+    def edges(values: Values) -> Iterator[Edge]:
+        holds = False
+        for days in score.days(values, period):
+            for day, scored in score.scores(values, period, days):
+                of = scored.value
+                if holds != (of is not None and (of < bound if below else of >= bound)):
+                    holds = not holds
+                    yield calendar.day_start_ms(day + 1), AT_DAY_END
+            if holds:
+                holds = False
+                yield calendar.day_start_ms(days.stop + 1), AT_DAY_END
+
+    words = f"{when.score.replace('_', ' ')} {'below' if below else 'at least'} {bound}"
+    return Leaf(words, score.slots, course, lambda values: iter(()))
 
 
 def _open(when: Open, opened_slot: int, closed_slot: int) -> Leaf:

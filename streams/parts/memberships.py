@@ -27,6 +27,7 @@ from streams.crowds import Crowds
 from streams.measures import ALL
 from streams.parts.holding import Conditions, Leaf
 from streams.parts.part import Subject
+from streams.parts.scores import Score
 from streams.signals import Standing
 from streams.subject_measures import EntryValue, Values
 
@@ -90,13 +91,14 @@ class Membership:
         subject: Subject,
         crowds: Crowds | None,
         others: Mapping[str, "Membership"],
+        scores: Mapping[str, Score],
     ) -> None:
-        """`crowds`: what accounts know of their users; None for users. `others`: the memberships
-        that this may read.
+        """`crowds`: what accounts know of their users; None for users. `others`, `scores`: the
+        memberships, and the scores, that this may read.
         """
         self.row, self._calendar, self._measures = row, subject.calendar, subject.measures
         self._others = others
-        self._conditions = Conditions(subject, subject.since_ms(row), crowds)
+        self._conditions = Conditions(subject, subject.since_ms(row), crowds, scores)
         self._leaves: list[Leaf] = []
         self._holds = self._compiled(row.when)
         self.slots = frozenset[int]().union(*(leaf.slots for leaf in self._leaves))

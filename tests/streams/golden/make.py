@@ -44,6 +44,19 @@ horizon: all
 kpis:
   also: [inactive_users]
   levels: {account: [dau, sessions, action_to_activation_lag, project_completion_rate]}
+  own:
+  - id: depth
+    name: Depth
+    group: own
+    operator: score
+    subject: user
+    among: {kind: activity}
+    let: {facts: {facts: {kind: activity}}}
+    formula: facts
+    unit: facts
+    periods: [trailing_7d]
+    definition: Facts of activity of a user in seven days.
+    example: two -> 2.
 alerts:
   late_after: 9999d
   rules:
