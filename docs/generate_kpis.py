@@ -304,7 +304,7 @@ def _variants(row: Row) -> str | None:
         attribute = row.each_attribute
         behind = f", behind a `/` the `{attribute}` of the first one" if attribute else ""
         return f"`{row.each_name}=<name>` of the facts{behind}"
-    if isinstance(row, CorrelationRow) and row.each_name is not None:
+    if isinstance(row, CorrelationRow | MembershipRow) and row.each_name is not None:
         return f"`{row.each_name}=<name>` of the facts"
     if isinstance(row, EntitledRow):
         return f"`{row.shown_as}=<{row.each_attribute}>` of the facts"

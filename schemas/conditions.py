@@ -52,6 +52,13 @@ class Since(Strict):
     days: int | str = 0
 
 
+class Times(Strict):
+    """There were at least so many such facts ever."""
+
+    times: FactSelector
+    at_least: Annotated[int, Field(ge=1)] | str
+
+
 class Reached(Strict):
     """There was such a fact, at or after the first one of `after`, at most so many days later."""
 
@@ -202,6 +209,7 @@ class HoldsNot(Strict):
 Holds = (
     Silent
     | Since
+    | Times
     | Reached
     | Latest
     | Halved

@@ -17,6 +17,8 @@ from schemas.conditions import (
     Many,
     MembersEver,
     Scores,
+    Since,
+    Times,
     holds_of_nobody,
     leaves_of,
 )
@@ -382,6 +384,8 @@ class MembershipRow(_Row):
     """`day_end`: subjects enter and leave at the end of a day, for that day."""
     value: Literal["members", "entries"] = "members"
     """`members` at the end of a period; or `entries` in it."""
+    each_name: str | None = None
+    """Once for each name of the facts: the variant is `<each_name>=<name>`."""
 
     @model_validator(mode="after")
     def _takes_somebody_in(self) -> Self:
@@ -393,6 +397,13 @@ class MembershipRow(_Row):
             raise ValueError("conditions on several users go with `subject: account`")
         if self.subject != "user" and scores_read(self):
             raise ValueError("scores are of users: they go with `subject: user`")
+        if self.each_name is not None and (
+            self.subject != "user"
+            or not all(isinstance(each, Since | Times) for each in leaves_of(self.when))
+        ):
+            raise ValueError(
+                "`each_name` goes with `subject: user`, and with the conditions `since` and `times`"
+            )
         if holds_of_nobody(self.when):
             raise ValueError(
                 "`when` holds of who never did anything; say what somebody has to have done, such "
@@ -673,4 +684,5 @@ def has_named_variants(row: "_Row") -> bool:
 def _is_by_name(row: "_Row") -> bool:
     if isinstance(row, EntitledRow):
         return True
-    return isinstance(row, ConversionRow | CorrelationRow) and row.each_name is not None
+    by_name = ConversionRow | CorrelationRow | MembershipRow
+    return isinstance(row, by_name) and row.each_name is not None

@@ -610,8 +610,8 @@ class Accounts:
             return
 
         def stands(passage: Passage) -> Standing:
-            signal, at_ms, _, evidence = passage
-            return Standing(signal, None, shown, shown, None, at_ms, evidence)
+            signal, variant, at_ms, _, evidence = passage
+            return Standing(signal, variant or None, shown, shown, None, at_ms, evidence)
 
         was = passages(memberships, old, self._told_until_ms, stands).told
         now, coming = passages(memberships, account.together, self.watermark_ms, stands)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from schemas.selectors import FactSelector
-from streams.measures import Fact, Moment
+from streams.measures import Fact, Moment, is_above
 
 
 class _Derived(ABC):
@@ -35,7 +35,9 @@ class NthTime(_Derived):
         super().__init__(facts)
         self._times = times
 
-    def add(self, value: list[Moment] | None, fact: Fact) -> list[Moment]:
+    def add(self, value: list[Moment] | None, fact: Fact) -> list[Moment] | None:
+        if not is_above(self.selectors[0], fact):
+            return value
         if value is not None:
             full = len(value) == self._times
             if fact.moment in value or (full and fact.moment > value[-1]):

@@ -248,6 +248,15 @@ class Measures:
             return derived
         return self._slot("chain", [anchor, end], since_ms, lambda: Chain(anchor, end))
 
+    def nth(self, facts: FactSelector, n: int, since_ms: int | None = None) -> int:
+        """The first n times ever."""
+        return self._slot(f"first {n} times", [facts], since_ms, lambda: NthTime(facts, n))
+
+    def nth_by_name(self, facts: FactSelector, n: int, since_ms: int | None = None) -> int:
+        """The first n times ever of each name."""
+        what = f"first {n} times by name"
+        return self._slot(what, [facts], since_ms, lambda: ByName(NthTime(facts, n)))
+
     def first_by_name(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """The first time ever of each name."""
         return self._slot("first by name", [facts], since_ms, lambda: ByName(First(facts)))

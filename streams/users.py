@@ -528,8 +528,8 @@ class Users:
             return
 
         def stands(passage: Passage) -> Standing:
-            signal, at_ms, _, evidence = passage
-            return Standing(signal, None, user, None, user, at_ms, evidence)
+            signal, variant, at_ms, _, evidence = passage
+            return Standing(signal, variant or None, user, None, user, at_ms, evidence)
 
         was = passages(memberships, before, self._told_until_ms, stands).told
         now, coming = passages(memberships, values, self.watermark_ms, stands)

@@ -21,6 +21,7 @@ from schemas.conditions import (
     Seldom,
     Silent,
     Since,
+    Times,
 )
 from schemas.selectors import FactSelector
 from schemas.times import DAY_MS
@@ -32,7 +33,7 @@ from streams.crowds import Crowds
 from streams.day_entries import DayEntries, Entry
 from streams.day_measures import DayCounts, DayEdges
 from streams.day_shares import DayShares, Leading
-from streams.measures import ALL, Change, FirstFact, Reaching
+from streams.measures import ALL, ByName, Change, FirstFact, Reaching
 from streams.parts.part import Subject
 from streams.parts.scores import Score
 from streams.subject_measures import Values
@@ -63,8 +64,14 @@ class Conditions:
         since_ms: int | None,
         crowds: Crowds | None,
         scores: Mapping[str, Score],
+        *,
+        by_name: bool,
     ) -> None:
-        """`crowds`: what accounts know of their users; None for others. `scores`: of users."""
+        """`crowds`: what accounts know of their users; None for others. `scores`: of users.
+
+        `by_name`: measures hold a value for each name; conditions are of the value of one.
+        """
+        self._by_name = by_name
         self._measures, self._calendar = subject.measures, subject.calendar
         self._since_ms, self._crowds, self._scores = since_ms, crowds, scores
 
@@ -75,6 +82,8 @@ class Conditions:
             return _silent(when, measures.edges(when.silent, since_ms))
         if isinstance(when, Since):
             return self._since(when)
+        if isinstance(when, Times):
+            return self._times(when)
         if isinstance(when, Latest):
             return _latest(when, measures.timeline(when.latest, since_ms))
         if isinstance(when, Halved):
@@ -112,14 +121,28 @@ class Conditions:
             # An activation by a rule is somebody's, and not what several did together.
             slot = self._crowds.firsts(when.since, 1, self._since_ms)
             return _since(when, slot, lambda entries: entries and entries[0][0])
-        slot = measures.first_reaching(when.since, self._since_ms)
-        measure = measures.reaching_at(slot)
+        if self._by_name:
+            slot = measures.first_by_name(when.since, self._since_ms)
+        else:
+            slot = measures.first_reaching(when.since, self._since_ms)
+        return _since(when, slot, self._first_ms(slot))
+
+    def _times(self, when: Times) -> Leaf:
+        measures, n = self._measures, int(when.at_least)
+        place = measures.nth_by_name if self._by_name else measures.nth
+        slot = place(when.times, n, self._since_ms)
+        return _times(when, slot, self._first_ms(slot))
+
+    def _first_ms(self, slot: int) -> Callable[[Any], int | None]:
+        """When something was reached first, from the value of a measure (UTC ms)."""
+        by_name = self._measures.at(slot, ByName).inner if self._by_name else None
+        measure: Reaching = by_name or self._measures.reaching_at(slot)  # type: ignore[assignment]
 
         def first_ms(value: Any) -> int | None:
             moment = measure.first(value)
             return moment and moment[0]
 
-        return _since(when, slot, first_ms)
+        return first_ms
 
     def _many(self, when: Many) -> Leaf:
         measures, n, days = self._measures, int(when.at_least), int(when.days)
@@ -173,6 +196,19 @@ def _since(when: Since, slot: int, first_ms: Callable[[Any], int | None]) -> Lea
 
     ago = f", first {when.days} days ago" if after_ms else ""
     words = f"some {shown_facts(when.since)}{ago}"
+    return Leaf(words, frozenset({slot}), course, instants)
+
+
+def _times(when: Times, slot: int, first_ms: Callable[[Any], int | None]) -> Leaf:
+    def instants(values: Values) -> Iterator[int]:
+        ms = first_ms(values[slot])
+        if ms is not None:
+            yield ms
+
+    def course(values: Values) -> Course:
+        return tuple((ms, AT_INSTANT) for ms in instants(values))
+
+    words = f"{when.at_least} times {shown_facts(when.times)}"
     return Leaf(words, frozenset({slot}), course, instants)
 
 

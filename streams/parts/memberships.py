@@ -38,6 +38,8 @@ class Passage(NamedTuple):
     """A subject enters or leaves."""
 
     signal: str
+    variant: str
+    """'' if the membership has none."""
     at_ms: int
     due_ms: int | None
     """The watermark that shows that it happens; None: a fact does it, whatever is still to come."""
@@ -47,8 +49,8 @@ class Passage(NamedTuple):
 class Passages(NamedTuple):
     """The signals of a subject."""
 
-    told: dict[tuple[str, int], Standing]
-    """(signal, UTC ms) -> those that stand by now."""
+    told: dict[tuple[str, str, int], Standing]
+    """(signal, variant, UTC ms) -> those that stand by now."""
     coming: list[Coming]
     """Those that time will give."""
 
@@ -65,7 +67,7 @@ def passages(
         for passage in each.passages(values):
             due_ms = passage.due_ms
             if due_ms is None or (watermark_ms is not None and due_ms <= watermark_ms):
-                found.told[passage.signal, passage.at_ms] = stands(passage)
+                found.told[passage.signal, passage.variant, passage.at_ms] = stands(passage)
             else:
                 found.coming.append(Coming(due_ms, stands(passage)))
     return found
@@ -98,7 +100,9 @@ class Membership:
         """
         self.row, self._calendar, self._measures = row, subject.calendar, subject.measures
         self._others = others
-        self._conditions = Conditions(subject, subject.since_ms(row), crowds, scores)
+        self._conditions = Conditions(
+            subject, subject.since_ms(row), crowds, scores, by_name=row.each_name is not None
+        )
         self._leaves: list[Leaf] = []
         self._holds = self._compiled(row.when)
         self.slots = frozenset[int]().union(*(leaf.slots for leaf in self._leaves))
@@ -177,11 +181,25 @@ class Membership:
 
     def add(self, values: Values, sign: int, into: dict[Cell, int]) -> None:
         """Adds what a subject contributes, times a sign."""
-        tally, entries = tally_key(self.row.id, "", ALL), self.row.value == "entries"
-        for number, edge in enumerate(self.stand(values).course):
-            leaves = number % 2
-            if not (leaves and entries):
-                into[tally, ENTERED, self._day(edge), 0] += -sign if leaves else sign
+        entries = self.row.value == "entries"
+        for variant, of in self._variants(values):
+            tally = tally_key(self.row.id, variant, ALL)
+            for number, edge in enumerate(self.stand(of).course):
+                leaves = number % 2
+                if not (leaves and entries):
+                    into[tally, ENTERED, self._day(edge), 0] += -sign if leaves else sign
+
+    def _variants(self, values: Values) -> Iterator[tuple[str, Values]]:
+        """The variants that a subject may be in, each with the measures of its name."""
+        each = self.row.each_name
+        if each is None:
+            yield "", values
+            return
+        for name in sorted({name for slot in self.slots for name in values[slot] or ()}):
+            of = [*values]
+            for slot in self.slots:
+                of[slot] = (values[slot] or {}).get(name)
+            yield f"{each}={name}", of
 
     @property
     def signals(self) -> tuple[str, str]:
@@ -190,6 +208,10 @@ class Membership:
 
     def passages(self, values: Values) -> Iterator[Passage]:
         """Every entry and exit, past and, as far as can be told, to come."""
+        for variant, of in self._variants(values):
+            yield from self._passages(variant, of)
+
+    def _passages(self, variant: str, values: Values) -> Iterator[Passage]:
         course = self.stand(values).course
         if not course:
             return
@@ -199,7 +221,7 @@ class Membership:
             enters = number % 2 == 0
             if enters or self.row.value == "members":
                 evidence = {"because": self.because(edge, values)}
-                yield Passage(self.signals[number % 2], edge[0], due_ms, evidence)
+                yield Passage(self.signals[number % 2], variant, edge[0], due_ms, evidence)
 
     def because(self, edge: Edge, values: Values) -> list[dict[str, Any]]:
         """The conditions that hold from an edge on, and since when."""
