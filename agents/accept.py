@@ -9,7 +9,7 @@ from agents.plans import PLANS, Running, refusal_lines, running_records
 from agents.stages import stages_behind_ingest
 from agents.transport.kafka import KafkaSettings
 from agents.worker import StageSpec
-from schemas.outputs import KPIS, kpi_record_key
+from schemas.outputs import KPIS, LISTS, kpi_record_key
 from schemas.plan.models import Plan
 from streams.calendar import Calendar
 from streams.history import definitions
@@ -70,5 +70,7 @@ def _cleared(
             if rewritten.entities:
                 states.append(StageState(home, rewritten.entities))
             for key in rewritten.values:
-                records.append(Outgoing(KPIS, None, kpi_record_key(key), None))
+                # what was no ranking has no list, and a key that is not there can be removed, too
+                for role in (KPIS, LISTS):
+                    records.append(Outgoing(role, None, kpi_record_key(key), None))
     return states, records

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 import orjson
 
 from agents.checkpoints.journal import sync_folder
-from schemas.outputs import DEAD_LETTERS, KPIS, ROLES, SIGNALS, KpiKey
+from schemas.outputs import ALERTS, DEAD_LETTERS, KPIS, ROLES, SIGNALS, KpiKey
 from schemas.times import parse_iso
 from streams.stage import Outgoing
 
@@ -178,7 +178,7 @@ class Figures:
                 self._take_signal(record.value)
             elif record.role == DEAD_LETTERS:
                 self.dead_letters[orjson.loads(record.value)["code"]] += 1
-            else:
+            elif record.role == ALERTS:
                 self.alerts += 1
 
     def _take_value(self, key: bytes | None, value: bytes) -> None:

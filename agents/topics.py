@@ -16,7 +16,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType, NewPartitions
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from schemas.outputs import ALERTS, DEAD_LETTERS, KPIS, SIGNALS, UNDELIVERED
+from schemas.outputs import ALERTS, DEAD_LETTERS, KPIS, LISTS, SIGNALS, UNDELIVERED
 from streams.topology import Partitions
 
 DAY_MS = 24 * 60 * 60 * 1000
@@ -73,6 +73,7 @@ def topics_of(counts: Partitions) -> tuple[Topic, ...]:
         Topic("plans", 1, "compact", None),
         # Outputs, for others to read.
         Topic(KPIS, 8, "compact", None),
+        Topic(LISTS, 8, "compact", None),
         Topic(SIGNALS, 8, "delete", 90),
         Topic(ALERTS, 8, "delete", 90),
         Topic(UNDELIVERED, 1, "delete", 90),

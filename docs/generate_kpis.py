@@ -28,6 +28,7 @@ from schemas.rows import (
     MembershipRow,
     MilestoneRow,
     MovementRow,
+    RankingRow,
     RateRow,
     Row,
     ScoreRow,
@@ -163,13 +164,18 @@ def _facts(row: Row) -> Iterator[tuple[str, str]]:
         yield "runs", "only where the plan lists it in `kpis.also`"
     if isinstance(row, MilestoneRow):
         yield "signals", f"`{row.id}.enter`, see [signals](../outputs.md#signals)"
-    yield "key in `<prefix>.kpis`", f"`{_key(row)}`"
+    if isinstance(row, RankingRow):
+        yield "list", _list(row)
+    topics = "`<prefix>.kpis`" + " and `<prefix>.lists`" * isinstance(row, RankingRow)
+    yield f"key in {topics}", f"`{_key(row)}`"
 
 
 def _operator(row: Row) -> str:
     link = f"[{row.operator}](../conventions.md#operators)"
     if isinstance(row, ScoreRow):
         return f"{link}: `{_term(row.formula)}` with {_quantities(row)}"
+    if isinstance(row, RankingRow):
+        return f"{link}: {_ranking(row)}"
     return f"{link}: {_formula(row)}" if isinstance(row, FormulaRow) else link
 
 
@@ -188,8 +194,17 @@ def _quantity(of: Quantity) -> str:
 
 
 def _formula(row: FormulaRow) -> str:
-    inputs = "; ".join(f"{name} = {_input(i)}" for name, i in row.inputs.items())
-    return f"`{_term(row.formula)}` with {inputs}"
+    return f"`{_term(row.formula)}` with {_inputs(row)}"
+
+
+def _ranking(row: RankingRow) -> str:
+    by = ", then ".join(f"`{_term(each.term)}`, {each.order}" for each in row.by)
+    among = f"; of those with `{row.among}` above 0" if row.among else ""
+    return f"by {by}, then by name, with {_inputs(row)}{among}"
+
+
+def _inputs(row: FormulaRow | RankingRow) -> str:
+    return "; ".join(f"{name} = {_input(i)}" for name, i in row.inputs.items())
 
 
 def _term(term: Term, inner: bool = False) -> str:
@@ -203,6 +218,8 @@ def _term(term: Term, inner: bool = False) -> str:
         return f"mean by {str(weights).removeprefix(SETTING)} of ({'; '.join(map(_term, parts))})"
     if operator == "given":
         return f"{_term(terms[1], inner=True)} if {_term(terms[0])} above 0"
+    if operator == "abs":
+        return f"|{_term(terms[0])}|"
     if operator == "first":
         return " else ".join(_term(part, inner=True) for part in terms)
     if operator == "positive":
@@ -337,6 +354,13 @@ def _parts(row: Row) -> str:
     return "none"
 
 
+def _list(row: RankingRow) -> str:
+    shown = [f"the first {row.top}"] * bool(row.top) + [f"the last {row.bottom}"] * bool(row.bottom)
+    names = [each.shown_as for each in row.by] + list(row.shows)
+    scores = ", ".join(f"`{name}`" for name in names)
+    return f"{' and '.join(shown)}, with {scores}: see [lists](../outputs.md#lists)"
+
+
 def _settings(row: Row) -> str:
     named = [
         f"`kpis.settings.{name}`"
@@ -346,6 +370,8 @@ def _settings(row: Row) -> str:
     if isinstance(row, ConversionRow | LagRow) and not getattr(row, "variant", None):
         days = "none" if row.within_days is None else f"{row.within_days} days"
         named.append(f"`kpis.settings.horizons_days.{row.id}` (by default {days})")
+    if isinstance(row, RankingRow):
+        named.append(f"`kpis.settings.list_lengths.{row.id}`")
     return ", ".join(named)
 
 

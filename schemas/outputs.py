@@ -1,9 +1,11 @@
 """What Headwater writes for others to read, to the letter of docs/outputs.md.
 
-KPI values, signals, alerts and dead letters; the same JSON on topics and in the files of a replay.
+KPI values, lists, signals, alerts and dead letters; the same JSON on topics and in the files of a
+replay.
 """
 
 from base64 import b64encode
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -13,10 +15,11 @@ import orjson
 from schemas.times import iso
 
 KPIS = "kpis"
+LISTS = "lists"
 SIGNALS = "signals"
 ALERTS = "alerts"
 DEAD_LETTERS = "dead-letters"
-ROLES = (KPIS, SIGNALS, ALERTS, DEAD_LETTERS)
+ROLES = (KPIS, LISTS, SIGNALS, ALERTS, DEAD_LETTERS)
 UNDELIVERED = "undelivered-alerts"
 """Written by the delivery of alerts alone."""
 
@@ -89,6 +92,28 @@ def kpi_record(key: KpiKey, published: Published, updated_at_ms: int) -> tuple[b
         "end": end,
         "value": published.value,
         "parts": published.parts,
+        "status": published.status,
+        "revision": published.revision,
+        "updated_at": iso(updated_at_ms),
+    }
+    return kpi_record_key(key), _encode(record)
+
+
+def list_record(
+    key: KpiKey, lines: Mapping[str, Any], published: Published, updated_at_ms: int
+) -> tuple[bytes, bytes]:
+    """Record key, as that of the value, and value of a list. `lines`: at its top, at its bottom."""
+    record = {
+        "kpi": key.kpi,
+        "variant": key.variant,
+        "level": key.level,
+        "subject": key.subject,
+        "segment": key.segment,
+        "period": key.period,
+        "start": iso(key.start_ms),
+        "end": iso(key.end_ms),
+        "top": lines["top"],
+        "bottom": lines["bottom"],
         "status": published.status,
         "revision": published.revision,
         "updated_at": iso(updated_at_ms),

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from schemas.rows import FormulaRow, Row
+from schemas.rows import OverValues, Row
 from schemas.selectors import EACH, ENTRY, SETTING
 from schemas.terms import kpis_named
 
@@ -53,9 +53,8 @@ def _either(selector: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def kpis_read(row: Row) -> frozenset[str]:
-    """The KPIs that a row follows from, beside facts: inputs of a formula, other memberships,
-    scores."""
-    if isinstance(row, FormulaRow):
+    """The KPIs that a row follows from, beside facts: inputs, other memberships, scores."""
+    if isinstance(row, OverValues):
         return frozenset[str]().union(*map(kpis_named, row.kpis.values()))
     return frozenset(_subject_rows_read(row.model_dump(by_alias=True)))
 

@@ -24,6 +24,7 @@ from schemas.conditions import (
 )
 from schemas.goals import ActiveOnDay, Given, Goal, InOrder, ReachesFact, ReachesNames
 from schemas.quantities import Quantity
+from schemas.ranks import By, OfDimension, OfVariants
 from schemas.selectors import FactSelector, FirstEver, Kept, Passing, StateTest, Strict, Variant
 from schemas.terms import Input, OfMonths, OfSegments, Period, Term
 
@@ -585,6 +586,52 @@ class FormulaRow(_Row):
         return name
 
 
+class RankingRow(_Row):
+    """Names in an order: a list, whose value is how many stand on it.
+
+    Ties of all scores go by name, ascending as bytes.
+    """
+
+    operator: Literal["ranking"]
+    rank: OfVariants | OfDimension
+    inputs: dict[str, Input]
+    """In the variant of a name where they are written `variant: same`; in its segment all are."""
+    by: tuple[By, ...] = Field(min_length=1)
+    among: str | None = None
+    """Name of an input: only names of which it is above 0; None: all that ever had a value."""
+    listed: str | tuple[str, ...] = ()
+    """Names that are ranked in any case."""
+    top: int = Field(default=10, ge=0)
+    bottom: int = Field(default=0, ge=0)
+    """So many from the end, the last one first."""
+    optional: tuple[str, ...] = ()
+    """Names of inputs that are null where their KPI does not run."""
+    shows: tuple[str, ...] = ()
+    """The inputs that stand beside the scores."""
+    waits: bool = False
+    """True: nobody is on it until all that it reads is final."""
+
+    @property
+    def kpis(self) -> dict[str, Input]:
+        """The inputs, all of which are KPIs."""
+        return self.inputs
+
+    @field_validator("inputs")
+    @classmethod
+    def _inputs_have_names(cls, inputs: dict[str, Input], info: ValidationInfo) -> dict[str, Input]:
+        of_variants = isinstance(info.data.get("rank"), OfVariants)
+        if of_variants and not any(input.variant == "same" for input in inputs.values()):
+            raise ValueError("of `rank: {variants: ...}` an input has to say `variant: same`")
+        return inputs
+
+    @field_validator("among")
+    @classmethod
+    def _among_is_an_input(cls, name: str | None, info: ValidationInfo) -> str | None:
+        if name is not None and name not in info.data.get("inputs", {}):
+            raise ValueError("`among` names one of `inputs`")
+        return name
+
+
 Row = Annotated[
     DistinctRow
     | JointRow
@@ -604,9 +651,13 @@ Row = Annotated[
     | NamesRow
     | CorrelationRow
     | ScoreRow
-    | FormulaRow,
+    | FormulaRow
+    | RankingRow,
     Field(discriminator="operator"),
 ]
+
+OverValues = FormulaRow | RankingRow
+"""Rows that follow from the values of other rows."""
 
 FactRow = CountRow | SumRow | MeanRow | RateRow
 """Rows whose values are added up from single facts (a count of subjects is not)."""
@@ -630,7 +681,8 @@ def adds_facts(row: Row) -> TypeGuard[FactRow]:
 
 def per_account(row: Row) -> bool:
     """True if the row can also be published per account: about users, things and facts, and what an
-    account stands at. A formula can if all that it reads can; what the plan sets is the company's.
+    account stands at. A formula, or a ranking of variants, can if all that it reads can; what the
+    plan sets is the company's.
     """
     if isinstance(row, JointRow | BalanceRow | MovementRow | NamesRow):
         return True
@@ -638,6 +690,8 @@ def per_account(row: Row) -> bool:
         return False
     if scores_read(row):
         return False
+    if isinstance(row, RankingRow):
+        return isinstance(row.rank, OfVariants)
     if isinstance(row, FormulaRow):
         planned = len(row.kpis) < len(row.inputs)
         return row.each_variant_of is None and not planned

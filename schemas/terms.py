@@ -14,16 +14,16 @@ Period = Literal["hour", "day", "week", "month", "trailing_7d", "trailing_30d", 
 Term = TypeAliasType(
     "Term",
     "int | str"
-    " | dict[Literal['add', 'sub', 'mul', 'div', 'positive', 'given', 'first', 'pearson'],"
+    " | dict[Literal['add', 'sub', 'mul', 'div', 'abs', 'positive', 'given', 'first', 'pearson'],"
     " tuple[Term, ...]]"
     " | dict[Literal['weighted'], tuple[Term | tuple[int, ...], ...]]"
     " | dict[Literal['size', 'total'], str]",
 )
-"""`positive` is the value of its one term where that is above 0, else null; `given` that of its
-second one where the first is above 0, else null; `first` the first that is not null; `weighted` the
-mean of those that are not null, by the weights in front of them. `size` is how many entries a
-setting has, `total` their sum. `pearson` is the correlation of x and y by their number and the sums
-of x, y, x x, x y and y y.
+"""`abs` is the value of its one term without its sign; `positive` that value where it is above 0,
+else null; `given` that of its second one where the first is above 0, else null; `first` the first
+that is not null; `weighted` the mean of those that are not null, by the weights in front of them.
+`size` is how many entries a setting has, `total` their sum. `pearson` is the correlation of x and y
+by their number and the sums of x, y, x x, x y and y y.
 """
 
 

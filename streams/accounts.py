@@ -22,10 +22,7 @@ from schemas.keys import ACCOUNT, shown_account, shown_user
 from schemas.keys import THING as THING_KEY
 from schemas.outputs import (
     EVIDENCE_IDS_MAX,
-    KPIS,
     SIGNALS,
-    kpi_record,
-    kpi_record_key,
     signal_record,
 )
 from schemas.times import DAY_MS, HOUR_MS, MINUTE_MS, iso
@@ -70,6 +67,7 @@ from streams.state_keys import (
 from streams.subject_measures import Values
 from streams.tally import HOURLY
 from streams.things import Things
+from streams.value_records import removals, value_records
 from streams.warmth import WARM, Warm
 from streams.watermark import Announcements, Sources
 
@@ -690,13 +688,12 @@ class Accounts:
                 continue
             for gone in book.forget(watermark_ms):
                 if gone.kpi in self.shown:
-                    records.append(Outgoing(KPIS, None, kpi_record_key(gone), None))
+                    records += removals(self._book_rows[gone.kpi], gone)
             for change in book.publish(
                 watermark_ms, self._sources.first_fact_ms, now_ms, at_once=at_once
             ):
                 if change.tally.kpi in self.shown:
-                    record = kpi_record(change.key, change.published, now_ms)
-                    records.append(Outgoing(KPIS, None, *record))
+                    records += value_records(change.key, change.published, change.value, now_ms)
                 self.board.hear_value(key, change.tally.kpi, change.at, change.period)
             self._schedule.looked_at(key, book, now_ms)
             for place, content in book.take_unsaved():

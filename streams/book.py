@@ -16,7 +16,6 @@ from schemas.rows import (
     DistinctRow,
     DurationRow,
     EntitledRow,
-    FormulaRow,
     JointRow,
     LagRow,
     MeanRow,
@@ -24,6 +23,8 @@ from schemas.rows import (
     MilestoneRow,
     MovementRow,
     NamesRow,
+    OverValues,
+    RankingRow,
     RateRow,
     Row,
     ShareRow,
@@ -50,6 +51,7 @@ from streams.operators import (
     total,
 )
 from streams.publication import PROVISIONAL, Horizon, Source, Timeline
+from streams.rankings import Ranking
 from streams.tally import CellTally, SpanTally, Tally, Value
 
 PROVISIONAL_EVERY_MS = SECOND_MS
@@ -145,15 +147,20 @@ class Book:
         self._provisional_ms = 0
         self._tallies: dict[TallyKey, tuple[Tally, list[tuple[str, Timeline]]]] = {}
         self._watermark_ms = _NEVER_MS
-        self._formulas: dict[TallyKey, tuple[Formula, list[tuple[str, Timeline]]]] = {}
+        self._formulas: dict[TallyKey, tuple[Formula | Ranking, list[tuple[str, Timeline]]]] = {}
         """In the order of the rows, so that one that another one reads comes first."""
         self._readers: dict[str, list[TallyKey]] = {}
         """KPI -> the formulas that read it."""
         for id, row in rows.items():
-            if isinstance(row, FormulaRow):
+            if isinstance(row, OverValues):
                 key = TallyKey(id, "", ALL)
                 days = settling_days(id, rows)
-                formula = Formula(row, "", ALL, _Read(self), calendar, days)
+                read = _Read(self)
+                formula: Formula | Ranking
+                if isinstance(row, RankingRow):
+                    formula = Ranking(row, ALL, read, calendar, days)
+                else:
+                    formula = Formula(row, "", ALL, read, calendar, days)
                 self._formulas[key] = formula, self._timelines(key, formula)
                 for kpi in kpis_read(row):
                     self._readers.setdefault(kpi, []).append(key)
@@ -171,6 +178,10 @@ class Book:
             row = self._rows[key.kpi]
             tally = tally_of(row, key.variant, self._calendar)
             series = self._tallies[key] = tally, self._timelines(key, tally)
+            for reader in self._readers.get(key.kpi, ()):
+                formula = self._formulas[reader][0]
+                if isinstance(formula, Ranking):
+                    formula.know((*key, row.periods[0]))
         return series
 
     def _timelines(self, key: TallyKey, source: Source) -> list[tuple[str, Timeline]]:

@@ -1,13 +1,13 @@
-"""company: the last step, where KPIs meet. Formulas over the values that tallies have published."""
+"""company: the last step, where KPIs meet. Formulas over values of tallies, rankings by such."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
 from schemas.batches import check_version, decode_values
-from schemas.outputs import KPIS, kpi_record, kpi_record_key
+from schemas.ranks import OfDimension
 from schemas.row_reading import kpis_read
-from schemas.rows import CorrelationRow, FormulaRow, Row
+from schemas.rows import CorrelationRow, FormulaRow, OverValues, RankingRow, Row
 from streams.alerting.rules import Series
 from streams.book import LONGEST_PERIOD_DAYS
 from streams.calendar import Calendar
@@ -17,6 +17,7 @@ from streams.measures import ALL
 from streams.operators.correlation import SUMS, formula_of, sum_input
 from streams.parts.attributed import is_half_split
 from streams.publication import Horizon, Timeline
+from streams.rankings import Ranking
 from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.state_keys import ALERTS as ALERTS_RECORD
 from streams.state_keys import (
@@ -29,7 +30,10 @@ from streams.state_keys import (
     state_value,
 )
 from streams.tally import CHUNK
+from streams.value_records import removals, value_records
 from streams.watermark import Sources
+
+_Series = tuple[Formula | Ranking, list[tuple[str, Timeline]]]
 
 
 class Inputs:
@@ -87,7 +91,7 @@ class CompanyValues:
 
     def __init__(
         self,
-        formulas: Mapping[tuple[str, str, str], tuple[Formula, object]],
+        formulas: Mapping[tuple[str, str, str], tuple[Formula | Ranking, object]],
         inputs: Inputs,
         watermark_ms: int,
     ) -> None:
@@ -126,10 +130,10 @@ class Company:
         horizon_days = compiled.plan.horizons.tally_days if bounded else None
         self._horizon = Horizon(horizon_days, compiled.calendar)
         rows = compiled.catalogue.of_company
-        self._rows = {
+        self._rows: dict[str, OverValues] = {
             id: formula_of(row) if isinstance(row, CorrelationRow) else row
             for id, row in rows.items()
-            if isinstance(row, FormulaRow | CorrelationRow)
+            if isinstance(row, OverValues | CorrelationRow)
         }
         self._settling_days = {id: settling_days(id, rows) for id in self._rows}
         self._readers: dict[str, list[str]] = {}
@@ -147,14 +151,14 @@ class Company:
         self._calendar = compiled.calendar
         self._inputs = Inputs(rows)
         self._sources = Sources(sources)
-        self._formulas: dict[tuple[str, str, str], tuple[Formula, list[tuple[str, Timeline]]]] = {}
-        """By KPI, variant and segment."""
-        self._variants: dict[tuple[str, str], list[Formula]] = {}
+        self._formulas: dict[tuple[str, str, str], _Series] = {}
+        """By KPI, variant and segment; rankings, too."""
+        self._variants: dict[tuple[str, str], list[Formula | Ranking]] = {}
         """Those of one KPI and segment."""
         self._until = until
         self.board = compiled.board("company", live=throttled)
         for id, row in self._rows.items():
-            if row.total:
+            if isinstance(row, RankingRow) or row.total:
                 self._formula(id, "", ALL)
 
     @property
@@ -173,14 +177,12 @@ class Company:
     def watermark_ms(self) -> int | None:
         return self._sources.watermark_ms
 
-    def _formula(
-        self, kpi: str, variant: str, segment: str
-    ) -> tuple[Formula, list[tuple[str, Timeline]]]:
+    def _formula(self, kpi: str, variant: str, segment: str) -> _Series:
         found = self._formulas.get((kpi, variant, segment))
         if found is None:
             row = self._rows[kpi]
             days = self._settling_days[kpi]
-            formula = Formula(row, variant, segment, self._inputs, self._calendar, days)
+            formula = self._new(row, variant, segment, days)
             key = (kpi, variant or None, "company", None, segment)
             zeros, since_ms = segment == ALL and not variant, row.since_ms(segment=segment)
             timelines: list[tuple[str, Timeline]] = [
@@ -190,6 +192,13 @@ class Company:
             found = self._formulas[kpi, variant, segment] = formula, timelines
             self._variants.setdefault((kpi, segment), []).append(formula)
         return found
+
+    def _new(
+        self, row: OverValues, variant: str, segment: str, settling_days: int
+    ) -> Formula | Ranking:
+        if isinstance(row, RankingRow):
+            return Ranking(row, segment, self._inputs, self._calendar, settling_days)
+        return Formula(row, variant, segment, self._inputs, self._calendar, settling_days)
 
     def process(self, batch: RecordBatch) -> None:
         for value in batch.values:
@@ -211,12 +220,15 @@ class Company:
         for formula in self._reading(place):
             formula.hear(place, index)
 
-    def _reading(self, place: Place) -> Iterator[Formula]:
+    def _reading(self, place: Place) -> Iterator[Formula | Ranking]:
         """The formulas that read a place; of a variant or segment that is new they are made."""
         kpi, variant, segment, _ = place
         dimension = "" if segment == ALL else segment.partition("=")[0]
         for id in self._readers.get(kpi, ()):
             row = self._rows[id]
+            if isinstance(row, RankingRow):
+                yield from self._ranking(row, place)
+                continue
             if (id, dimension) in self._half_split:
                 continue
             if row.total and not variant:
@@ -235,12 +247,22 @@ class Company:
                 self._formula(id, variant, segment)
             yield from self._variants.get((id, segment), ())
 
+    def _ranking(self, row: RankingRow, place: Place) -> Iterator[Ranking]:
+        """The ranking that reads a place, which may bring a new name."""
+        across = isinstance(row.rank, OfDimension)
+        if across or row.segments or place[2] == ALL:
+            ranking, _ = self._formula(row.id, "", ALL if across else place[2])
+            assert isinstance(ranking, Ranking)
+            ranking.know(place)
+            yield ranking
+
     def flush(self, now_ms: int) -> Flushed:
         entities: list[tuple[bytes, bytes | None]] = []
         records: list[Outgoing] = []
         self._forget(records)
-        while self._publish(now_ms, records):
+        while self._publish(now_ms, records, FormulaRow):
             pass  # a formula may read another one
+        self._publish(now_ms, records, RankingRow)
         alerts = self._alert(now_ms)
         entities += alerts.entities
         records += alerts.records
@@ -279,22 +301,24 @@ class Company:
         for _, timelines in self._formulas.values():
             for _, timeline in timelines:
                 for gone in timeline.forget(before_ms):
-                    records.append(Outgoing(KPIS, None, kpi_record_key(gone), None))
+                    records += removals(self._rows[gone.kpi], gone)
 
-    def _publish(self, now_ms: int, records: list[Outgoing]) -> bool:
-        """Publishes what is due; True if other formulas read something of it."""
+    def _publish(self, now_ms: int, records: list[Outgoing], kind: type[OverValues]) -> bool:
+        """Publishes what is due of rows of a kind; True if others read something of it."""
         watermark_ms, first_fact_ms = self._sources.watermark_ms, self._sources.first_fact_ms
         if watermark_ms is None:
             return False
         heard = False
         for (kpi, variant, segment), (_, timelines) in list(self._formulas.items()):
-            shown = self._rows[kpi].published
+            row = self._rows[kpi]
+            if not isinstance(row, kind):
+                continue
             for period, timeline in timelines:
                 for index, key, published, value in timeline.publish(
                     watermark_ms, first_fact_ms, provisional=True
                 ):
-                    if shown:
-                        records.append(Outgoing(KPIS, None, *kpi_record(key, published, now_ms)))
+                    if row.published:
+                        records += value_records(key, published, value, now_ms)
                     self.board.hear_value("", kpi, index, period)
                     if kpi in self._readers:
                         exact = None if value.exact is None else Fraction(value.exact)

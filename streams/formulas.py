@@ -1,6 +1,6 @@
 """Formulas: rows that follow from the values of other rows, in one variant and segment."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Protocol
 
@@ -19,6 +19,8 @@ from schemas.rows import (
     MilestoneRow,
     MovementRow,
     NamesRow,
+    OverValues,
+    RankingRow,
     Row,
     SumRow,
 )
@@ -45,6 +47,7 @@ NEVER_NULL = (
     | BalanceRow
     | MovementRow
     | NamesRow
+    | RankingRow
 )
 """Of nothing these are 0."""
 
@@ -72,7 +75,7 @@ def empty_of(row: Row) -> Fraction | None:
 def settling_days(kpi: str, rows: Mapping[str, Row]) -> int:
     """So many days after its end a period of a KPI is final; a formula waits for its inputs."""
     row = rows[kpi]
-    if isinstance(row, FormulaRow):
+    if isinstance(row, OverValues):
         return max((settling_days(each, rows) for each in kpis_read(row)), default=0)
     if isinstance(row, ConversionRow) and isinstance(row.variant, tuple):
         return max(row.variant, default=0)
@@ -81,41 +84,36 @@ def settling_days(kpi: str, rows: Mapping[str, Row]) -> int:
     return getattr(row, "within_days", None) or 0
 
 
-class Formula:
-    """A formula in one variant and segment: a source of values, as a tally is."""
-
-    depends_on_watermark = False
-    never_settles = False
+class Reading:
+    """What a row reads of other KPIs, in one variant and segment."""
 
     def __init__(
         self,
-        row: FormulaRow,
+        row: OverValues,
         variant: str,
         segment: str,
         inputs: Values,
         calendar: Calendar,
         settling_days: int,
+        changed: dict[str, Hull] | None = None,
     ) -> None:
-        """`settling_days`: so many days after its end a period is final, see there."""
+        """`settling_days`: so many days after its end a period is final, see there. `changed`:
+        where it notes what has to be looked at again, if others do there, too.
+        """
         self._settling_ms = settling_days * DAY_MS
-        self._row, self._variant, self._segment = row, variant, segment
+        self._read_by, self._variant, self._segment = row, variant, segment
         self._inputs, self._calendar = inputs, calendar
-        self._value = compiled(row.formula)
-        self._changed: dict[str, Hull] = {period: Hull() for period in PERIODS}
+        self._changed = {period: Hull() for period in PERIODS} if changed is None else changed
         self._readers: dict[Place, list[tuple[str, Input]]] = {}
         for period in row.periods:
             for input in row.kpis.values():
                 place = self._place(input, DAY if input.sum_of is not None else period)
                 self._readers.setdefault(place, []).append((period, input))
 
-    def value(self, period: str, index: int, watermark_ms: int) -> Value:
-        exact = {name: self._exact(i, period, index) for name, i in self._row.inputs.items()}
-        row = self._row
-        if row.waits and watermark_ms < self.final_ms(period, index):
-            return NULL
-        result = self._value(exact)
-        parts = {name: number(exact[name]) for name in row.shows or exact}
-        return Value(result, number(result), parts)
+    def exact(self, period: str, index: int) -> dict[str, Fraction | None]:
+        """The inputs by name."""
+        inputs = self._read_by.inputs.items()
+        return {name: self._exact(input, period, index) for name, input in inputs}
 
     def _exact(
         self, input: Input | OfMonths | OfSegments, period: str, index: int
@@ -164,15 +162,36 @@ class Formula:
             if at is not None:
                 self._changed[period].widen(at + input.back, at + input.back + 1)
 
+    def heard_in(self, place: Place, index: int) -> Iterator[tuple[str, int]]:
+        """The periods that read a place, each with the first index that holds one of its own."""
+        for period, input in self._readers.get(place, ()):
+            of_day = input.sum_of is not None
+            yield period, self._calendar.index_of_day(period, index) if of_day else index
+
     def first_index(self, period: str) -> int | None:
         firsts = []
-        for input in self._row.kpis.values():
+        for input in self._read_by.kpis.values():
             place = self._place(input, DAY if input.sum_of is not None else period)
             first = self._inputs.first_index(place)
             if first is not None and input.sum_of is not None:
                 first = self._calendar.index_of_day(period, first)
             firsts.append(first)
         return min((f for f in firsts if f is not None), default=None)
+
+    def was_something(self, period: str, index: int) -> bool:
+        """True if some input, as it is in this variant, was other than 0 or null by then."""
+        for input in self._read_by.kpis.values():
+            if self._variant and input.variant != SAME:
+                continue
+            place, last = self._place(input, period), index
+            if input.sum_of is not None:
+                place, last = self._place(input, DAY), self._calendar.days(period, index)[1] - 1
+            first = self._inputs.first_index(place)
+            if first is not None and any(
+                self._inputs.get(place, at) for at in range(first, last + 1)
+            ):
+                return True
+        return False
 
     def final_ms(self, period: str, index: int) -> int:
         end_ms = self._calendar.bounds_ms(period, index)[1]
@@ -184,3 +203,31 @@ class Formula:
     def take_changed(self, period: str) -> Hull:
         hull, self._changed[period] = self._changed[period], Hull()
         return hull
+
+
+class Formula(Reading):
+    """A formula in one variant and segment: a source of values, as a tally is."""
+
+    depends_on_watermark = False
+    never_settles = False
+
+    def __init__(
+        self,
+        row: FormulaRow,
+        variant: str,
+        segment: str,
+        inputs: Values,
+        calendar: Calendar,
+        settling_days: int,
+    ) -> None:
+        super().__init__(row, variant, segment, inputs, calendar, settling_days)
+        self._row, self._value = row, compiled(row.formula)
+
+    def value(self, period: str, index: int, watermark_ms: int) -> Value:
+        exact = self.exact(period, index)
+        row = self._row
+        if row.waits and watermark_ms < self.final_ms(period, index):
+            return NULL
+        result = self._value(exact)
+        parts = {name: number(exact[name]) for name in row.shows or exact}
+        return Value(result, number(result), parts)

@@ -17,9 +17,9 @@ from schemas.rows import (
     DistinctRow,
     EntitledRow,
     FactRow,
-    FormulaRow,
     JointRow,
     MilestoneRow,
+    OverValues,
     Row,
     ScoreRow,
     ShareRow,
@@ -108,7 +108,7 @@ def _meaning(plan: Plan, row: Row, catalogue: Catalogue) -> list[Any]:
         computed.pop("variant", None)
     if isinstance(row, MilestoneRow):
         del computed["reach"]
-    if not isinstance(row, DistinctRow | JointRow | EntitledRow | ShareRow | ScoreRow | FormulaRow):
+    if not isinstance(row, DistinctRow | JointRow | EntitledRow | ShareRow | ScoreRow | OverValues):
         # All periods but hours are added up from days: another one needs nothing of its own.
         computed["periods"] = isinstance(row, FactRow) and HOUR in row.periods
     rows = [catalogue.rows[kpi] for kpi in sorted(kpis_read(row))]

@@ -227,7 +227,8 @@ class Timeline:
         known = self._known.get(index)
         if known is None and not self._zeros and not value.number:
             return None
-        fingerprint = xxhash.xxh3_64_intdigest(orjson.dumps((value.number, value.parts))) >> 1
+        said = value[1:] if value.lines is not None else (value.number, value.parts)
+        fingerprint = xxhash.xxh3_64_intdigest(orjson.dumps(said)) >> 1
         status = FINAL if over else PROVISIONAL
         if known is not None:
             was = _STATUSES[known[0]]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from schemas.batches import ValueBatch, check_version, decode_deltas, encode, unfinished
 from schemas.outputs import KPIS, kpi_record, kpi_record_key
 from schemas.row_reading import kpis_read
-from schemas.rows import CorrelationRow, FormulaRow, Row, stated_variants
+from schemas.rows import CorrelationRow, OverValues, Row, stated_variants
 from streams.book import PROVISIONAL_EVERY_MS, Book, Change
 from streams.compiled_plan import CompiledPlan
 from streams.contributions import SpanKey, TallyKey
@@ -47,7 +47,7 @@ class Tallies:
         """`sources`: of accounts and users."""
         rows = compiled.catalogue.of_company
         company: dict[str, Row] = {
-            id: row for id, row in rows.items() if not isinstance(row, FormulaRow)
+            id: row for id, row in rows.items() if not isinstance(row, OverValues)
         }
         keys = (TallyKey(id, v, ALL) for id, row in company.items() for v in stated_variants(row))
         zeros = [key for key in keys if tally_partition(key, partitions) == partition]
@@ -61,7 +61,7 @@ class Tallies:
         )
         self._lags = [key for key in zeros if company[key.kpi].operator == "lag"]
         self._read_by_company = compiled.alert_rules.watched("company").union(
-            kpi for row in rows.values() if isinstance(row, FormulaRow) for kpi in kpis_read(row)
+            kpi for row in rows.values() if isinstance(row, OverValues) for kpi in kpis_read(row)
         )
         self._correlations = frozenset(
             id for id, row in rows.items() if isinstance(row, CorrelationRow)

@@ -33,6 +33,8 @@ class Value(NamedTuple):
     exact: Exact | None
     number: Number | None
     parts: dict[str, Any] | None
+    lines: dict[str, Any] | None = None
+    """Of a ranking: what stands on it, as it is written."""
 
 
 NULL = Value(None, None, None)

@@ -25,13 +25,14 @@ Record = dict[str, Any]
 class Result(NamedTuple):
     """The standing end of a run: last record of each KPI key, signals by id, dead letters.
 
-    And the data of the alerts for which there is a reason, by id.
+    And the data of the alerts for which there is a reason, by id, and the last record of each list.
     """
 
     kpis: dict[Key, Record]
     signals: dict[str, Record]
     dead_letters: list[Record]
     alerts: Mapping[str, Record] = MappingProxyType({})
+    lists: Mapping[Key, Record] = MappingProxyType({})
 
 
 def key_of(record: Record) -> Key:
@@ -73,6 +74,7 @@ def result_of(outputs: Mapping[str, Iterable[bytes]]) -> Result:
             for id, data in latest_alerts(outputs.get("alerts", ())).items()
             if data["state"] != "disproved"
         },
+        last_of_each_key(outputs.get("lists", ())),
     )
 
 
@@ -111,9 +113,14 @@ def settled(result: Result) -> set[str]:
         if not is_nothing(record["value"])
     )
     signals = (str(record | {"revision": None}) for record in result.signals.values())
+    lists = (
+        f"{key}: {record['top']} {record['bottom']} {record['status'] == 'provisional'}"
+        for key, record in result.lists.items()
+        if record["top"]
+    )
     letters = (f"{letter['code']}: {letter['original']}" for letter in result.dead_letters)
     alerts = (str(lasting(alert)) for alert in result.alerts.values())
-    return {*kpis, *signals, *letters, *alerts}
+    return {*kpis, *lists, *signals, *letters, *alerts}
 
 
 def repetitions(outputs: Mapping[str, Iterable[bytes]]) -> list[str]:
@@ -122,8 +129,10 @@ def repetitions(outputs: Mapping[str, Iterable[bytes]]) -> list[str]:
     The revisions of a key, and those of a signal, count from 1, each once and in order.
     """
     revisions: dict[object, list[int]] = defaultdict(list)
-    for record in map(orjson.loads, outputs.get("kpis", ())):
-        revisions[tuple(record[field] for field in KEY_FIELDS)].append(record["revision"])
+    for role in ("kpis", "lists"):
+        for record in map(orjson.loads, outputs.get(role, ())):
+            place = (role, *(record[field] for field in KEY_FIELDS))
+            revisions[place].append(record["revision"])
     for record in map(orjson.loads, outputs.get("signals", ())):
         revisions["signal", record["id"]].append(record["revision"])
     for record in map(orjson.loads, outputs.get("alerts", ())):

@@ -14,12 +14,15 @@ from tests.records import Record, result_of
 
 
 class Replayed(NamedTuple):
-    """Last record of each KPI key, standing signals by id, dead letters, standing alerts by id."""
+    """Last record of each KPI key, standing signals by id, dead letters, standing alerts by id, and
+    last record of each list.
+    """
 
     kpis: dict[Key, Record]
     signals: dict[str, Record]
     dead_letters: list[Record]
     alerts: dict[str, Record]
+    lists: dict[Key, Record]
     summary: dict[str, Any]
     folder: Path
 
@@ -44,6 +47,7 @@ def read_replay(folder: Path) -> Replayed:
             role: (folder / f"{name}.jsonl").read_bytes().splitlines()
             for role, name in (
                 ("kpis", "kpis"),
+                ("lists", "lists"),
                 ("signals", "signals"),
                 ("alerts", "alerts"),
                 ("dead-letters", "dead_letters"),

@@ -48,6 +48,8 @@ SETTINGS = {
     "key_trial_actions": ["buy"],
     "top_activation_features": ["x"],
     "core_features": ["x"],
+    "features": ["y"],
+    "list_lengths": {"features_by_adoption": 1},
     "cohort_days": [1, 7],
     "outcome_impact_per_million": {"time_saved": 500_000},
     "outcome_worth_per_million": {"time_saved": 250_000, "sale": 3},
@@ -232,6 +234,7 @@ def numbers(records: dict[Any, Record]) -> dict[Any, Any]:
 
 class Outcome(NamedTuple):
     kpis: dict[Any, Any]
+    lists: dict[Any, Any]
     signals: dict[str, Any]
 
 
@@ -259,7 +262,12 @@ def outcome(told: list[bytes], run: Run) -> Outcome:
     result = result_of(engine.outputs)
     assert result.dead_letters == []
     signals = {id: record | {"revision": 0} for id, record in result.signals.items()}
-    return Outcome(numbers(result.kpis), signals)
+    lists = {
+        key: (record["top"], record["bottom"])
+        for key, record in result.lists.items()
+        if record["top"]
+    }
+    return Outcome(numbers(result.kpis), lists, signals)
 
 
 fuzzed = settings(
@@ -284,6 +292,7 @@ def test_every_row_gives_the_same_numbers_however_its_facts_come(data: st.DataOb
     keys = at_once.kpis.keys() | otherwise.kpis.keys()
     both = {key: (at_once.kpis.get(key), otherwise.kpis.get(key)) for key in keys}
     assert {key: values for key, values in both.items() if values[0] != values[1]} == {}
+    assert otherwise.lists == at_once.lists
     assert otherwise.signals == at_once.signals
 
 

@@ -90,6 +90,7 @@ def replay(
     \b
     FOLDER will have
       kpis.jsonl          values, one a line; the last line of a key holds
+      lists.jsonl         rankings, likewise
       signals.jsonl       activations, milestones, and signals taken back
       alerts.jsonl        alerts
       dead_letters.jsonl  what could not be read, and why

@@ -241,7 +241,9 @@ def _closing(plan: Plan, out: Path) -> RenderableType:
     }
     for line in idle_lines(others):
         text.append(f" idle  {line}\n")
-    text.append(f" files {out}/: kpis.jsonl, signals.jsonl, alerts.jsonl, dead_letters.jsonl, ")
+    text.append(
+        f" files {out}/: kpis.jsonl, lists.jsonl, signals.jsonl, alerts.jsonl, dead_letters.jsonl, "
+    )
     text.append("summary.json")
     return text
 

@@ -305,6 +305,8 @@ class KpiSettings(Frozen):
     key_trial_actions: tuple[str, ...] = ()
     top_activation_features: tuple[str, ...] = ()
     core_features: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    """Features that are ranked even if nobody uses them, beside those that rules name."""
     cohort_days: tuple[int, ...] = (1, 7, 30)
     accounts_active_users_min: int = 3
     inactive_days: int = 30
@@ -344,6 +346,8 @@ class KpiSettings(Frozen):
     """Month, such as `2026-03` -> revenue to reach in it, in minor units."""
     horizons_days: dict[str, int] = Field(default_factory=dict)
     """KPI id -> horizon in days, where it differs from the catalogue's."""
+    list_lengths: dict[str, int] = Field(default_factory=dict)
+    """KPI id of a ranking -> how many it shows from each end, where that differs likewise."""
 
 
 SETTING_NAMES = (*KpiSettings.model_fields, "milestone_users", "milestone_activated_users")

@@ -382,6 +382,7 @@ def _kpis(form: WrittenKpis) -> Kpis:
             key_trial_actions=tuple(settings.key_trial_actions),
             top_activation_features=tuple(settings.top_activation_features),
             core_features=tuple(settings.core_features),
+            features=tuple(settings.features),
             cohort_days=tuple(settings.cohort_days),
             accounts_active_users_min=settings.accounts_active_users_min,
             inactive_days=settings.inactive_days,
@@ -410,6 +411,7 @@ def _kpis(form: WrittenKpis) -> Kpis:
             revenue_goals=dict(settings.revenue_goals),
             holdout_variant=settings.holdout_variant,
             horizons_days=dict(settings.horizons_days),
+            list_lengths=dict(settings.list_lengths),
         ),
         own=tuple(form.own),
     )

@@ -38,7 +38,7 @@ from schemas.plan.models import (
     WeekStart,
 )
 from schemas.row_reading import kinds_of
-from schemas.rows import FormulaRow, Row, ScoreRow
+from schemas.rows import FormulaRow, OverValues, RankingRow, Row, ScoreRow
 from schemas.selectors import SETTING
 from schemas.terms import Period, terms_fit
 
@@ -346,7 +346,7 @@ def _check_own_row(row: Row, info: ValidationInfo) -> Row:
         raise mistake(f"the catalogue has a KPI {shown(row.id)} already", "choose another id")
     if around.own_kpis.count(row.id) > 1:
         raise mistake(f"two KPIs of your own have the id {shown(row.id)}", "choose another id")
-    if isinstance(row, FormulaRow | ScoreRow) and not terms_fit(row.formula):
+    if not all(map(terms_fit, _terms(row))):
         raise mistake(
             "`pearson` takes six terms", "the number, and the sums of x, y, x x, x y and y y"
         )
@@ -370,11 +370,18 @@ def _references(
     yield "fact kind", kinds_of(row), FACT_KINDS
     if isinstance(row, ScoreRow):
         yield "quantity", _texts(row.formula), list(row.let)
-    if isinstance(row, FormulaRow):
-        yield "input", [*_texts(row.formula), *(row.shows or ())], list(row.inputs)
+    if isinstance(row, OverValues):
+        yield "input", [*_texts(_terms(row)), *(row.shows or ())], list(row.inputs)
         if around.known_kpis is not None:
             kpis = [each.kpi for each in row.kpis.values()]
             yield "KPI", _texts(kpis), sorted({*around.known_kpis, *around.own_kpis})
+
+
+def _terms(row: Row) -> list[Any]:
+    """The terms of a formula, a score or a ranking."""
+    if isinstance(row, RankingRow):
+        return [each.term for each in row.by]
+    return [row.formula] if isinstance(row, FormulaRow | ScoreRow) else []
 
 
 def _texts(data: Any) -> list[str]:

@@ -386,6 +386,10 @@ class WrittenSettings(Written):
     core_features: Annotated[list[Text], AfterValidator(each_once)] = Field(
         default_factory=list, description="Features that make up the product."
     )
+    features: Annotated[list[Text], AfterValidator(each_once)] = Field(
+        default_factory=list,
+        description="Features that are ranked even if unused, beside those under `features`.",
+    )
     cohort_days: Annotated[list[DayNumber], AfterValidator(ascending), Field(min_length=1)] = Field(
         default=list(KpiSettings().cohort_days), description="The days n of cohort_retention."
     )
@@ -479,6 +483,10 @@ class WrittenSettings(Written):
     )
     horizons_days: dict[KpiId, Days] = Field(
         default_factory=dict, description="KPI -> horizon in days, in place of the catalogue's."
+    )
+    list_lengths: dict[KpiId, Count] = Field(
+        default_factory=dict,
+        description="Ranking -> how many it shows from each end, in place of the catalogue's.",
     )
 
     @field_validator("activation_tasks_min")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from schemas.outputs import Signal
 from schemas.plan.models import AlertRule, Plan, Watch
-from schemas.rows import FormulaRow, Row
+from schemas.rows import OverValues, Row
 from schemas.times import iso
 from streams.alerting.course import Episode, Seen
 from streams.book import tally_of
@@ -35,7 +35,7 @@ class Rule:
         self._tallies = [
             tally_of(row, each.variant, calendar)
             for each in (*self.series, *([self.sample] if self.sample else []))
-            if not isinstance(row := rows[each.kpi], FormulaRow)
+            if not isinstance(row := rows[each.kpi], OverValues)
         ]
 
     @property

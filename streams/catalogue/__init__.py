@@ -1,15 +1,15 @@
 """The KPIs that a plan switches on: the product's rows and the company's own, ready to compile."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
 import yaml
 
-from schemas.plan.models import ActivationTasks, FirstActivity, Plan
+from schemas.plan.models import ActivationTasks, FirstActivity, NameConst, Plan
 from schemas.row_reading import kpis_read, needed_kinds, resolved, rows_of, settings_in
-from schemas.rows import FormulaRow, Row
+from schemas.rows import OverValues, RankingRow, Row
 from schemas.terms import Input, kpis_named
 
 GROUPS = (
@@ -81,7 +81,7 @@ def catalogue_of(plan: Plan) -> Catalogue:
             name: tuple(kpi for kpi in settings[name] if kpi in running) for name in MEMBERSHIPS
         }
         named = settings_in(row)
-        empty = sorted(each for each in named - ALL_WHERE_EMPTY if present[each] in ((), {}))
+        empty = sorted(each for each in named - MAY_BE_EMPTY if present[each] in ((), {}))
         known = resolved(row, present) if named & MEMBERSHIPS else in_plan[row.id]
         planned = _with_what_runs(known, running)
         reason = _idle_reason(planned, wanted, provided, empty, running)
@@ -96,7 +96,7 @@ def catalogue_of(plan: Plan) -> Catalogue:
 
 
 def _with_inputs(kpis: Iterable[str], rows: dict[str, Row]) -> frozenset[str]:
-    """KPIs, and what the formulas among them read."""
+    """KPIs, and what the formulas and rankings among them read."""
     found: set[str] = set()
     waiting = list(kpis)
     while waiting:
@@ -104,7 +104,7 @@ def _with_inputs(kpis: Iterable[str], rows: dict[str, Row]) -> frozenset[str]:
         if id not in found:
             found.add(id)
             row = rows[id]
-            waiting += kpis_read(row) if isinstance(row, FormulaRow) else ()
+            waiting += kpis_read(row) if isinstance(row, OverValues) else ()
     return frozenset(found)
 
 
@@ -121,9 +121,18 @@ def fact_kinds(plan: Plan) -> frozenset[str]:
 def settings_of(plan: Plan) -> dict[str, Any]:
     """What `setting.x` stands for."""
     settings: dict[str, Any] = dict(plan.kpis.settings)
+    settings["features"] = tuple(dict.fromkeys((*_named_features(plan), *settings["features"])))
     settings["milestone_users"] = plan.milestones.distinct_users
     settings["milestone_activated_users"] = plan.milestones.activated_users
     return settings
+
+
+def _named_features(plan: Plan) -> Iterator[str]:
+    """The features that rules make under a name of their own."""
+    for rule in plan.rules:
+        for fact in rule.facts:
+            if fact.kind == "feature" and isinstance(fact.name, NameConst):
+                yield fact.name.name
 
 
 def _wanted(rows: dict[str, Row], plan: Plan) -> frozenset[str]:
@@ -166,14 +175,14 @@ def _idle_reason(
 
 MEMBERSHIPS = frozenset({"expansion_list"})
 """Lists of memberships; they stand for those that run."""
-ALL_WHERE_EMPTY = frozenset({"core_tasks", "activation_tasks"})
-"""Lists that stand for everything while they are empty. An empty one of the others leaves the rows
-idle that read it."""
+MAY_BE_EMPTY = frozenset({"core_tasks", "activation_tasks", "features"})
+"""Lists that stand for everything, or for nothing more, while they are empty. An empty one of the
+others leaves the rows idle that read it."""
 
 
 def _with_what_runs(row: Row, running: dict[str, Row]) -> Row:
     """A row without the inputs that it can do without and that do not run."""
-    if not isinstance(row, FormulaRow):
+    if not isinstance(row, OverValues):
         return row
     inputs = {
         name: input
@@ -191,4 +200,7 @@ def _planned(row: Row, plan: Plan) -> Row:
     horizon = plan.kpis.settings.horizons_days.get(row.id)
     if horizon is not None:
         update["within_days"] = horizon
+    length = plan.kpis.settings.list_lengths.get(row.id)
+    if length is not None and isinstance(row, RankingRow):
+        update |= {"top": length, "bottom": length if row.bottom else 0}
     return row.model_copy(update=update)

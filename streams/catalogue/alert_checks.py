@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from schemas.plan.check import Problem
 from schemas.plan.models import ALL, AlertRule, Plan, Watch
 from schemas.plan.values import did_you_mean
-from schemas.rows import FormulaRow, MembershipRow, MilestoneRow, Row, ScoreRow, variants_of
+from schemas.rows import MembershipRow, MilestoneRow, OverValues, Row, ScoreRow, variants_of
 from streams.calendar import DAY
 
 ACTIVATED = "activated"
@@ -55,7 +55,7 @@ def _series(
             f"`{kpi}` has no period `{rule.period}`",
             f"it has {', '.join(row.periods)}; more can be added under kpis.periods",
         )
-    variants = [""] if isinstance(row, FormulaRow) else variants_of(row)
+    variants = [""] if isinstance(row, OverValues) else variants_of(row)
     if variant not in variants:
         known = ", ".join(filter(None, variants)) or "none"
         yield Problem(place, f"`{kpi}` has no variant `{variant or '(none)'}`", f"it has {known}")

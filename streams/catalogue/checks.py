@@ -13,10 +13,11 @@ from schemas.rows import (
     DistinctRow,
     EntitledRow,
     FactRow,
-    FormulaRow,
     JointRow,
     MeanRow,
     MembershipRow,
+    OverValues,
+    RankingRow,
     RateRow,
     Row,
     ScoreRow,
@@ -79,7 +80,7 @@ def can_be_per_account(row: Row, rows: dict[str, Row]) -> bool:
     """True if a row, and whatever it reads, can have values of accounts."""
     if not per_account(row):
         return False
-    if not isinstance(row, FormulaRow):
+    if not isinstance(row, OverValues):
         return True
     read = [rows.get(kpi) for kpi in kpis_read(row)]
     return all(each is not None and can_be_per_account(each, rows) for each in read)
@@ -121,7 +122,7 @@ def possible_periods(row: Row) -> tuple[str, ...]:
         return by_days
     if isinstance(row, RateRow) and row.each == "subject":
         return by_days
-    if isinstance(row, FormulaRow | FactRow):
+    if isinstance(row, OverValues | FactRow):
         return PERIODS
     if isinstance(row, CorrelationRow):
         return (MONTH,)
@@ -165,7 +166,7 @@ def _memberships(plan: Plan, rows: dict[str, Row]) -> Iterator[Problem]:
                 yield _no_membership(f"kpis.settings.{name}", kpi, known)
     scores = [id for id, row in rows.items() if isinstance(row, ScoreRow)]
     for number, row in enumerate(plan.kpis.own):
-        if not isinstance(row, FormulaRow):
+        if not isinstance(row, OverValues):
             asked = scores_read(row)
             for kpi in sorted(asked.difference(scores)):
                 yield Problem(
@@ -197,7 +198,7 @@ def _place(plan: Plan, kpi: str, what: str) -> str:
 
 def _inputs(plan: Plan, planned: dict[str, Row]) -> Iterator[Problem]:
     for row in planned.values():
-        if isinstance(row, FormulaRow):
+        if isinstance(row, OverValues):
             for name, input in row.kpis.items():
                 place = _place(plan, row.id, f"inputs.{name}")
                 for period in row.periods:
@@ -215,6 +216,9 @@ def _input(place: str, input: Input, period: str, planned: dict[str, Row]) -> It
     if isinstance(read, ScoreRow):
         yield Problem(place, f"`{kpi}` has values of users only", "formulas read other KPIs")
         return
+    if isinstance(read, RankingRow):
+        yield Problem(place, f"`{kpi}` is a list, and no number to go on with")
+        return
     wanted = input.sum_of or input.period or period
     if wanted not in read.periods:
         yield Problem(
@@ -227,7 +231,8 @@ def _input(place: str, input: Input, period: str, planned: dict[str, Row]) -> It
     if input.sum_of is not None and period == HOUR:
         yield Problem(place, "an hour has no days to add up")
     variants = variants_of(read)
-    if (input.variant or "") not in variants and not has_named_variants(read):
+    named = has_named_variants(read) or getattr(read, "each_variant_of", None) is not None
+    if (input.variant or "") not in variants and not named:
         known = ", ".join(variant for variant in variants if variant) or "none"
         asked = input.variant or "(none)"
         yield Problem(place, f"`{kpi}` has no variant `{asked}`", f"it has {known}")

@@ -38,6 +38,8 @@ def compiled(term: Term) -> Terms:
     if operator == "weighted":
         weights, *parts = terms
         return _weighted(weights, [compiled(part) for part in parts])
+    if operator == "abs":
+        return _abs(compiled(terms[0]))
     if operator == "positive":
         part = compiled(terms[0])
         return _given(part, part)
@@ -59,6 +61,14 @@ def _folded(fold: Callable[[Fraction, Fraction], Fraction | None], parts: Sequen
                 return None
             total = fold(total, other)
         return total
+
+    return value
+
+
+def _abs(part: Terms) -> Terms:
+    def value(inputs: Mapping[str, Fraction | None]) -> Fraction | None:
+        found = part(inputs)
+        return None if found is None else abs(found)
 
     return value
 

@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from schemas.times import parse_iso
-from streams.catalogue import catalogue_ids
+from schemas.rows import MembershipRow
+from schemas.times import DAY_MS, parse_iso
+from streams.catalogue import catalogue_ids, catalogue_rows
 from tests.acceptance.shared_data import SHARED, TALLIES, needs_shared_data
-from tests.records import Record
+from tests.lists import EITHER, lines_of, members_at
+from tests.records import Record, same_number
 from tests.replays import Replayed, replay
 
 WORLD = SHARED / "world"
@@ -112,7 +114,7 @@ def replayed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 def wrong_values(records: Iterable[Record], run: str) -> list[Truth]:
     """Values of rows of the catalogue that are not those of the truth; tallies by group."""
-    groups = {row["id"]: row["group"] for row in catalogue_rows()}
+    groups = {row["id"]: row["group"] for row in rows_asked_for()}
     found = {place_of(record): record for record in records}
     right, of_all, wrong = Counter[str](), Counter[str](), []
     for row in truths():
@@ -133,7 +135,7 @@ def test_every_row_of_the_catalogue_has_the_values_of_the_truth(
     assert wrong_values(result.kpis.values(), run)[:5] == []
 
 
-def catalogue_rows() -> list[dict[str, Any]]:
+def rows_asked_for() -> list[dict[str, Any]]:
     """The rows of all KPIs, with those that the product does not have yet."""
     text = (SHARED / "kpis.yaml").read_text(encoding="utf-8")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -166,6 +168,111 @@ def wrong_signals(signals: Iterable[Record], run: str) -> set[Passage]:
 def test_every_signal_of_the_truth_is_given_and_no_other(replayed: tuple[str, Replayed]) -> None:
     run, result = replayed
     assert wrong_signals(result.signals.values(), run) == set()
+
+
+Lists = dict[tuple[str, str, str, int], list[tuple[str, float | None]]]
+"""KPI, variant, period and end (UTC ms) -> the lines in their order, with their scores.
+
+Members are in the order of their names, and have none.
+"""
+
+
+def members_of() -> dict[str, MembershipRow]:
+    return {row.id: row for row in catalogue_rows() if isinstance(row, MembershipRow)}
+
+
+def stated_lists() -> Lists:
+    """The lists of the truth.
+
+    Those of features by adoption stand there under the day that their thirty days end with, the
+    bottom before the top; a list of a week under its last day.
+    """
+    found: Lists = {}
+    memberships = members_of()
+    for row in table("lists.csv.gz"):
+        kpi, period = row["kpi"], row["period"]
+        score = float(row["score"]) if row["score"] and kpi not in memberships else None
+        if kpi in memberships:
+            (period,) = memberships[kpi].periods
+        elif kpi == "features_by_adoption":
+            period = "trailing_30d"
+        end_ms = parse_iso(f"{row['date']}T00:00:00Z") + DAY_MS
+        found.setdefault((kpi, row["variant"], period, end_ms), []).append((row["subject"], score))
+    return found
+
+
+def given_lists(result: Replayed, kpis: set[str], either: bool = False) -> Lists:
+    """The lists of rankings as they were published; of memberships who is in, by the signals.
+
+    `either`: see members_at.
+    """
+    found: Lists = {}
+    for key, record in result.lists.items():
+        if key.segment == "all" and record["status"] != "provisional":
+            variant = key.variant or ("" if key.subject is None else f"account={key.subject}")
+            lines = [*lines_of(record, "bottom"), *lines_of(record)]
+            if lines:
+                found[key.kpi, variant, key.period, key.end_ms] = [(e.name, e.score) for e in lines]
+    ends = {
+        (key.period, key.start_ms, key.end_ms)
+        for key, record in result.kpis.items()
+        if record["status"] != "provisional"
+    }
+    memberships = members_of()
+    for id in memberships.keys() & kpis:
+        signals = [each for each in result.signals.values() if each["signal"].startswith(f"{id}.")]
+        for period, start_ms, end_ms in ends:
+            if period in memberships[id].periods:
+                at_end = either and id in EITHER
+                members = members_at(memberships[id], signals, start_ms, end_ms, at_end)
+                for variant, names in members.items():
+                    found[id, variant, period, end_ms] = [(n, None) for n in sorted(names)]
+    return found
+
+
+def wrong_lists(result: Replayed, run: str) -> list[tuple[str, str, str, int]]:
+    """Lists of rows of the catalogue that are not those of the truth, that are missing, or that
+    should not be there. Of some lists the truth has some days only.
+    """
+    stated = stated_lists()
+    kpis = {place[0] for place in stated}
+    given, or_else = (given_lists(result, kpis, either) for either in (False, True))
+    times = {(kpi, period, end_ms) for kpi, _, period, end_ms in stated}
+    whole = {(kpi, period) for kpi, period, _ in times} - {("features_of_interest", "trailing_30d")}
+    looked_at = {
+        (kpi, variant, period, end_ms)
+        for kpi, variant, period, end_ms in given
+        if (kpi, period, end_ms) in times or (kpi, period) in whole
+    }
+    wrong = [
+        place
+        for place in stated.keys() | looked_at
+        if not same_lists(stated, given, place) and not between(stated, given, or_else, place)
+    ]
+    right = sum(place not in wrong for place in stated)
+    TALLIES["world lists", run] = f"{right}/{len(stated)}"
+    return sorted(place for place in wrong if place[0] in catalogue_ids())
+
+
+def same_lists(stated: Lists, given: Lists, place: tuple[str, str, str, int]) -> bool:
+    lines = stated.get(place, []), given.get(place, [])
+    return [name for name, _ in lines[0]] == [name for name, _ in lines[1]] and all(
+        same_number(found, wanted, TOLERANCE)
+        for (_, wanted), (_, found) in zip(*lines, strict=True)
+    )
+
+
+def between(stated: Lists, given: Lists, or_else: Lists, place: tuple[str, str, str, int]) -> bool:
+    """Whether those are in who are so either way, and no other ones than who are so in one."""
+    names, now, later = (
+        {name for name, _ in lists.get(place, [])} for lists in (stated, given, or_else)
+    )
+    return place[0] in EITHER and now & later <= names <= now | later
+
+
+def test_every_list_of_the_truth_is_given_and_no_other(replayed: tuple[str, Replayed]) -> None:
+    run, result = replayed
+    assert wrong_lists(result, run)[:5] == []
 
 
 def test_nothing_of_it_is_left_unread(replayed: tuple[str, Replayed]) -> None:

@@ -6,13 +6,17 @@ from typing import Any
 
 import pytest
 
+from schemas.rows import MembershipRow
 from schemas.times import iso
-from streams.catalogue import catalogue_ids
-from tests.catalogue.cases import Case, Value, load_cases
+from streams.catalogue import catalogue_rows
+from tests.catalogue.cases import Case, Line, Value, load_cases
 from tests.catalogue.running import run
+from tests.lists import lines_of, list_key, members_at
+from tests.oracle import Key
 from tests.records import Result, same_number
 
-CASES = [case for case in load_cases() if case.kpi in catalogue_ids()]
+ROWS = {row.id: row for row in catalogue_rows()}
+CASES = [case for case in load_cases() if case.kpi in ROWS]
 
 NOT_THERE = {
     "outcome_per_feature_use": "amounts of outcomes are not split by the feature that they name",
@@ -45,6 +49,26 @@ def same(found: float | None, stated: float | None) -> bool:
     return same_number(found, stated) or (not found and not stated)
 
 
+def assert_lists_are_as_stated(case: Case, result: Result) -> None:
+    """Those of a ranking as published, in their order; those of a membership by its signals."""
+    stated: dict[tuple[Any, ...], list[Line]] = {}
+    for line in case.expect.lines:
+        bounds = [int(each.timestamp() * 1000) for each in line.bounds()]
+        place = (line.variant, line.part or "top", line.period, *bounds)
+        stated.setdefault(place, []).append(line)
+    row = ROWS[case.kpi]
+    for (variant, part, period, start_ms, end_ms), lines in stated.items():
+        if isinstance(row, MembershipRow):
+            members = members_at(row, result.signals.values(), start_ms, end_ms)
+            assert members.get(variant or "") == {line.subject for line in lines}
+            continue
+        key = Key(case.kpi, None, "company", None, "all", period, start_ms, end_ms)
+        found = lines_of(result.lists[list_key(key, variant)], part)
+        assert [(e.rank, e.name) for e in found] == [(e.rank, e.subject) for e in lines]
+        for given, line in zip(found, lines, strict=True):
+            assert line.score is None or same_number(given.score, line.score), f"{line}: {given}"
+
+
 @pytest.mark.parametrize("case", [param(case) for case in CASES])
 def test_a_case_gives_what_it_states(case: Case):
     result = run(case)
@@ -64,3 +88,4 @@ def test_a_case_gives_what_it_states(case: Case):
             if each["signal"].startswith(f"{case.kpi}.")
         }
         assert given == stated
+    assert_lists_are_as_stated(case, result)

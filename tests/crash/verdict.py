@@ -12,7 +12,7 @@ def undisturbed(lines: Sequence[bytes], plan: Path, until: str, folder: Path) ->
     folder.mkdir(parents=True, exist_ok=True)
     file = write_lines(folder / "events.jsonl", lines)
     done = replay(file, plan, folder, until)
-    return Result(done.kpis, done.signals, done.dead_letters, done.alerts)
+    return Result(done.kpis, done.signals, done.dead_letters, done.alerts, done.lists)
 
 
 def complaints_about(outputs: Mapping[str, list[bytes]], wanted: Result) -> list[str]:

@@ -23,6 +23,7 @@ from schemas.outputs import (
     ALERTS,
     DEAD_LETTERS,
     KPIS,
+    LISTS,
     REFUSED,
     SIGNALS,
     UNDELIVERED,
@@ -41,6 +42,7 @@ DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
 SCHEMAS = {
     KPIS: DOCS / "schemas" / "kpi.schema.json",
+    LISTS: DOCS / "schemas" / "list.schema.json",
     SIGNALS: DOCS / "schemas" / "signal.schema.json",
     ALERTS: DOCS / "schemas" / "alert.schema.json",
     DEAD_LETTERS: DOCS / "schemas" / "dead_letter.schema.json",
@@ -198,7 +200,13 @@ def sample_records(page: Path) -> Iterator[dict[str, Any]]:
 
 
 def role_of(record: Mapping[str, Any]) -> str:
-    keys = {"kpi": KPIS, "signal": SIGNALS, "specversion": ALERTS, "sink": UNDELIVERED}
+    keys = {
+        "top": LISTS,
+        "kpi": KPIS,
+        "signal": SIGNALS,
+        "specversion": ALERTS,
+        "sink": UNDELIVERED,
+    }
     return next((role for key, role in keys.items() if key in record), DEAD_LETTERS)
 
 
@@ -272,6 +280,7 @@ sessions: Session Started
 exclude: {users: [{trait: internal, equals: true}]}
 segments: {country: {property: country}}
 milestones: {distinct_users: [1, 3], activated_users: [1, 3]}
+features: {report: Reported, share: Shared}
 kpis: {levels: {account: [dau, wau, core_actions, action_to_activation_lag]}}
 alerts:
   late_after: 9999d
@@ -300,6 +309,7 @@ def events() -> Iterator[bytes]:
         yield call(10 + number, at, "Signed Up", {"userId": user}, **group, **properties)
         yield call(20 + number, at, "Activated", {"userId": user}, **group)
         yield call(30 + number, at, "Bought", {"userId": user}, **group)
+    yield call(39, "01T04:00:00Z", "Reported", {"userId": "u1"}, **group)
     yield call(40, "01T05:00:00Z", "Activated", {"anonymousId": "x"})
     yield call(41, "01T06:00:00Z", "Session Started", {"userId": "nobody's"})
     yield b""

@@ -22,6 +22,7 @@ limits: {event_bytes: 2000}
 """
 RESULTS = {
     "kpis.jsonl",
+    "lists.jsonl",
     "signals.jsonl",
     "alerts.jsonl",
     "dead_letters.jsonl",
