@@ -9,6 +9,7 @@ from streams.calendar import PERIODS, Calendar
 from streams.formulas import Place, Reading, Values
 from streams.measures import ALL
 from streams.operators.ranking import Order, Ranked
+from streams.segments import NO_VALUE
 from streams.tally import Hull, Value
 
 
@@ -63,6 +64,8 @@ class Ranking:
         if not named.startswith(self._prefix):
             return None
         name = named.removeprefix(self._prefix)
+        if self._of_segments and name == NO_VALUE:
+            return None
         if name not in self._readings:
             self._readings[name] = self._reading(name)
         return name

@@ -9,6 +9,7 @@ import yaml
 
 from schemas.plan.models import ActivationTasks, FirstActivity, NameConst, Plan
 from schemas.row_reading import kpis_read, needed_kinds, resolved, rows_of, settings_in
+from schemas.ranks import OfDimension
 from schemas.rows import OverValues, RankingRow, Row
 from schemas.terms import Input, kpis_named
 
@@ -29,6 +30,7 @@ GROUPS = (
 """The files in rows/, in the order of the documentation; one for each group of KPIs."""
 
 NO_EVENT = "the plan maps no event to "
+NO_DIMENSION = "`segments` has no dimension "
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -85,6 +87,9 @@ def catalogue_of(plan: Plan) -> Catalogue:
         known = resolved(row, present) if named & MEMBERSHIPS else in_plan[row.id]
         planned = _with_what_runs(known, running)
         reason = _idle_reason(planned, wanted, provided, empty, running)
+        if reason is None and isinstance(row, RankingRow) and isinstance(row.rank, OfDimension):
+            named = {dimension.name for dimension in plan.segments}
+            reason = None if row.rank.segments in named else f"{NO_DIMENSION}{row.rank.segments}"
         if reason is None:
             running[row.id] = _planned(planned, plan)
         else:

@@ -210,7 +210,9 @@ def given_lists(result: Replayed, kpis: set[str], either: bool = False) -> Lists
     for key, record in result.lists.items():
         if key.segment == "all" and record["status"] != "provisional":
             variant = key.variant or ("" if key.subject is None else f"account={key.subject}")
-            lines = [*lines_of(record, "bottom"), *lines_of(record)]
+            # of campaigns the truth has the top only
+            bottom = lines_of(record, "bottom") if key.kpi == "features_by_adoption" else []
+            lines = [*bottom, *lines_of(record)]
             if lines:
                 found[key.kpi, variant, key.period, key.end_ms] = [(e.name, e.score) for e in lines]
     ends = {

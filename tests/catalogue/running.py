@@ -12,7 +12,8 @@ import yaml
 from schemas.fact_kinds import CARRIES
 from schemas.plan.check import load_plan
 from schemas.plan.models import KpiSettings
-from schemas.rows import per_account
+from schemas.ranks import OfDimension
+from schemas.rows import RankingRow, per_account
 from schemas.times import iso
 from streams.catalogue import catalogue_rows
 from streams.engine import Engine
@@ -61,6 +62,8 @@ def plan_of(case: Case) -> dict[str, Any]:
     dimensions = {
         name for value in expected.values for name in SEGMENTS if f"{name}=" in value.segment
     }
+    if isinstance(row, RankingRow) and isinstance(row.rank, OfDimension):
+        dimensions.add(row.rank.segments)
     if "activation_tasks_k" in case.settings:
         settings["activation_tasks_min"] = case.settings["activation_tasks_k"]
     signals = {
