@@ -5,6 +5,8 @@ it, and looks up the state behind it, once a batch. Arrays are msgpack arrays wi
 `VERSION` leads them, and a reader refuses what it does not know.
 """
 
+from typing import Any
+
 import msgspec
 
 VERSION = 3
@@ -156,14 +158,32 @@ class DeltaBatch(msgspec.Struct, array_like=True):
     """(key, part, at, x, n)"""
 
 
+Numeral = int | str
+"""A whole number; text where 64 bits do not suffice."""
+
+
+class Members(msgspec.Struct, array_like=True):
+    """What accounts say of themselves for the lists of a membership that they are in."""
+
+    stands: list[tuple[str, str, list[tuple[int, int | None, int, Any]]]]
+    """(KPI of the membership, account, all times at which it is in), each of these as (first day,
+    day after the last or None, UTC ms of the entry, its evidence)."""
+    values: list[tuple[str, str, str, int, Numeral | None, Numeral]]
+    """(KPI, account, period, index, numerator or None, denominator)"""
+    names: list[tuple[str, str, str, int, list[str]]]
+    """(KPI of a list of the account, account, period, index, the names at its top)"""
+
+
 class ValueBatch(msgspec.Struct, array_like=True):
-    """To company: values that formulas read, as exact fractions."""
+    """To company: from tallies values that formulas read, as exact fractions; from accounts what
+    they say of themselves as members."""
 
     header: Header
     keys: list[tuple[str, str, str, str]]
     """(kpi, variant, segment, period)"""
     values: list[tuple[int, int, int | str | None, int | str]]
     """(key, index, numerator or None, denominator); text where 64 bits do not suffice"""
+    members: Members | None = None
 
 
 encode = msgspec.msgpack.Encoder().encode

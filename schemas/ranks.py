@@ -20,6 +20,17 @@ class OfDimension(Strict):
     segments: str
 
 
+class OfMembers(Strict):
+    """The accounts that are in a membership at the end of the period."""
+
+    members: str
+    """The KPI of the membership."""
+
+
+ENTERED = "entered"
+"""In a term of a ranking of members: when they entered last, as a number that rises with time."""
+
+
 class By(Strict):
     """A score. What it is null of comes last, whichever the order."""
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from schemas.rows import OverValues, Row
+from schemas.ranks import OfMembers
+from schemas.rows import OverValues, RankingRow, Row
 from schemas.selectors import EACH, ENTRY, SETTING
 from schemas.terms import kpis_named
 
@@ -55,8 +56,14 @@ def _either(selector: Mapping[str, Any]) -> tuple[str, ...]:
 def kpis_read(row: Row) -> frozenset[str]:
     """The KPIs that a row follows from, beside facts: inputs, other memberships, scores."""
     if isinstance(row, OverValues):
-        return frozenset[str]().union(*map(kpis_named, row.kpis.values()))
+        inputs = frozenset[str]().union(*map(kpis_named, row.kpis.values()))
+        return inputs | members_read(row) if isinstance(row, RankingRow) else inputs
     return frozenset(_subject_rows_read(row.model_dump(by_alias=True)))
+
+
+def members_read(row: RankingRow) -> frozenset[str]:
+    """Of a ranking of members the membership, and the lists of its members."""
+    return frozenset({row.rank.members, *row.attach} if isinstance(row.rank, OfMembers) else ())
 
 
 def _subject_rows_read(data: Any) -> Iterator[str]:

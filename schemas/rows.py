@@ -24,7 +24,7 @@ from schemas.conditions import (
 )
 from schemas.goals import ActiveOnDay, Given, Goal, InOrder, ReachesFact, ReachesNames
 from schemas.quantities import Quantity
-from schemas.ranks import By, OfDimension, OfVariants
+from schemas.ranks import By, OfDimension, OfMembers, OfVariants
 from schemas.selectors import FactSelector, FirstEver, Kept, Passing, StateTest, Strict, Variant
 from schemas.terms import Input, OfMonths, OfSegments, Period, Term
 
@@ -587,15 +587,16 @@ class FormulaRow(_Row):
 
 
 class RankingRow(_Row):
-    """Names in an order: a list, whose value is how many stand on it.
+    """Names, or accounts, in an order: a list, whose value is how many stand on it.
 
     Ties of all scores go by name, ascending as bytes.
     """
 
     operator: Literal["ranking"]
-    rank: OfVariants | OfDimension
+    rank: OfVariants | OfDimension | OfMembers
     inputs: dict[str, Input]
-    """In the variant of a name where they are written `variant: same`; in its segment all are."""
+    """In the variant of a name where they are written `variant: same`; in its segment all are, and
+    of members the values of the account."""
     by: tuple[By, ...] = Field(min_length=1)
     among: str | None = None
     """Name of an input: only names of which it is above 0; None: all that ever had a value."""
@@ -608,6 +609,9 @@ class RankingRow(_Row):
     """Names of inputs that are null where their KPI does not run."""
     shows: tuple[str, ...] = ()
     """The inputs that stand beside the scores."""
+    attach: dict[str, Period] = Field(default_factory=dict)
+    """Of members: lists of the account whose names stand in its line -> in which period, that ends
+    with that of the ranking; left out where they do not run."""
     waits: bool = False
     """True: nobody is on it until all that it reads is final."""
 
@@ -616,11 +620,25 @@ class RankingRow(_Row):
         """The inputs, all of which are KPIs."""
         return self.inputs
 
+    @field_validator("attach")
+    @classmethod
+    def _lists_are_of_members(
+        cls, attach: dict[str, Period], info: ValidationInfo
+    ) -> dict[str, Period]:
+        if attach and not isinstance(info.data.get("rank"), OfMembers):
+            raise ValueError("`attach` goes with `rank: {members: ...}`")
+        return attach
+
     @field_validator("inputs")
     @classmethod
     def _inputs_have_names(cls, inputs: dict[str, Input], info: ValidationInfo) -> dict[str, Input]:
-        of_variants = isinstance(info.data.get("rank"), OfVariants)
-        if of_variants and not any(input.variant == "same" for input in inputs.values()):
+        rank = info.data.get("rank")
+        plain = all(i == Input(kpi=i.kpi, period=i.period) for i in inputs.values())
+        if isinstance(rank, OfMembers) and not plain:
+            raise ValueError("the inputs of members say `kpi` and `period` only")
+        if isinstance(rank, OfVariants) and not any(
+            input.variant == "same" for input in inputs.values()
+        ):
             raise ValueError("of `rank: {variants: ...}` an input has to say `variant: same`")
         return inputs
 

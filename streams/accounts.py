@@ -39,6 +39,7 @@ from streams.delta_batches import delta_records
 from streams.duplicates import IDS_MAX, SeenIds
 from streams.event_codes import Coded, EventCodes
 from streams.fact_batches import Code, FactBatches
+from streams.listing import Listing
 from streams.measures import ALL, Fact, Measure, Moment
 from streams.parts.memberships import Passage, passages
 from streams.publication import Horizon
@@ -48,6 +49,8 @@ from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.state_keys import (
     AGENDA,
     BOOK,
+    LISTED,
+    LISTED_FOR,
     MEMBER,
     PARTITION,
     SEEN,
@@ -160,6 +163,15 @@ class Accounts:
         self._counted = Counted(self._calendar)
         self._horizon = Horizon(self._horizon_days, self._calendar)
         self._schedule = Schedule(self._provisional_every_ms)
+        self._listing: Listing | None = None
+        if compiled.member_lists:
+            self._listing = Listing(
+                compiled.member_lists,
+                programs.together.memberships,
+                self._book_rows,
+                self._calendar,
+                Announcements(compiled.hash, f"accounts:{partition}", throttled=throttled),
+            )
         self.board = compiled.board("account", live=throttled, show=shown_account)
         self.duplicates = 0
 
@@ -534,6 +546,7 @@ class Accounts:
         self._publish(
             touched.keys() | touched_together | touched_by_things, now_ms, entities, records
         )
+        self._list(now_ms, entities, records)
         alerts = self._alert(now_ms)
         entities += alerts.entities
         records += alerts.records
@@ -613,6 +626,8 @@ class Accounts:
 
         was = passages(memberships, old, self._told_until_ms, stands).told
         now, coming = passages(memberships, account.together, self.watermark_ms, stands)
+        if self._listing is not None:
+            self._listing.passes(account.key, old, account.together)
         self._agenda.replace(account.key, coming)
         changes = [(was.get(place), now.get(place)) for place in sorted(was.keys() | now.keys())]
         self._tell(account, changes, entities, records)
@@ -647,6 +662,24 @@ class Accounts:
                 apply(own, book)
                 touched.add(home)
         return touched
+
+    def _list(
+        self, now_ms: int, entities: list[tuple[bytes, bytes | None]], records: list[Outgoing]
+    ) -> None:
+        """What rankings of members hear of accounts."""
+        listing = self._listing
+        if listing is None:
+            return
+        if listing.tells_all:
+            listing.begin()
+            for key in self._accounts:
+                listing.passes(key, self._nobody, self._warmed(key).together)
+        first_fact_ms = self._sources.first_fact_ms
+        records += listing.records(self.watermark_ms, first_fact_ms, now_ms, self._book_of)
+        entities += listing.take_unsaved()
+
+    def _book_of(self, key: str) -> Book | None:
+        return self._accounts[key].book
 
     def _milestone(
         self, account: Account, entered: Entered, members: Sequence[Entry]
@@ -694,6 +727,8 @@ class Accounts:
             ):
                 if change.tally.kpi in self.shown:
                     records += value_records(change.key, change.published, change.value, now_ms)
+                if self._listing is not None:
+                    self._listing.hear(key, change)
                 self.board.hear_value(key, change.tally.kpi, change.at, change.period)
             self._schedule.looked_at(key, book, now_ms)
             for place, content in book.take_unsaved():
@@ -766,6 +801,9 @@ class Accounts:
         elif what == AGENDA:
             self._account(place[0])
             self._agenda.load(place[0], content)
+        elif what in (LISTED, LISTED_FOR):
+            if self._listing is not None:
+                self._listing.load(what, place[0] if place else "", content)
         elif what == SEEN:
             self._seen.load(place[0], place[1], content)
         elif what == SEEN_OF_BUSINESS:

@@ -233,6 +233,12 @@ class Book:
         exact = source.value(period, index, watermark_ms).exact
         return None if exact is None else Fraction(exact)
 
+    def value(self, key: TallyKey, period: str, index: int) -> Value:
+        """A value as it was at the last `publish`, of a series that there is."""
+        source = self._source(key)
+        assert source is not None
+        return source.value(period, index, self._watermark_ms)
+
     def _to_change(self, key: TallyKey) -> Tally:
         self._touched.add(key)
         self._unsaved.add(key)

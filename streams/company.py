@@ -5,15 +5,17 @@ from fractions import Fraction
 from typing import Any
 
 from schemas.batches import check_version, decode_values
-from schemas.ranks import OfDimension
+from schemas.ranks import OfDimension, OfMembers
 from schemas.row_reading import kpis_read
 from schemas.rows import CorrelationRow, FormulaRow, OverValues, RankingRow, Row
+from schemas.times import DAY_MS
 from streams.alerting.rules import Series
 from streams.book import LONGEST_PERIOD_DAYS
 from streams.calendar import Calendar
 from streams.compiled_plan import CompiledPlan
 from streams.formulas import Formula, Place, empty_of, settling_days
 from streams.measures import ALL
+from streams.member_lists import MemberFacts, MemberRanking
 from streams.operators.correlation import SUMS, formula_of, sum_input
 from streams.parts.attributed import is_half_split
 from streams.publication import Horizon, Timeline
@@ -22,6 +24,9 @@ from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.state_keys import ALERTS as ALERTS_RECORD
 from streams.state_keys import (
     BOOK,
+    MEMBER_NAMES,
+    MEMBER_STANDS,
+    MEMBER_VALUES,
     PARTITION,
     VALUES,
     read_key,
@@ -33,7 +38,8 @@ from streams.tally import CHUNK
 from streams.value_records import removals, value_records
 from streams.watermark import Sources
 
-_Series = tuple[Formula | Ranking, list[tuple[str, Timeline]]]
+_Source = Formula | Ranking | MemberRanking
+_Series = tuple[_Source, list[tuple[str, Timeline]]]
 
 
 class Inputs:
@@ -91,7 +97,7 @@ class CompanyValues:
 
     def __init__(
         self,
-        formulas: Mapping[tuple[str, str, str], tuple[Formula | Ranking, object]],
+        formulas: Mapping[tuple[str, str, str], tuple[_Source, object]],
         inputs: Inputs,
         watermark_ms: int,
     ) -> None:
@@ -135,11 +141,14 @@ class Company:
             for id, row in rows.items()
             if isinstance(row, OverValues | CorrelationRow)
         }
-        self._settling_days = {id: settling_days(id, rows) for id in self._rows}
+        all_rows = compiled.catalogue.rows
+        self._settling_days = {id: settling_days(id, all_rows) for id in self._rows}
         self._readers: dict[str, list[str]] = {}
         """KPI -> the formulas that read it"""
+        lists = compiled.member_lists
+        self._members = MemberFacts(compiled.catalogue.rows, lists) if lists else None
         for id, row in self._rows.items():
-            for kpi in sorted(kpis_read(row)):
+            for kpi in () if row in lists else sorted(kpis_read(row)):
                 self._readers.setdefault(kpi, []).append(id)
         self._half_split = {
             (id, dimension.name)
@@ -190,13 +199,22 @@ class Company:
                 for p in row.periods
             ]
             found = self._formulas[kpi, variant, segment] = formula, timelines
-            self._variants.setdefault((kpi, segment), []).append(formula)
+            if not isinstance(formula, MemberRanking):
+                self._variants.setdefault((kpi, segment), []).append(formula)
         return found
 
-    def _new(
-        self, row: OverValues, variant: str, segment: str, settling_days: int
-    ) -> Formula | Ranking:
+    def _reader(self, kpi: str, variant: str, segment: str) -> Formula | Ranking:
+        """One that reads values of the company."""
+        found = self._formula(kpi, variant, segment)[0]
+        assert not isinstance(found, MemberRanking)
+        return found
+
+    def _new(self, row: OverValues, variant: str, segment: str, settling_days: int) -> _Source:
         if isinstance(row, RankingRow):
+            if isinstance(row.rank, OfMembers):
+                assert self._members is not None
+                settling_ms = settling_days * DAY_MS
+                return MemberRanking(row, self._members, self._calendar, settling_ms)
             return Ranking(row, segment, self._inputs, self._calendar, settling_days)
         return Formula(row, variant, segment, self._inputs, self._calendar, settling_days)
 
@@ -207,6 +225,8 @@ class Company:
             message = decode_values(value)
             check_version(message.header.version)
             self._sources.hear(message.header)
+            if message.members is not None and self._members is not None:
+                self._members.take(message.members)
             for number_of_key, index, numerator, denominator in message.values:
                 place = message.keys[number_of_key]
                 exact = None
@@ -232,10 +252,10 @@ class Company:
             if (id, dimension) in self._half_split:
                 continue
             if row.total and not variant:
-                yield self._formula(id, "", segment)[0]
+                yield self._reader(id, "", segment)
             if row.each_variant_of is None:
                 if variant:
-                    yield self._formula(id, "", segment)[0]
+                    yield self._reader(id, "", segment)
                 continue
             named = row.kpis[row.each_variant_of].kpi
             compared = any(
@@ -251,7 +271,7 @@ class Company:
         """The ranking that reads a place, which may bring a new name."""
         across = isinstance(row.rank, OfDimension)
         if across or row.segments or place[2] == ALL:
-            ranking, _ = self._formula(row.id, "", ALL if across else place[2])
+            ranking = self._reader(row.id, "", ALL if across else place[2])
             assert isinstance(ranking, Ranking)
             ranking.know(place)
             yield ranking
@@ -274,6 +294,8 @@ class Company:
         for place_of_values, content in self._inputs.take_unsaved():
             packed = state_value(content) if content else None
             entities.append((state_key(VALUES, *place_of_values), packed))
+        if self._members is not None:
+            entities += self._members.take_unsaved()
         heard = self._sources.take_unsaved()
         if heard is not None:
             entities.append((state_key(PARTITION), state_value(heard)))
@@ -298,6 +320,8 @@ class Company:
         # the period before them
         inputs_before = self._calendar.day_start_ms(day - 2 * LONGEST_PERIOD_DAYS)
         self._inputs.forget(inputs_before, self._calendar)
+        if self._members is not None:
+            self._members.forget(before_ms, self._calendar)
         for _, timelines in self._formulas.values():
             for _, timeline in timelines:
                 for gone in timeline.forget(before_ms):
@@ -337,6 +361,9 @@ class Company:
             for period, timeline in self._formula(place[0], place[1], place[2])[1]:
                 if period == place[3]:
                     timeline.load(content)
+        elif what in (MEMBER_STANDS, MEMBER_VALUES, MEMBER_NAMES):
+            if self._members is not None:
+                self._members.load(what, place, content)
         elif what == ALERTS_RECORD:
             self.board.load(place[0], content)
         elif what == PARTITION:

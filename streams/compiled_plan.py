@@ -5,7 +5,9 @@ from functools import cached_property
 
 from schemas.plan.fingerprint import plan_hash
 from schemas.plan.models import Plan
+from schemas.ranks import OfMembers
 from schemas.row_reading import begun
+from schemas.rows import RankingRow
 from streams.account_program import AccountProgram
 from streams.alerting.board import Board
 from streams.alerting.rules import Rules
@@ -47,6 +49,12 @@ class CompiledPlan:
         return Board(
             self.alert_rules, level, self.calendar, since, prefix=prefix, live=live, show=show
         )
+
+    @cached_property
+    def member_lists(self) -> list[RankingRow]:
+        """The rankings of accounts that are in a membership."""
+        rows = self.catalogue.rows.values()
+        return [r for r in rows if isinstance(r, RankingRow) and isinstance(r.rank, OfMembers)]
 
     @cached_property
     def person(self) -> SubjectProgram:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from fractions import Fraction
 
-from schemas.ranks import OfDimension
+from schemas.ranks import OfDimension, OfMembers
 from schemas.rows import RankingRow
 from streams.calendar import PERIODS, Calendar
 from streams.formulas import Place, Reading, Values
@@ -33,6 +33,7 @@ class Ranking:
         """`settling_days`: so many days after its end a period is final."""
         self._row, self._segment, self._inputs, self._calendar = row, segment, inputs, calendar
         self._settling_days = settling_days
+        assert not isinstance(row.rank, OfMembers)
         self._of_segments = isinstance(row.rank, OfDimension)
         of = row.rank.segments if isinstance(row.rank, OfDimension) else row.rank.variants
         self._prefix = f"{of}="

@@ -14,6 +14,8 @@ from streams.state_keys import (
     BOOK,
     COPY,
     LEAF,
+    LISTED,
+    LISTED_FOR,
     MEMBER,
     PARTITION,
     PERSON,
@@ -49,7 +51,8 @@ def resharded(stage: str, old: list[State], count: int) -> list[State]:
     for state in old:
         for key, value in state.items():
             what, place = read_key(key)
-            if what not in (PARTITION, SEEN, SEEN_OF_BUSINESS):
+            # without the record of whom they tell of, new partitions tell of everybody
+            if what not in (PARTITION, SEEN, SEEN_OF_BUSINESS, LISTED, LISTED_FOR):
                 new[_home(stage, what, place, count)][key] = value
     tables = [state[state_key(PARTITION)] for state in old if state_key(PARTITION) in state]
     for number, state in enumerate(new):

@@ -13,6 +13,8 @@ STATE_VERSION = 1
 MEMBER, LEAF, COPY, PERSON, THING = "member", "leaf", "copy", "person", "thing"
 SIGNALS, BOOK, SEEN, VALUES, ALERTS = "signals", "book", "seen", "values", "alerts"
 AGENDA, SEEN_OF_BUSINESS, SCORES = "agenda", "seen of business", "scores"
+LISTED, LISTED_FOR = "listed", "listed for"
+MEMBER_STANDS, MEMBER_VALUES, MEMBER_NAMES = "stands", "member values", "member names"
 PARTITION = "partition"
 
 _encode = msgspec.msgpack.Encoder().encode

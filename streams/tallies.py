@@ -61,7 +61,10 @@ class Tallies:
         )
         self._lags = [key for key in zeros if company[key.kpi].operator == "lag"]
         self._read_by_company = compiled.alert_rules.watched("company").union(
-            kpi for row in rows.values() if isinstance(row, OverValues) for kpi in kpis_read(row)
+            kpi
+            for row in rows.values()
+            if isinstance(row, OverValues) and row not in compiled.member_lists
+            for kpi in kpis_read(row)
         )
         self._correlations = frozenset(
             id for id, row in rows.items() if isinstance(row, CorrelationRow)

@@ -132,7 +132,14 @@ class Topology:
     def company(self) -> Company:
         return Company(
             self.compiled,
-            sources=_sources("tallies", self.partitions.tallies),
+            sources=[
+                *_sources("tallies", self.partitions.tallies),
+                *(
+                    _sources("accounts", self.partitions.accounts)
+                    if self.compiled.member_lists
+                    else ()
+                ),
+            ],
             bounded=self._bounded,
             throttled=self._throttled,
             until=self._until,

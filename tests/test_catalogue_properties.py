@@ -107,6 +107,17 @@ class Told(NamedTuple):
 def plan() -> Plan:
     """Everything on, per account too, with people who may be left out and states as segments."""
     every = [row.id for row in catalogue_rows() if per_account(row)]
+    own = {
+        "id": "risky_by_mrr",
+        "operator": "ranking",
+        "rank": {"members": "churn_risk_accounts"},
+        "inputs": {"mrr": {"kpi": "mrr"}},
+        "by": [{"term": "mrr"}, {"term": "entered"}],
+        "attach": {"features_of_interest": "trailing_30d"},
+        "periods": ["day"],
+        **dict.fromkeys(("name", "group", "unit", "definition"), "A ranking of the plan."),
+        "example": "None.",
+    }
     asked_for = [row.id for row in catalogue_rows() if row.opt_in]
     return load_plan(
         yaml.safe_dump(
@@ -116,6 +127,7 @@ def plan() -> Plan:
                     "levels": {"account": every},
                     "also": asked_for,
                     "settings": SETTINGS,
+                    "own": [own],
                 },
                 "segments": {
                     "campaign": {"property": "campaign", "kinds": ["lead", "spend"]},
@@ -297,4 +309,5 @@ def test_every_row_gives_the_same_numbers_however_its_facts_come(data: st.DataOb
 
 
 def test_that_plan_runs_the_whole_catalogue():
-    assert catalogue_of(plan()).rows.keys() == {row.id for row in catalogue_rows()}
+    ids = {row.id for row in catalogue_rows()}
+    assert catalogue_of(plan()).rows.keys() == {*ids, "risky_by_mrr"}

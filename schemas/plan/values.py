@@ -37,7 +37,8 @@ from schemas.plan.models import (
     TimeUnit,
     WeekStart,
 )
-from schemas.row_reading import kinds_of
+from schemas.ranks import ENTERED, OfMembers
+from schemas.row_reading import kinds_of, kpis_read
 from schemas.rows import FormulaRow, OverValues, RankingRow, Row, ScoreRow
 from schemas.selectors import SETTING
 from schemas.terms import Period, terms_fit
@@ -371,10 +372,11 @@ def _references(
     if isinstance(row, ScoreRow):
         yield "quantity", _texts(row.formula), list(row.let)
     if isinstance(row, OverValues):
-        yield "input", [*_texts(_terms(row)), *(row.shows or ())], list(row.inputs)
+        of_members = isinstance(row, RankingRow) and isinstance(row.rank, OfMembers)
+        known = [*row.inputs, *([ENTERED] if of_members else [])]
+        yield "input", [*_texts(_terms(row)), *(row.shows or ())], known
         if around.known_kpis is not None:
-            kpis = [each.kpi for each in row.kpis.values()]
-            yield "KPI", _texts(kpis), sorted({*around.known_kpis, *around.own_kpis})
+            yield "KPI", kpis_read(row), sorted({*around.known_kpis, *around.own_kpis})
 
 
 def _terms(row: Row) -> list[Any]:

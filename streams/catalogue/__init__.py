@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from schemas.plan.models import ActivationTasks, FirstActivity, NameConst, Plan
+from schemas.ranks import OfDimension, OfMembers
 from schemas.row_reading import kpis_read, needed_kinds, resolved, rows_of, settings_in
-from schemas.ranks import OfDimension
 from schemas.rows import OverValues, RankingRow, Row
 from schemas.terms import Input, kpis_named
 
@@ -97,7 +97,16 @@ def catalogue_of(plan: Plan) -> Catalogue:
     asked = frozenset(plan.kpis.levels.account) & running.keys()
     asked |= {id for id, row in running.items() if row.level == "account"}
     shown = frozenset(id for id in asked if running[id].published)
-    return Catalogue(running, _with_inputs(asked, running), shown, idle)
+    of_members = {kpi for row in running.values() for kpi in _read_of_accounts(row)}
+    per_account = _with_inputs(asked | of_members, running)
+    return Catalogue(running, per_account, shown, idle)
+
+
+def _read_of_accounts(row: Row) -> frozenset[str]:
+    """The KPIs that a ranking of members reads of accounts."""
+    if isinstance(row, RankingRow) and isinstance(row.rank, OfMembers):
+        return kpis_read(row) - {row.rank.members}
+    return frozenset()
 
 
 def _with_inputs(kpis: Iterable[str], rows: dict[str, Row]) -> frozenset[str]:
@@ -109,7 +118,8 @@ def _with_inputs(kpis: Iterable[str], rows: dict[str, Row]) -> frozenset[str]:
         if id not in found:
             found.add(id)
             row = rows[id]
-            waiting += kpis_read(row) if isinstance(row, OverValues) else ()
+            if isinstance(row, OverValues) and not _read_of_accounts(row):
+                waiting += kpis_read(row)
     return frozenset(found)
 
 
@@ -196,7 +206,10 @@ def _with_what_runs(row: Row, running: dict[str, Row]) -> Row:
         or not isinstance(input, Input)
         or kpis_named(input) <= running.keys()
     }
-    return row.model_copy(update={"inputs": inputs})
+    update: dict[str, Any] = {"inputs": inputs}
+    if isinstance(row, RankingRow):
+        update["attach"] = {kpi: of for kpi, of in row.attach.items() if kpi in running}
+    return row.model_copy(update=update)
 
 
 def _planned(row: Row, plan: Plan) -> Row:

@@ -6,6 +6,7 @@ from schemas.conditions import AllOf, AnyOf, Condition, Members, Not
 from schemas.goals import StandsAt
 from schemas.plan.check import Problem
 from schemas.plan.models import Plan
+from schemas.ranks import OfMembers
 from schemas.row_reading import kpis_read, resolved
 from schemas.rows import (
     ConversionRow,
@@ -166,7 +167,10 @@ def _memberships(plan: Plan, rows: dict[str, Row]) -> Iterator[Problem]:
                 yield _no_membership(f"kpis.settings.{name}", kpi, known)
     scores = [id for id, row in rows.items() if isinstance(row, ScoreRow)]
     for number, row in enumerate(plan.kpis.own):
-        if not isinstance(row, OverValues):
+        if isinstance(row, RankingRow) and isinstance(row.rank, OfMembers):
+            if row.rank.members not in known:
+                yield _no_membership(f"kpis.own.{number}.rank.members", row.rank.members, known)
+        elif not isinstance(row, OverValues):
             asked = scores_read(row)
             for kpi in sorted(asked.difference(scores)):
                 yield Problem(
@@ -203,6 +207,24 @@ def _inputs(plan: Plan, planned: dict[str, Row]) -> Iterator[Problem]:
                 place = _place(plan, row.id, f"inputs.{name}")
                 for period in row.periods:
                     yield from _input(place, input, period, planned)
+        if isinstance(row, RankingRow) and isinstance(row.rank, OfMembers):
+            yield from _of_members(plan, row, planned)
+
+
+def _of_members(plan: Plan, row: RankingRow, planned: dict[str, Row]) -> Iterator[Problem]:
+    """What a ranking of members shows has to be known of each account."""
+    place = _place(plan, row.id, "")[:-1]
+    for kpi in sorted(kpis_read(row) & planned.keys()):
+        of_accounts = planned[kpi].level == "account" or can_be_per_account(planned[kpi], planned)
+        if not of_accounts and not isinstance(planned[kpi], MembershipRow):
+            yield Problem(place, f"`{kpi}` has no values of accounts", "take one that has")
+    for kpi, of in row.attach.items():
+        read = planned[kpi]
+        if not isinstance(read, RankingRow):
+            yield Problem(place, f"`{kpi}` is no list", "`attach` takes rankings of accounts")
+        elif of not in read.periods or any(GRID[of] != GRID[period] for period in row.periods):
+            known = ", ".join(p for p in read.periods if GRID[p] == GRID[row.periods[0]]) or "none"
+            yield Problem(place, f"`{kpi}` has no period `{of}` that fits", f"it has {known}")
 
 
 def _input(place: str, input: Input, period: str, planned: dict[str, Row]) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from schemas.ranks import By
+from schemas.ranks import ENTERED, By
 from streams.operators.formula import Terms, compiled
 from streams.tally import Value, number
 
@@ -64,6 +64,7 @@ class Order:
         return (*numbers, ranked.name.encode())
 
     def _shown(self, scores: Scores, ranked: Ranked) -> dict[str, Any]:
+        """All but the time of entry, which is no number that says something."""
         beside = ((name, ranked.inputs[name]) for name in self._shows)
         named = (*zip(self._names, scores, strict=True), *beside)
-        return {name: number(value) for name, value in named}
+        return {name: number(value) for name, value in named if name != ENTERED}

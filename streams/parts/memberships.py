@@ -187,7 +187,7 @@ class Membership:
             for number, edge in enumerate(self.stand(of).course):
                 leaves = number % 2
                 if not (leaves and entries):
-                    into[tally, ENTERED, self._day(edge), 0] += -sign if leaves else sign
+                    into[tally, ENTERED, self.day(edge), 0] += -sign if leaves else sign
 
     def _variants(self, values: Values) -> Iterator[tuple[str, Values]]:
         """The variants that a subject may be in, each with the measures of its name."""
@@ -246,7 +246,8 @@ class Membership:
             return ms
         return None if ms in instants else ms + 1
 
-    def _day(self, edge: Edge) -> int:
+    def day(self, edge: Edge) -> int:
+        """The day from whose end on an edge shows."""
         ms, phase = edge
         return self._calendar.day(ms - 1 if phase == AT_DAY_END else ms)
 

@@ -23,6 +23,8 @@ NOT_THERE = {
     "guide_views": "its part `viewers` is not counted",
 }
 """What a row that the catalogue has does not do yet."""
+if "purchase_likelihood" not in ROWS:
+    NOT_THERE["call_list"] = "nobody's likelihood to purchase is known"
 
 
 def param(case: Case) -> Any:
