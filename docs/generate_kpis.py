@@ -12,6 +12,7 @@ from typing import Any, cast
 from schemas.goals import InOrder
 from schemas.outputs import KpiKey, Published, kpi_record
 from schemas.quantities import DaysWith, DifferentNames, Quantity
+from schemas.ranks import ENTERED, OfMembers
 from schemas.row_reading import kpis_read, needed_kinds
 from schemas.rows import (
     BalanceRow,
@@ -199,6 +200,8 @@ def _formula(row: FormulaRow) -> str:
 
 def _ranking(row: RankingRow) -> str:
     by = ", then ".join(f"`{_term(each.term)}`, {each.order}" for each in row.by)
+    if isinstance(row.rank, OfMembers):
+        return f"members of {_link(row.rank.members)} by {by}, then by id, with {_inputs(row)}"
     among = f"; of those with `{row.among}` above 0" if row.among else ""
     return f"by {by}, then by name, with {_inputs(row)}{among}"
 
@@ -257,7 +260,9 @@ def _setting(named: object) -> str:
 
 
 def _link(id: str) -> str:
-    (row,) = [row for row in catalogue_rows() if row.id == id]
+    row = next((row for row in catalogue_rows() if row.id == id), None)
+    if row is None:
+        return f"`{id}`, where it runs"
     if not row.published:
         return f"`{id}` ({row.definition.partition('; what')[0].rstrip('.')})"
     return f"[`{id}`]({row.group}.md#{id})"
@@ -356,9 +361,10 @@ def _parts(row: Row) -> str:
 
 def _list(row: RankingRow) -> str:
     shown = [f"the first {row.top}"] * bool(row.top) + [f"the last {row.bottom}"] * bool(row.bottom)
-    names = [each.shown_as for each in row.by] + list(row.shows)
-    scores = ", ".join(f"`{name}`" for name in names)
-    return f"{' and '.join(shown)}, with {scores}: see [lists](../outputs.md#lists)"
+    scores = [each.shown_as for each in row.by if each.term != ENTERED] + list(row.shows)
+    names = ", ".join(f"`{name}`" for name in scores)
+    lists = "".join(f", and {_link(kpi)} of each" for kpi in row.attach)
+    return f"{' and '.join(shown)}, with {names}{lists}: see [lists](../outputs.md#lists)"
 
 
 def _settings(row: Row) -> str:
