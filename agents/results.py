@@ -6,6 +6,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, NamedTuple
@@ -13,7 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 import orjson
 
 from agents.checkpoints.journal import sync_folder
-from schemas.outputs import ALERTS, DEAD_LETTERS, KPIS, ROLES, SIGNALS, KpiKey
+from schemas.outputs import ALERTS, DEAD_LETTERS, KPIS, LISTS, ROLES, SIGNALS, KpiKey
 from schemas.times import parse_iso
 from streams.stage import Outgoing
 
@@ -164,6 +165,8 @@ class Figures:
         self._chosen = {(s.kpi, s.variant, "company", None, "all", s.period): s for s in series}
         self._points: dict[Series, dict[int, Point]] = defaultdict(dict)
         self._signals: dict[str, tuple[int, bytes | None]] = {}
+        self._lists: dict[str, tuple[tuple[str, str], bytes]] = {}
+        """KPI of a ranking of the company -> the end and the start of its newest list, the list."""
         self.dead_letters: dict[str, int] = defaultdict(int)
         self.alerts = 0
 
@@ -174,6 +177,8 @@ class Figures:
                 continue
             if record.role == KPIS:
                 self._take_value(record.key, record.value)
+            elif record.role == LISTS:
+                self._take_list(record.value)
             elif record.role == SIGNALS:
                 self._take_signal(record.value)
             elif record.role == DEAD_LETTERS:
@@ -204,6 +209,21 @@ class Figures:
                 signal["revision"],
                 None if signal["retracted"] else value,
             )
+
+    def _take_list(self, value: bytes) -> None:
+        """Keeps the last one that is over; of those that end together, the longest."""
+        found = orjson.loads(value)
+        if found["level"] == "company" and found["segment"] == "all":
+            known = self._lists.get(found["kpi"])
+            newer = known is None or (found["end"], known[0][1]) >= (known[0][0], found["start"])
+            if newer and found["status"] != "provisional":
+                self._lists[found["kpi"]] = (found["end"], found["start"]), value
+
+    @property
+    def newest_lists(self) -> list[dict[str, Any]]:
+        """The newest list of each ranking, by their names; without those that nobody is on."""
+        lists = (orjson.loads(value) for _, value in self._lists.values())
+        return sorted((each for each in lists if each["top"]), key=itemgetter("kpi"))
 
     def points(self, series: Series) -> list[Point]:
         """The values of a series, in the order of time."""

@@ -98,6 +98,8 @@ def show_summary(summary: Summary, plan: Plan, out: Path, console: Console | Non
         )
     )
     console.print(group_panels(console, figures, catalogue_of(plan)))
+    if figures.newest_lists:
+        console.print(titled("Lists", "magenta", _lists(figures.newest_lists)))
     if figures.dead_letters:
         console.print(titled("Not read", "yellow", _dead_letters(figures, out)))
     console.print(_closing(plan, out))
@@ -216,10 +218,23 @@ def _signals(signals: Sequence[dict[str, Any]], zone: tzinfo) -> RenderableType:
     table.add_column(overflow="ellipsis", no_wrap=True)
     for signal in signals:
         at = datetime.fromtimestamp(parse_iso(signal["at"]) / 1000, zone)
-        # Ids come from events, and so from anybody: they may not talk to the terminal.
-        said = "".join(c if c.isprintable() else "?" for c in sentence(signal))
-        table.add_row(f"{at.day} {at:%b %H:%M}", escape(said))
+        table.add_row(f"{at.day} {at:%b %H:%M}", escape(printable(sentence(signal))))
     return table
+
+
+def _lists(lists: Sequence[dict[str, Any]]) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="ellipsis", no_wrap=True)
+    for each in lists:
+        names = ", ".join(line["name"] for line in each["top"])
+        table.add_row(each["kpi"].replace("_", " "), escape(printable(names)))
+    return table
+
+
+def printable(text: str) -> str:
+    """Ids come from events, and so from anybody: they may not talk to the terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _dead_letters(figures: Figures, out: Path) -> RenderableType:

@@ -25,6 +25,15 @@ def signal(id: str, revision: int, at: str = "2026", *, retracted: bool = False)
     return Outgoing("signals", None, None, orjson.dumps(record))
 
 
+def listing(
+    *names: str, start: str = "2026-03-01", end: str = "2026-04-01", **more: str
+) -> Outgoing:
+    lines = [{"rank": rank, "name": name} for rank, name in enumerate(names, 1)]
+    record = {"kpi": "most_used", "level": "company", "segment": "all", "status": "final"}
+    record |= {"start": start, "end": end, **more}
+    return Outgoing("lists", None, None, orjson.dumps(record | {"top": lines}))
+
+
 def test_a_file_has_its_name_only_when_all_are_complete(tmp_path: Path) -> None:
     files = ResultFiles(tmp_path)
     files.write([value(1), Outgoing("kpis", None, b"k", None), signal("s", 1)])
@@ -75,3 +84,18 @@ def test_dead_letters_are_counted_by_code() -> None:
     record = dead_letter_record(b"{", "malformed_json", "why", "file", 0, 1)
     figures.take([Outgoing(DEAD_LETTERS, None, None, record)] * 2)
     assert dict(figures.dead_letters) == {"malformed_json": 2}
+
+
+def test_the_newest_list_is_the_last_that_is_over_and_the_longest_of_those() -> None:
+    figures = Figures([])
+    figures.take([listing("a", end="2026-03-08"), listing("b"), listing("c", start="2026-03-25")])
+    figures.take(
+        [listing("d", end="2026-05-01", status="provisional"), listing("e", level="account")]
+    )
+    assert [list["top"][0]["name"] for list in figures.newest_lists] == ["b"]
+
+    figures.take([listing("b", "a", status="amended")])
+    assert [line["name"] for line in figures.newest_lists[0]["top"]] == ["b", "a"]
+
+    figures.take([listing()])
+    assert figures.newest_lists == []

@@ -1,6 +1,7 @@
 """The last words of a replay: numbers in words, and a picture that fits its place."""
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def test_a_log_gets_plain_lines_of_a_hundred_columns(summary: Summary, plan: Pla
     for title in ("Active users", "Activation", "Retention", "Accounts", "signals"):
         assert title in said
     assert "PQL accounts" in said
+    assert re.search(r"risky by mrr  +acct-\d+", said)
     assert "net revenue" in said
     rows = {line.split("  ")[0].strip("│ ") for line in said.splitlines()}
     assert {"7 days", "30 days", "active in 30 days"} <= rows
