@@ -151,7 +151,7 @@ def test_users_who_are_idle_are_not_looked_at():
             users._values = lambda root, known=known: looked_at.append(root) or known(root)  # type: ignore[attr-defined]
     told(engine, until=60)
     assert looked_at == []
-    kept = [read_key(key) for state in engine._states.values() for key in state]
+    kept = [read_key(key) for state in engine.states.values() for key in state]
     assert ["u:u1", SCORE, "trailing_30d"] in [place for what, place in kept if what == SCORES]
     assert ["u:u1"] not in [place for what, place in kept if what == SCORES], "nothing is due"
 

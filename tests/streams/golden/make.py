@@ -193,7 +193,7 @@ State = list[tuple[str, int, bytes, bytes]]
 def state_by_kind(engine: Engine) -> dict[str, State]:
     """Kind of record -> (stage, partition, key, value) of each."""
     found: dict[str, State] = {}
-    for (stage, partition), records in engine._states.items():
+    for (stage, partition), records in engine.states.items():
         for key, value in records.items():
             found.setdefault(read_key(key)[0], []).append((stage, partition, key, value))
     return {kind: sorted(records) for kind, records in found.items()}
@@ -203,7 +203,7 @@ def started_again(records: Iterable[tuple[str, int, bytes, bytes]]) -> Engine:
     """All stages restored from state records."""
     engine = Engine(load_plan(PLAN), partitions=PARTITIONS)
     for stage, partition, key, value in records:
-        engine._states[stage, partition][key] = value
+        engine.states[stage, partition][key] = value
     engine.restart()
     return engine
 
