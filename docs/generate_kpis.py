@@ -322,12 +322,16 @@ def _variants(row: Row) -> str | None:
         return f"`step=<name>` of every one in {listed}, and the lowest of them without one"
     if isinstance(row, ConversionRow) and isinstance(row.each_pair, str):
         return f"`{row.each_name}=<name>` of every one in {_setting(row.each_pair)}"
+    if isinstance(row, ConversionRow) and isinstance(row.each_entry, str):
+        return f"`{row.each_name}=<name>` of every one in {_setting(row.each_entry)}"
     if isinstance(row, ConversionRow) and row.each_name is not None:
         attribute = row.each_attribute
         behind = f", behind a `/` the `{attribute}` of the first one" if attribute else ""
         return f"`{row.each_name}=<name>` of the facts{behind}"
     if isinstance(row, CorrelationRow | MembershipRow) and row.each_name is not None:
         return f"`{row.each_name}=<name>` of the facts"
+    if isinstance(row, BalanceRow) and row.each_used is not None:
+        return f"`{row.each_used.shown_as}=<name>` of the facts"
     if isinstance(row, EntitledRow):
         return f"`{row.shown_as}=<{row.each_attribute}>` of the facts"
     if isinstance(row, LagRow) and isinstance(row.end, dict):

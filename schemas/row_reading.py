@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from schemas.ranks import OfMembers
-from schemas.rows import OverValues, RankingRow, Row
+from schemas.rows import MembershipRow, OverValues, RankingRow, Row, TriedRow, unit
 from schemas.selectors import EACH, ENTRY, SETTING
 from schemas.terms import kpis_named
 
@@ -141,6 +141,40 @@ def _filled(data: Any, each: Mapping[str, Any]) -> Any:
     if isinstance(data, list | tuple):
         return [_filled(v, each) for v in data]
     return each.get(data, data) if isinstance(data, str) else data
+
+
+def tried(row: TriedRow) -> Iterator[MembershipRow]:
+    """The memberships of a row whose settings are resolved, each of first entries."""
+    assert isinstance(row.for_each, dict), "settings are resolved"
+    data, since_ms = row.model_dump(by_alias=True, exclude={"operator", "for_each"}), row.since_ms()
+    for name, numbers in row.for_each.items():
+        when = _filled(data["when"], {f"{EACH}.{field}": n for field, n in numbers.items()})
+        found = MembershipRow(
+            **{**data, "operator": "membership", "when": when, "value": "entries"}
+        )
+        found = found.model_copy(update={"id": entry_name(row.id, name)})
+        found._since_ms = {} if since_ms is None else {unit("company", found.id): since_ms}
+        yield found
+
+
+def numbers_missing(row: TriedRow) -> set[str]:
+    """The fields that `when` asks for and that some entry of the setting does not have."""
+    assert isinstance(row.for_each, dict), "settings are resolved"
+    asked = {text.removeprefix(f"{EACH}.") for text in _texts_of_each(row.when.model_dump())}
+    return {field for numbers in row.for_each.values() for field in asked - numbers.keys()}
+
+
+def _texts_of_each(data: Any) -> Iterator[str]:
+    if isinstance(data, dict | list | tuple):
+        for value in data.values() if isinstance(data, dict) else data:
+            yield from _texts_of_each(value)
+    elif isinstance(data, str) and data.startswith(f"{EACH}."):
+        yield data
+
+
+def entry_name(kpi: str, name: str) -> str:
+    """How the first entry into a membership that is tried out is told from others."""
+    return f"{kpi}/{name}"
 
 
 def row_of(data: Any) -> Row:

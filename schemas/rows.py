@@ -25,7 +25,16 @@ from schemas.conditions import (
 from schemas.goals import ActiveOnDay, Given, Goal, InOrder, ReachesFact, ReachesNames
 from schemas.quantities import Quantity
 from schemas.ranks import By, OfDimension, OfMembers, OfVariants
-from schemas.selectors import FactSelector, FirstEver, Kept, Passing, StateTest, Strict, Variant
+from schemas.selectors import (
+    ENTRY,
+    FactSelector,
+    FirstEver,
+    Kept,
+    Passing,
+    StateTest,
+    Strict,
+    Variant,
+)
 from schemas.terms import Input, OfMonths, OfSegments, Period, Term
 
 ALL_SEGMENT = "all"
@@ -66,8 +75,7 @@ class _Row(Strict):
 
         None: from the first event on, as ever where a prefix has known one plan only.
         """
-        named = has_named_variants(self)
-        places = [unit(level, self.id, "" if named else variant)]
+        places = [unit(level, self.id), unit(level, self.id, variant)]
         if segment != ALL_SEGMENT:
             places.append(dimension_unit(segment.partition("=")[0]))
         return max((self._since_ms[p] for p in places if p in self._since_ms), default=None)
@@ -288,13 +296,17 @@ class ConversionRow(_Row):
     variant is `<each_name>=<name>/<value>`."""
     each_pair: dict[str, str] | str | None = None
     """With `each_name`: name of the anchor -> name of its goal, and of `not_before`."""
+    each_entry: dict[str, dict[str, int]] | str | None = None
+    """With `each_name` and a first entry into memberships that are tried out: the same setting as
+    theirs."""
     given: tuple[Given, ...] = ()
     """Who meets one of these conditions not is left out."""
 
     @property
     def is_by_name(self) -> bool:
         """True if its variants are names that facts bring along."""
-        return self.each_name is not None and self.each_pair is None
+        listed = self.each_pair is not None or self.each_entry is not None
+        return self.each_name is not None and not listed
 
     @model_validator(mode="after")
     def _days_fit(self) -> Self:
@@ -307,6 +319,8 @@ class ConversionRow(_Row):
     def _names_fit(self) -> Self:
         if self.each_name is None and (self.each_attribute or self.each_pair is not None):
             raise ValueError("`each_attribute` and `each_pair` go with `each_name`")
+        if self.each_entry is not None and (self.each_name is None or self.anchor.kind != ENTRY):
+            raise ValueError("`each_entry` goes with `each_name`, and an anchor of kind `entry`")
         if self.each_pair is not None and not isinstance(self.goal, ReachesFact):
             raise ValueError("`each_pair` goes with a goal `first`")
         if self.is_by_name and isinstance(self.goal, ReachesNames | ActiveOnDay):
@@ -373,6 +387,12 @@ class MilestoneRow(_Row):
     """The numbers n; the variant is `users=<n>`."""
 
 
+HOLDS_OF_NOBODY = (
+    "`when` holds of who never did anything; say what somebody has to have done, such as "
+    "`{since: {kind: activity}}`"
+)
+
+
 class MembershipRow(_Row):
     """Users, accounts or things of which a condition holds; that a user or an account enters or
     leaves is a signal.
@@ -406,11 +426,39 @@ class MembershipRow(_Row):
                 "`each_name` goes with `subject: user`, and with the conditions `since` and `times`"
             )
         if holds_of_nobody(self.when):
-            raise ValueError(
-                "`when` holds of who never did anything; say what somebody has to have done, such "
-                "as `{since: {kind: activity}}`"
-            )
+            raise ValueError(HOLDS_OF_NOBODY)
         return self
+
+
+class TriedRow(_Row):
+    """Memberships of accounts that are tried out, one for each entry of a setting. Only first
+    entries are kept, for conversions with `each_entry`; there are no values, and no signals.
+    """
+
+    operator: Literal["tried"]
+    subject: Literal["account"]
+    for_each: dict[str, dict[str, Annotated[int, Field(ge=1)]]] | str
+    """Name -> numbers, which stand in `when` as `each.<field>`."""
+    when: Holds
+    check: Literal["instant", "day_end"] = "instant"
+    published: bool = False
+    segments: Literal[False] = False
+
+    @field_validator("when")
+    @classmethod
+    def _takes_somebody_in(cls, when: Holds) -> Holds:
+        if holds_of_nobody(when):
+            raise ValueError(HOLDS_OF_NOBODY)
+        return when
+
+
+class UsedBefore(Strict):
+    """Such a fact in so many days before the period begins."""
+
+    used: FactSelector
+    days: int = Field(ge=1)
+    shown_as: str
+    """The variant is `<shown_as>=<name>`."""
 
 
 class BalanceRow(_Row):
@@ -431,9 +479,13 @@ class BalanceRow(_Row):
     """With `sum: values`: the facts whose values are added up."""
     start: StateTest | None = None
     end: StateTest | None = None
+    each_used: UsedBefore | None = None
+    """Only accounts that used something before; for each name of it, and without a total."""
 
     @model_validator(mode="after")
     def _tests_fit(self) -> Self:
+        if self.each_used is not None and self.segments:
+            raise ValueError("`each_used` goes with `segments: false`")
         if (self.sum == "values") != (self.values_of is not None):
             raise ValueError("`sum: values` and `values_of` go together")
         if self.start is not None and self.start.stopped is not None:
@@ -664,6 +716,7 @@ Row = Annotated[
     | DurationRow
     | MilestoneRow
     | MembershipRow
+    | TriedRow
     | BalanceRow
     | MovementRow
     | NamesRow
@@ -734,6 +787,8 @@ def variants_of(row: Row) -> tuple[str, ...]:
         return (*(f"step={name}" for name in (names if isinstance(names, tuple) else ())), "")
     if isinstance(row, ConversionRow) and isinstance(row.each_pair, dict):
         return tuple(f"{row.each_name}={name}" for name in row.each_pair)
+    if isinstance(row, ConversionRow) and isinstance(row.each_entry, dict):
+        return tuple(f"{row.each_name}={name}" for name in row.each_entry)
     if isinstance(row, LagRow) and isinstance(row.end, dict):
         return tuple(row.end)
     if isinstance(row, MilestoneRow) and isinstance(row.reach, tuple):
@@ -756,5 +811,7 @@ def has_named_variants(row: "_Row") -> bool:
 def _is_by_name(row: "_Row") -> bool:
     if isinstance(row, EntitledRow):
         return True
+    if isinstance(row, BalanceRow):
+        return row.each_used is not None
     by_name = ConversionRow | CorrelationRow | MembershipRow
     return isinstance(row, by_name) and row.each_name is not None

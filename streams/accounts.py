@@ -616,8 +616,9 @@ class Accounts:
         records: list[Outgoing],
     ) -> None:
         """Tells of memberships that an account has entered or left, and notes what is to come."""
-        memberships, shown = self._together.memberships, shown_account(account.key)
-        if not memberships or shown is None:
+        memberships, tried = self._together.memberships, self._together.tried
+        shown = shown_account(account.key)
+        if shown is None or not (memberships or tried):
             return
 
         def stands(passage: Passage) -> Standing:
@@ -626,6 +627,7 @@ class Accounts:
 
         was = passages(memberships, old, self._told_until_ms, stands).told
         now, coming = passages(memberships, account.together, self.watermark_ms, stands)
+        coming += passages(tried, account.together, self.watermark_ms, stands).coming
         if self._listing is not None:
             self._listing.passes(account.key, old, account.together)
         self._agenda.replace(account.key, coming)

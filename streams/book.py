@@ -29,6 +29,7 @@ from schemas.rows import (
     Row,
     ShareRow,
     SumRow,
+    TriedRow,
 )
 from schemas.times import DAY_MS, SECOND_MS
 from streams.calendar import Calendar
@@ -93,7 +94,7 @@ def tally_of(row: Row, variant: str, calendar: Calendar) -> Tally:
         return correlation.Tally(calendar, row.after_days)
     if isinstance(row, MembershipRow) and row.value == "entries":
         return count.Tally(calendar)
-    if isinstance(row, MilestoneRow | MembershipRow):
+    if isinstance(row, MilestoneRow | MembershipRow | TriedRow):
         return membership.Tally(calendar)
     within_ms = None
     if isinstance(row, ConversionRow | LagRow) and row.within_days is not None:

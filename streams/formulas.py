@@ -23,6 +23,7 @@ from schemas.rows import (
     RankingRow,
     Row,
     SumRow,
+    TriedRow,
 )
 from schemas.terms import Input, OfMonths, OfSegments, against_in, kpi_in
 from schemas.times import DAY_MS
@@ -44,6 +45,7 @@ NEVER_NULL = (
     | SumRow
     | MilestoneRow
     | MembershipRow
+    | TriedRow
     | BalanceRow
     | MovementRow
     | NamesRow

@@ -10,6 +10,7 @@ from typing import Any
 
 from schemas.conditions import Condition
 from schemas.plan.models import Plan
+from schemas.row_reading import tried
 from schemas.rows import (
     BalanceRow,
     ConversionRow,
@@ -30,6 +31,7 @@ from schemas.rows import (
     ScoreRow,
     ShareRow,
     SumRow,
+    TriedRow,
     of_facts,
 )
 from schemas.selectors import FactSelector
@@ -117,6 +119,7 @@ class SubjectProgram:
         self.measures = measures or Measures(plan, calendar)
         subject = Subject(plan, calendar, self.measures, level, states=states)
         memberships: dict[str, Membership] = {}
+        trials: list[Membership] = []
         scores: dict[str, Score] = {}
         parts: list[Part] = []
         groups: dict[tuple[int, bool], tuple[MaskFunction, list[tuple[str, str, str, int]]]] = {}
@@ -136,6 +139,11 @@ class SubjectProgram:
                 membership = Membership(row, subject, crowds, memberships, scores)
                 memberships[row.id], read = membership, membership.slots
                 parts.append(of_cells(membership.read, membership.add))
+            elif isinstance(row, TriedRow):
+                trials += (
+                    Membership(each, subject, crowds, memberships, scores) for each in tried(row)
+                )
+                read = read.union(*(each.slots for each in trials))
             elif is_attributed(row):
                 parts += attributed(row, subject)
             elif isinstance(row, ScoreRow):
@@ -155,13 +163,15 @@ class SubjectProgram:
         self._parts_of: dict[tuple[bool, ...], tuple[Part, ...]] = {}
         self.activation = self._activation(plan, signal_since_ms) if signals else None
         slots_read = [part.slots for part in parts] + [frozenset(self.activation or ())]
-        slots_read += [membership.slots for membership in self.memberships]
+        read_by_parts = frozenset[int]().union(*slots_read)
+        self.tried = tuple(each for each in trials if each.entry in read_by_parts)
+        """Memberships of which only the first entry counts, and is no signal."""
+        self._all = (*self.memberships, *self.tried)
+        slots_read += [membership.slots for membership in self._all]
         slots_read += [score.slots for score in self.scores]
         self.slots = frozenset().union(*slots_read)
         """The measures that this program reads."""
-        self.awaited = frozenset(
-            each.signals[0] for each in self.memberships if each.entry in self.slots
-        )
+        self.awaited = frozenset(each.signals[0] for each in self._all if each.entry in self.slots)
         """The signals of entries that contributions follow from."""
 
     def _activation(self, plan: Plan, since_ms: int | None) -> tuple[int, int, int] | None:
@@ -177,11 +187,11 @@ class SubjectProgram:
     @property
     def found(self) -> frozenset[int]:
         """Where it finds how accounts stand."""
-        return frozenset[int]().union(*(membership.found for membership in self.memberships))
+        return frozenset[int]().union(*(membership.found for membership in self._all))
 
     def find(self, old: Values, values: list[Any], account: str, watermark_ms: int | None) -> None:
         """Finds how an account stands in its memberships; `old`: its measures before."""
-        for membership in self.memberships:
+        for membership in self._all:
             membership.find(old, values, account, watermark_ms)
 
     def empty(self) -> list[Any]:

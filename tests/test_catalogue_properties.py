@@ -60,6 +60,7 @@ SETTINGS = {
     "power_user_score": 40,
     "churn_silence_days": 5,
     "pql_key_tasks": 2,
+    "pql_candidates": {"A": {"active_users": 1, "key_tasks": 1}, "B": {"window_days": 3}},
     "spike_facts": 2,
     "cross_sell_users": 2,
     "addon_of_feature": {"x": "extra", "y": "extra"},

@@ -318,6 +318,9 @@ class KpiSettings(Frozen):
     pql_active_users: int = 2
     pql_key_tasks: int = 3
     pql_days: int = 7
+    pql_candidates: dict[str, dict[str, int]] = Field(default_factory=dict)
+    """Conditions of product-qualified accounts that are tried out: name -> `activated_users`,
+    `active_users`, `key_tasks`, `window_days`."""
     spike_facts: int = 20
     spike_percent: int = 150
     seat_percent: int = 80

@@ -42,7 +42,14 @@ from schemas.plan.models import (
     SelectorType,
     Watermark,
 )
-from schemas.plan.written import WrittenDimension, WrittenInput, WrittenKpis, WrittenPlan
+from schemas.plan.written import (
+    PqlCandidate,
+    WrittenDimension,
+    WrittenInput,
+    WrittenKpis,
+    WrittenPlan,
+    WrittenSettings,
+)
 from schemas.plan.written_alerts import normal_alerts
 from schemas.plan.written_amounts import (
     WrittenAmount,
@@ -363,6 +370,16 @@ def _weights(tasks: list[str] | dict[str, int]) -> dict[str, int]:
     return dict(tasks) if isinstance(tasks, dict) else dict.fromkeys(tasks, 1)
 
 
+def _candidate(form: PqlCandidate, settings: WrittenSettings) -> dict[str, int]:
+    """The numbers of a condition that is tried out; those of the live one where it says none."""
+    return {
+        "activated_users": form.activated_users or settings.pql_activated_users,
+        "active_users": form.active_users or settings.pql_active_users,
+        "key_tasks": form.key_tasks or settings.pql_key_tasks,
+        "window_days": form.window_days or settings.pql_days,
+    }
+
+
 def _kpis(form: WrittenKpis) -> Kpis:
     settings = form.settings
     return Kpis(
@@ -394,6 +411,9 @@ def _kpis(form: WrittenKpis) -> Kpis:
             pql_active_users=settings.pql_active_users,
             pql_key_tasks=settings.pql_key_tasks,
             pql_days=settings.pql_days,
+            pql_candidates={
+                name: _candidate(each, settings) for name, each in settings.pql_candidates.items()
+            },
             spike_facts=settings.spike_facts,
             spike_percent=settings.spike_percent,
             seat_percent=settings.seat_percent,

@@ -353,6 +353,16 @@ class WrittenLevels(Written):
     account: KpiIds = Field(default_factory=list, description="KPIs to publish per account.")
 
 
+class PqlCandidate(Written):
+    """A condition of product-qualified accounts; numbers that it does not say are those of the live
+    one."""
+
+    activated_users: Count | None = Field(None, description="In place of `pql_activated_users`.")
+    active_users: Count | None = Field(None, description="In place of `pql_active_users`.")
+    key_tasks: Count | None = Field(None, description="In place of `pql_key_tasks`.")
+    window_days: Days | None = Field(None, description="In place of `pql_days`.")
+
+
 class WrittenSettings(Written):
     """Lists and numbers that KPIs refer to."""
 
@@ -430,6 +440,10 @@ class WrittenSettings(Written):
     )
     pql_days: Days = Field(
         default=KpiSettings().pql_days, description="Days in which these are counted."
+    )
+    pql_candidates: dict[Text, PqlCandidate] = Field(
+        default_factory=dict,
+        description="Other conditions of product-qualified accounts that are tried out, by name.",
     )
     spike_facts: Count = Field(
         default=KpiSettings().spike_facts,

@@ -7,7 +7,7 @@ from schemas.goals import StandsAt
 from schemas.plan.check import Problem
 from schemas.plan.models import Plan
 from schemas.ranks import OfMembers
-from schemas.row_reading import kpis_read, resolved
+from schemas.row_reading import kpis_read, numbers_missing, resolved
 from schemas.rows import (
     ConversionRow,
     CorrelationRow,
@@ -23,6 +23,7 @@ from schemas.rows import (
     Row,
     ScoreRow,
     ShareRow,
+    TriedRow,
     has_named_variants,
     per_account,
     scores_read,
@@ -167,6 +168,8 @@ def _memberships(plan: Plan, rows: dict[str, Row]) -> Iterator[Problem]:
                 yield _no_membership(f"kpis.settings.{name}", kpi, known)
     scores = [id for id, row in rows.items() if isinstance(row, ScoreRow)]
     for number, row in enumerate(plan.kpis.own):
+        if isinstance(row, TriedRow):
+            yield from _numbers(number, rows[row.id])
         if isinstance(row, RankingRow) and isinstance(row.rank, OfMembers):
             if row.rank.members not in known:
                 yield _no_membership(f"kpis.own.{number}.rank.members", row.rank.members, known)
@@ -177,7 +180,9 @@ def _memberships(plan: Plan, rows: dict[str, Row]) -> Iterator[Problem]:
                     f"kpis.own.{number}", f"`{kpi}` is no score", f"there are {', '.join(scores)}"
                 )
             for kpi in sorted(kpis_read(row) - asked - {EACH}):
-                if kpi not in known:
+                if isinstance(row, ConversionRow) and row.each_entry is not None:
+                    yield from _trials(number, kpi, rows[row.id], rows)
+                elif kpi not in known:
                     yield _no_membership(f"kpis.own.{number}", kpi, known)
                 elif getattr(row, "subject", None) != "account":
                     yield Problem(
@@ -185,6 +190,34 @@ def _memberships(plan: Plan, rows: dict[str, Row]) -> Iterator[Problem]:
                         f"`{kpi}` is about accounts, and `{row.id}` is not",
                         "write `subject: account`",
                     )
+
+
+def _numbers(number: int, row: Row) -> Iterator[Problem]:
+    """Whatever is tried out says every number that its condition asks for."""
+    assert isinstance(row, TriedRow)
+    for field in sorted(numbers_missing(row)):
+        yield Problem(
+            f"kpis.own.{number}.for_each",
+            f"some entry has no number `{field}`, for which `when` asks",
+            f"write `{field}` in each of them",
+        )
+
+
+def _trials(number: int, kpi: str, row: Row, rows: dict[str, Row]) -> Iterator[Problem]:
+    """A conversion for each of the memberships that are tried out has to name those of that row."""
+    tried = {id: each.for_each for id, each in rows.items() if isinstance(each, TriedRow)}
+    if kpi not in tried:
+        yield Problem(
+            f"kpis.own.{number}.anchor",
+            f"`{kpi}` is no KPI of memberships that are tried out",
+            f"there are {', '.join(tried)}",
+        )
+    elif not isinstance(row, ConversionRow) or row.each_entry != tried[kpi]:
+        yield Problem(
+            f"kpis.own.{number}.each_entry",
+            f"`{kpi}` is tried out for other entries",
+            "name the setting that it names",
+        )
 
 
 def _no_membership(place: str, kpi: str, known: list[str]) -> Problem:

@@ -24,6 +24,7 @@ from streams.parts.states import (
     state_segments,
     state_value,
 )
+from streams.parts.used import used_before
 from streams.subject_measures import Values
 from streams.tally import HOURLY
 
@@ -44,17 +45,40 @@ class _Balance:
         self._slot = subject.measures.timeline(row.of, subject.since_ms(row))
         self._dimensions = subject.dimensions if row.segments else {}
         self.slots = frozenset({self._slot, *(of for of, _ in self._dimensions.values())})
-        self._values_slot = None
+        self._used_slot = self._values_slot = None
         if row.values_of is not None:
             self._values_slot = subject.measures.timeline(row.values_of, subject.since_ms(row))
             self.slots |= {self._values_slot}
+        self._timelines = self.slots
+        if row.each_used is not None:
+            used = row.each_used.used
+            self._used_slot = subject.measures.days_by_name(used, subject.since_ms(row))
+            self.slots |= {self._used_slot}
 
     def difference(self, old: Values, new: Values, moves: Moves, cells: Cells) -> None:
+        if self._used_slot is not None:
+            self._difference_of_used(self._used_slot, old, new, moves)
+            return
         for period in self._row.periods:
             for sign, values in ((-1, old), (+1, new)):
                 for run in self._runs(values, period):
                     key = span_key(self._row.id, "", run.segment, period, balance.AMOUNT)
                     moves.add_run(key, run.start, run.end, sign * run.amount)
+
+    def _difference_of_used(self, slot: int, old: Values, new: Values, moves: Moves) -> None:
+        used = self._row.each_used
+        assert used is not None
+        before, after = old[slot] or {}, new[slot] or {}
+        moved = any(old[each] is not new[each] for each in self._timelines)
+        for name in before.keys() | after.keys():
+            if not moved and before.get(name) is after.get(name):
+                continue
+            for period in self._row.periods:
+                key = span_key(self._row.id, f"{used.shown_as}={name}", ALL, period, balance.AMOUNT)
+                for sign, values, days in ((-1, old, before), (+1, new, after)):
+                    for index in used_before(days.get(name), used.days, period, self._calendar):
+                        amount = self._amount(values, period, index) if values[self._slot] else 0
+                        moves.add_run(key, index, index + 1, sign * amount)
 
     def _runs(self, values: Values, period: str) -> Iterator["_Run"]:
         if values[self._slot] is None:
@@ -72,7 +96,7 @@ class _Balance:
     def _borders(self, values: Values, period: str) -> list[int]:
         """The indexes from which on something else may hold."""
         calendar, found = self._calendar, set[int]()
-        for slot in self.slots:
+        for slot in self._timelines:
             for time_ms, *_ in values[slot] or ():
                 found |= {*calendar.holding(period, calendar.day(time_ms))}
         return sorted(found)

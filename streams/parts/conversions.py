@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from schemas.goals import InOrder, ReachesFact
+from schemas.row_reading import entry_name
 from schemas.rows import ConversionRow
 from schemas.times import DAY_MS
 from streams.contributions import Moves, tally_key
@@ -30,7 +31,19 @@ def conversions(row: ConversionRow, subject: Subject) -> list[Part]:
             _conversion(_of_pair(row, *pair), f"{row.each_name}={pair[0]}", None, subject)
             for pair in row.each_pair.items()
         ]
+    if row.each_entry is not None:
+        return [
+            _conversion(_of_entry(row, name), f"{row.each_name}={name}", None, subject)
+            for name in row.each_entry
+        ]
     return [_conversion(row, "", None, subject)]
+
+
+def _of_entry(row: ConversionRow, name: str) -> ConversionRow:
+    """The row about the first entry into one of the memberships that are tried out."""
+    assert isinstance(row.anchor.name, str), "an entry names its membership"
+    anchor = row.anchor.model_copy(update={"name": entry_name(row.anchor.name, name)})
+    return row.model_copy(update={"anchor": anchor, "each_name": None, "each_entry": None})
 
 
 def _of_pair(row: ConversionRow, anchor: str, goal: str) -> ConversionRow:

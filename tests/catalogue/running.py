@@ -14,7 +14,7 @@ from schemas.plan.check import load_plan
 from schemas.plan.models import KpiSettings
 from schemas.ranks import OfDimension
 from schemas.rows import RankingRow, per_account
-from schemas.times import iso
+from schemas.times import HOUR_MS, iso
 from streams.catalogue import catalogue_rows
 from streams.engine import Engine
 from tests.catalogue.cases import Case, Fact
@@ -87,9 +87,16 @@ def run(case: Case) -> Result:
     return run_facts(case.facts, plan_of(case), case.until)
 
 
-def run_facts(facts: list[Fact], plan: dict[str, Any], until: datetime) -> Result:
+def run_facts(
+    facts: list[Fact], plan: dict[str, Any], until: datetime, *, first: int = 0
+) -> Result:
+    """`first`: so many facts have gone through all stages before the others come."""
     engine = Engine(load_plan(yaml.safe_dump(plan)))
-    engine.feed(list(_records(facts)), now_ms=NOW_MS)
+    records = list(_records(facts))
+    if first:
+        engine.feed(records[:first], now_ms=NOW_MS - HOUR_MS)
+        engine.settle(NOW_MS - HOUR_MS)
+    engine.feed(records[first:], now_ms=NOW_MS)
     engine.advance(int(until.timestamp() * 1000))
     engine.settle(NOW_MS)
     return result_of(engine.outputs)

@@ -187,7 +187,12 @@ def test_a_row_of_each_operator_is_read_and_written_back(row: dict[str, Any]):
         (CONVERSION | {"each_attribute": "variant"}, "each_name"),
         (CONVERSION | {"each_name": "task", "goal": {"names": DONE, "at_least": 1}}, "each_name"),
         (PAIRS | {"goal": {"rises": DONE}}, "each_pair"),
+        (CONVERSION | {"each_name": "task", "each_entry": {"a": {"n": 1}}}, "each_entry"),
         (BALANCE | {"values_of": None}, "values_of"),
+        (
+            BALANCE | {"each_used": {"used": DONE, "days": 30, "shown_as": "task"}},
+            "`each_used` goes with `segments: false`",
+        ),
         (BALANCE | {"start": {"stopped": True}}, "stopped"),
         (STEPS | {"until": DONE}, "in_order"),
         (DURATION | {"times": DONE}, "take: whole"),

@@ -183,6 +183,88 @@ def test_an_entry_that_nobody_can_make_is_refused(changes: dict[str, Any], probl
     assert [str(each) for each in plan_problems(plan) if problem in str(each)]
 
 
+SILENCES = """
+id: silences
+name: Silent for a while
+group: own
+operator: tried
+subject: account
+for_each: {short: {days: 3}, long: {days: 10}}
+when: {silent: {kind: activity}, days: each.days}
+unit: accounts
+periods: [day]
+definition: Accounts without activity for so many days.
+example: a1 is active on 2 March only -> from 5 March on.
+"""
+COME_BACK = """
+id: come_back
+name: Accounts that come back
+group: own
+operator: conversion
+subject: account
+anchor: {kind: entry, name: silences}
+goal: {first: {kind: key_task}}
+within_days: 5
+each_name: silence
+each_entry: {short: {days: 3}, long: {days: 10}}
+unit: ratio
+periods: [day]
+segments: false
+definition: Accounts that do a key task in the five days after they fell silent.
+example: 1 of 2 -> 0.5.
+"""
+
+
+def tried(silences: dict[str, Any], come_back: dict[str, Any]) -> dict[str, Any]:
+    own = [own_row(SILENCES) | silences, own_row(COME_BACK) | come_back]
+    return PLAN | {"kpis": {"only": ["dau"], "own": own}}
+
+
+@pytest.mark.parametrize("first", [0, 3])
+def test_what_is_tried_out_counts_first_entries_that_time_brings(first: int):
+    facts = [
+        *used(2, "u1"),
+        Fact(at(6), "key_task", "a1", "u1", Detail("buy")),
+        Fact(at(2), "activity", "a2", "u2"),
+        Fact(at(14), "key_task", "a2", "u2", Detail("buy")),
+    ]
+
+    result = run_facts(facts, tried({}, {}), at(20), first=first)
+
+    assert result.signals == {}
+    assert {
+        (record["variant"], record["start"][8:10]): record["value"]
+        for record in result.kpis.values()
+        if record["kpi"] == "come_back" and record["value"] is not None
+    } == {("silence=short", "05"): 0.5, ("silence=long", "12"): 0.5}
+
+
+@pytest.mark.parametrize(
+    ("silences", "come_back", "problem"),
+    [
+        ({"for_each": {"short": {"day": 3}, "long": {"days": 10}}}, {}, "no number `days`"),
+        ({}, {"each_entry": {"short": {"days": 4}}}, "tried out for other entries"),
+        ({}, {"anchor": {"kind": "entry", "name": "pql_accounts"}}, "are tried out"),
+        ({}, {"each_entry": None}, "`silences` is no KPI that accounts can be in"),
+    ],
+)
+def test_what_is_tried_out_has_its_numbers_and_names(
+    silences: dict[str, Any], come_back: dict[str, Any], problem: str
+):
+    plan = load_plan(yaml.safe_dump(tried(silences, come_back)))
+
+    assert [str(each) for each in plan_problems(plan) if problem in str(each)]
+
+
+def test_a_candidate_says_what_is_other_than_in_the_live_condition():
+    settings = {"pql_key_tasks": 4, "pql_candidates": {"more": {"active_users": 3}}}
+    plan = load_plan(yaml.safe_dump(PLAN | {"kpis": {"settings": settings}}))
+
+    assert plan.kpis.settings.pql_candidates == {
+        "more": {"activated_users": 1, "active_users": 3, "key_tasks": 4, "window_days": 7}
+    }
+
+
 def test_a_list_of_candidates_names_memberships_of_accounts():
     kpis = {"also": ["expansion_candidates"], "settings": {"expansion_list": ["inactive_users"]}}
     plan = load_plan(yaml.safe_dump(PLAN | {"kpis": kpis}))
