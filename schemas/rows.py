@@ -377,6 +377,22 @@ class DurationRow(_Row):
         return self
 
 
+class OpenRow(_Row):
+    """What things are worth that are open at the end of a period, added up."""
+
+    operator: Literal["open"]
+    subject: Literal["thing"]
+    opened: FactSelector
+    closed_by: FactSelector
+    """The first such fact ends it for good."""
+    value_of: FactSelector
+    """The facts whose value a thing is worth; one without a value says nothing."""
+    take: Literal["first", "latest"]
+    until_account: FactSelector | None = None
+    """It is over, too, once an account that its facts name has had such a fact."""
+    segments: Literal[False] = False
+
+
 class MilestoneRow(_Row):
     """Accounts that ever had n users with a first fact; reaching n is a signal."""
 
@@ -714,6 +730,7 @@ Row = Annotated[
     | ConversionRow
     | LagRow
     | DurationRow
+    | OpenRow
     | MilestoneRow
     | MembershipRow
     | TriedRow
@@ -757,7 +774,7 @@ def per_account(row: Row) -> bool:
     """
     if isinstance(row, JointRow | BalanceRow | MovementRow | NamesRow):
         return True
-    if isinstance(row, CorrelationRow | ScoreRow):
+    if isinstance(row, CorrelationRow | OpenRow | ScoreRow):
         return False
     if scores_read(row):
         return False

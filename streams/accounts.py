@@ -70,6 +70,7 @@ from streams.state_keys import (
 from streams.subject_measures import Values
 from streams.tally import HOURLY
 from streams.things import Things
+from streams.users import USER_STATE_ROLE
 from streams.value_records import removals, value_records
 from streams.warmth import WARM, Warm
 from streams.watermark import Announcements, Sources
@@ -101,6 +102,7 @@ class Accounts:
         *,
         partition: int,
         sources: Iterable[str],
+        account_partitions: int,
         user_partitions: int,
         tally_partitions: int,
         bounded: bool = True,
@@ -125,6 +127,7 @@ class Accounts:
         self._program, self._news, self._heard = programs.account, programs.news, programs.heard
         self._together, self._crowds = programs.together, programs.crowds
         self._standing, self._entitlements = programs.standing, programs.entitlements
+        self._things_told = programs.things_told
         self._slots_together = programs.together_slots
         self._thing_programs = compiled.things
         self._things = Things(compiled.things.measures)
@@ -160,6 +163,7 @@ class Accounts:
         self._moves = Moves(self._program.groups, self._calendar)
         self._moves_in_account = Moves(self._person.groups, self._calendar)
         self._to_users = FactBatches(USER_FACTS_ROLE, user_partitions)
+        self._to_things = FactBatches(USER_STATE_ROLE, account_partitions)
         self._counted = Counted(self._calendar)
         self._horizon = Horizon(self._horizon_days, self._calendar)
         self._schedule = Schedule(self._provisional_every_ms)
@@ -246,8 +250,8 @@ class Accounts:
         ):
             coded, member = codes[code], members[number]
             if member is None:
-                key = rows.members[number][0]
-                self._take_thing((key, key), coded, 0, (time_ms, event_id, ""), values)
+                key, account = rows.members[number]
+                self._take_thing((key, key), coded, 0, (time_ms, event_id, account), values)
                 continue
             if coded.counts and not self._add_up(member, coded, time_ms, event_id, values):
                 continue
@@ -528,6 +532,8 @@ class Accounts:
                 self._moves_in_account.spell_out(own)
                 apply(own, account.book)
             self._pass(account, old, entities, records)
+            if self._things_told and key.startswith(ACCOUNT):
+                self._tell_things(key, old, account.together)
         for key, standing in due:
             if key not in self._before_together:  # else it has just been told
                 self._tell(self._accounts[key], [(None, standing)], entities, records)
@@ -574,6 +580,12 @@ class Accounts:
                 together = self._accounts[key].together
                 for fact, ms, value in self._entitlements.news(key, together, member.values):
                     self._take(member, self._codes.of(((fact,), ())), ms, "", (value,))
+
+    def _tell_things(self, account: str, old: Values, new: Values) -> None:
+        """Tells the things that an account names what it has had."""
+        for thing, fact, ms, value in self._things_told.words(old, new):
+            code = self._codes.of(((fact,), ())).code
+            self._to_things.add_row(thing, ((thing, account), ms, code, "", (value,)))
 
     def _settle(
         self,
@@ -766,6 +778,10 @@ class Accounts:
         header = self._announcements.header(self.watermark_ms, self._sources.first_fact_ms)
         to_all = self._announcements.due(header, now_ms)
         records.extend(self._to_users.take_records(header, to_all=to_all))
+        if self._things_told:
+            # flows against the stream: it must not hold up its own source
+            silent = self._announcements.header(None, None)
+            records.extend(self._to_things.take_records(silent, to_all=False))
         records.extend(delta_records(self._deltas, header, self._tally_partitions, to_all=to_all))
 
     # ---- checkpoints

@@ -23,6 +23,7 @@ from schemas.rows import (
     MilestoneRow,
     MovementRow,
     NamesRow,
+    OpenRow,
     OverValues,
     RankingRow,
     RateRow,
@@ -81,7 +82,7 @@ def tally_of(row: Row, variant: str, calendar: Calendar) -> Tally:
         )
     if isinstance(row, RateRow):
         return rate.Tally(calendar)
-    if isinstance(row, BalanceRow):
+    if isinstance(row, BalanceRow | OpenRow):
         return balance.Tally(calendar)
     if isinstance(row, MovementRow):
         return total.Tally(calendar, 1)

@@ -19,6 +19,7 @@ from streams.history import ACTIVATED, NEW, History, alert_unit
 from streams.parts.attributed import split_by_states
 from streams.program import SubjectProgram, rows_about
 from streams.subject_measures import Measures
+from streams.things_of_accounts import ThingsOfAccounts
 
 
 class CompiledPlan:
@@ -128,7 +129,14 @@ class MemberPrograms:
         """Those of them that are also published of each account."""
         self.entitlements = Entitlements(rows.values(), self.measures)
         """What accounts tell their users that they have."""
-        self.together_slots = self.together.slots | self.standing.slots | self.entitlements.slots
+        self.things_told = ThingsOfAccounts(rows.values(), self.measures)
+        """What accounts tell the things that their facts name."""
+        self.together_slots = (
+            self.together.slots
+            | self.standing.slots
+            | self.entitlements.slots
+            | self.things_told.slots
+        )
         """Measures of all members together that are kept."""
         self.account = AccountProgram(rows.values(), self.measures, calendar)
         """The rows about accounts."""

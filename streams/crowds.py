@@ -76,8 +76,7 @@ class Crowds:
 
     def gathered(self) -> Iterator[tuple[int, int]]:
         """Measures of a member, and where the account finds what it has gathered of them."""
-        yield from ((crowd.measure, crowd.place) for crowd in self.crowds)
-        yield from ((order.measure, order.place) for order in self.orders)
+        yield from ((each.measure, each.place) for each in self._all())
 
     def came(self, facts: FactSelector, since_ms: int | None) -> int:
         """The place of who came when on each day."""

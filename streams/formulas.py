@@ -19,6 +19,7 @@ from schemas.rows import (
     MilestoneRow,
     MovementRow,
     NamesRow,
+    OpenRow,
     OverValues,
     RankingRow,
     Row,
@@ -50,6 +51,7 @@ NEVER_NULL = (
     | MovementRow
     | NamesRow
     | RankingRow
+    | OpenRow
 )
 """Of nothing these are 0."""
 

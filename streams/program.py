@@ -26,6 +26,7 @@ from schemas.rows import (
     MilestoneRow,
     MovementRow,
     NamesRow,
+    OpenRow,
     RateRow,
     Row,
     ScoreRow,
@@ -54,6 +55,7 @@ from streams.parts.kept import rated
 from streams.parts.lags import lags
 from streams.parts.memberships import Membership
 from streams.parts.names import named
+from streams.parts.opened import opened
 from streams.parts.part import Cells, Part, Subject, of_cells
 from streams.parts.scores import Score
 from streams.subject_measures import Measures, Values
@@ -74,6 +76,7 @@ _COMPILED: dict[type[Any], Callable[[Any, Subject], Part | list[Part]]] = {
     BalanceRow: balances,
     MovementRow: movements,
     NamesRow: named,
+    OpenRow: opened,
     CorrelationRow: correlations,
 }
 

@@ -134,9 +134,10 @@ def readers_of(compiled: CompiledPlan, stage: str, kind: str) -> tuple[Measures,
     member = compiled.member
     programs = [member.everywhere, member.person, member.together, member.standing]
     found = {slot: set(kpis) for slot, kpis in _readers(programs).items()}
-    for kpi, slots in (*member.account.slots_of.items(), *member.entitlements.slots_of.items()):
-        for slot in slots:
-            found.setdefault(slot, set()).add(kpi)
+    for others in (member.account, member.entitlements, member.things_told):
+        for kpi, slots in others.slots_of.items():
+            for slot in slots:
+                found.setdefault(slot, set()).add(kpi)
     for measure, place in member.crowds.gathered():
         found.setdefault(measure, set()).update(found.get(place, ()))
     return member.measures, {slot: frozenset(kpis) for slot, kpis in found.items()}

@@ -93,6 +93,7 @@ class Topology:
             self.compiled,
             partition=partition,
             sources=self._inputs,
+            account_partitions=self.partitions.accounts,
             user_partitions=self.partitions.users,
             tally_partitions=self.partitions.tallies,
             bounded=self._bounded,
