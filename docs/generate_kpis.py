@@ -18,6 +18,7 @@ from schemas.rows import (
     BalanceRow,
     ConversionRow,
     CorrelationRow,
+    CountRow,
     DistinctRow,
     DurationRow,
     EntitledRow,
@@ -310,6 +311,8 @@ def _segments(row: Row) -> str:
             text = "of the account's first touch"
     else:
         text = where[type(row)]
+    if isinstance(row, LagRow) and row.segments_of == "first_naming":
+        text = "of the first fact like the anchor that has a value"
     return f"`all`, and the plan's dimensions ({text})"
 
 
@@ -360,6 +363,8 @@ def _parts(row: Row) -> str:
         return ", ".join(f"`{name}`" for name in row.let)
     if isinstance(row, CorrelationRow):
         return "`n`"
+    if isinstance(row, CountRow) and row.users_as is not None:
+        return f"`{row.users_as}`"
     return "none"
 
 

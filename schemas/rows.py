@@ -165,6 +165,19 @@ class CountRow(_Counting):
     operator: Literal["count"]
     of: FactSelector
     passing: Passing | None = None
+    users_as: str | None = None
+    """How many different users the facts are of stands among the parts, under this name."""
+
+    @model_validator(mode="after")
+    def _users_fit(self) -> Self:
+        other = self.subject != "user" or self.each != "fact" or self.passing is not None
+        by_attribute = self.variant is not None and self.variant.by != "name"
+        if self.users_as is not None and (other or by_attribute):
+            raise ValueError(
+                "`users_as` goes with `each: fact`, `subject: user` and a `variant` by name, not "
+                "with `passing`"
+            )
+        return self
 
 
 class Addend(Strict):
@@ -346,6 +359,9 @@ class LagRow(_Row):
     """`latest_in_period`: in every period the end is the latest one in it."""
     headline: Literal["median", "p90", "mean", "km_median"] = "median"
     within_days: int | None = None
+    segments_of: Literal["anchor", "first_naming"] = "anchor"
+    """`first_naming`: of each dimension the value that the subject's first such fact as the anchor
+    has which has one; not every fact of a thing says again what is known of it."""
 
     @model_validator(mode="after")
     def _ends_fit(self) -> Self:
@@ -754,6 +770,11 @@ FactRow = CountRow | SumRow | MeanRow | RateRow
 def of_facts(row: Row) -> TypeGuard[FactRow]:
     """True if a row's values are added up from single facts, whatever else there is."""
     return isinstance(row, FactRow) and row.each == "fact" and credit_of(row) is None
+
+
+def has_users_beside(row: Row) -> bool:
+    """True if users are counted, too, where single facts add up to a row."""
+    return isinstance(row, CountRow) and row.users_as is not None
 
 
 def credit_of(row: Row) -> Credit | None:

@@ -69,7 +69,7 @@ def tally_of(row: Row, variant: str, calendar: Calendar) -> Tally:
     if isinstance(row, ShareRow):
         return share.Tally(calendar)
     if isinstance(row, CountRow):
-        return count.Tally(calendar)
+        return count.Tally(calendar, row.users_as)
     if isinstance(row, SumRow):
         return total.Tally(calendar, row.divide)
     if isinstance(row, MeanRow):

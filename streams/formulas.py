@@ -214,6 +214,7 @@ class Formula(Reading):
 
     depends_on_watermark = False
     never_settles = False
+    zero_tells = False
 
     def __init__(
         self,

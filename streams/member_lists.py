@@ -166,6 +166,7 @@ class MemberRanking:
 
     depends_on_watermark = False
     never_settles = False
+    zero_tells = False
 
     def __init__(
         self, row: RankingRow, facts: MemberFacts, calendar: Calendar, settling_ms: int

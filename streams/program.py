@@ -33,6 +33,7 @@ from schemas.rows import (
     ShareRow,
     SumRow,
     TriedRow,
+    has_users_beside,
     of_facts,
 )
 from schemas.selectors import FactSelector
@@ -92,7 +93,7 @@ def rows_about(subject: str, rows: Iterable[Row]) -> list[Row]:
         row
         for row in rows
         if getattr(row, "subject", None) == subject
-        and not of_facts(row)
+        and (not of_facts(row) or has_users_beside(row))
         and not (subject == "account" and isinstance(row, DistinctRow | ShareRow | MilestoneRow))
     ]
 

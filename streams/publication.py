@@ -48,6 +48,7 @@ class Source(Protocol):
 
     depends_on_watermark: bool
     never_settles: bool
+    zero_tells: bool
 
     def value(self, period: str, index: int, watermark_ms: int) -> Value: ...
 
@@ -225,7 +226,7 @@ class Timeline:
 
     def _revised(self, index: int, value: Value, over: bool) -> Published | None:
         known = self._known.get(index)
-        if known is None and not self._zeros and not value.number:
+        if known is None and not self._zeros and self._is_nothing(value):
             return None
         said = value[1:] if value.lines is not None else (value.number, value.parts)
         fingerprint = xxhash.xxh3_64_intdigest(orjson.dumps(said)) >> 1
@@ -244,6 +245,9 @@ class Timeline:
         if self._since is not None:
             parts = {**(parts or {}), SINCE: self._since}
         return Published(value.number, parts, status, revision)
+
+    def _is_nothing(self, value: Value) -> bool:
+        return value.number is None or (not value.number and not self._source.zero_tells)
 
     # ---- checkpoints
 

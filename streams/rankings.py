@@ -21,6 +21,7 @@ class Ranking:
 
     depends_on_watermark = False
     never_settles = False
+    zero_tells = False
 
     def __init__(
         self,

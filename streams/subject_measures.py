@@ -29,6 +29,7 @@ from streams.day_measures import (
     LatestOfDays,
 )
 from streams.entitled_measures import FirstByAttribute, Told
+from streams.first_naming import FirstNaming
 from streams.kept_facts import KeptFacts
 from streams.measures import (
     ByName,
@@ -169,6 +170,16 @@ class Measures:
         return self._slot(
             "days by account", [facts], since_ms, lambda: DaysByAccount(facts, self._calendar)
         )
+
+    def days_of_names(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        """The same per segment, too."""
+        return self._slot(
+            "days of names", [facts], since_ms, lambda: ByName(Days(facts, self._calendar))
+        )
+
+    def first_naming(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        """Of each dimension, its first value."""
+        return self._slot("first naming", [facts], since_ms, lambda: FirstNaming(facts))
 
     def day_firsts(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """The first instant of every day."""

@@ -118,6 +118,8 @@ class Tally(ABC):
     """True: a later watermark alone may change values until they are final."""
     never_settles = False
     """True: so it may even afterwards, and a value is final once its period is over."""
+    zero_tells = False
+    """True: 0 is no sign that there is nothing; of nothing the value is null."""
     lasting = False
     """True: a change lasts from its period on for ever."""
 

@@ -88,6 +88,8 @@ def _survival(
 class Tally(CellTally):
     """value = the row's headline; parts n, median, p90, mean, km_median, in seconds."""
 
+    zero_tells = True
+
     def __init__(
         self,
         calendar: Calendar,

@@ -10,7 +10,16 @@ from typing import TypeGuard
 
 from schemas.plan.models import Dimension, Plan
 from schemas.row_reading import kpis_read
-from schemas.rows import Credit, FactRow, FormulaRow, Row, SumRow, credit_of, of_facts
+from schemas.rows import (
+    Credit,
+    FactRow,
+    FormulaRow,
+    Row,
+    SumRow,
+    credit_of,
+    has_users_beside,
+    of_facts,
+)
 from schemas.times import HOUR_MS
 from streams.calendar import HOUR
 from streams.contributions import Moves
@@ -68,7 +77,8 @@ def is_half_split(kpi: str, rows: Mapping[str, Row], dimension: Dimension) -> bo
 
 def is_attributed(row: Row) -> TypeGuard[FactRow]:
     """True if accounts have to keep the facts of a row, to know where they count."""
-    return of_facts(row) or credit_of(row) is not None
+    by_states = of_facts(row) and not has_users_beside(row)
+    return by_states or credit_of(row) is not None
 
 
 def attributed(row: FactRow, subject: Subject) -> list[Part]:

@@ -12,12 +12,15 @@ from streams.measures import ALL, First, WholeFact
 from streams.operators import count
 from streams.parts.latest import averaged_latest
 from streams.parts.part import Cells, Part, Subject, of_cells
+from streams.parts.users_beside import users_beside
 from streams.subject_measures import Values
 from streams.tally import HOURLY
 
 
 def counted(row: CountRow, subject: Subject) -> Part:
-    """How many subjects have such a fact."""
+    """How many subjects have such a fact; or the users beside a count of facts."""
+    if row.users_as is not None:
+        return users_beside(row, subject)
     if row.variant is not None:
         return _of_first(row, row.of, subject, lambda fact: ((count.COUNTED, 0, 1),))
     slot = subject.measures.first_reaching(row.of, subject.since_ms(row))

@@ -6,6 +6,7 @@ from schemas.rows import LagRow
 from schemas.selectors import FactSelector
 from schemas.times import DAY_MS
 from streams.contributions import tally_key
+from streams.first_naming import replaced
 from streams.measures import Chain, FirstFact
 from streams.operators import conversion, lag
 from streams.operators.latest import lasting
@@ -25,6 +26,9 @@ def _lag(row: LagRow, variant: str, end: FactSelector, subject: Subject) -> Part
     if row.each == "latest_in_period":
         return _latest_lag(row, variant, end, anchor_slot, subject)
     slot, ended = _end(row, end, since_ms, subject.measures)
+    naming_slot = None
+    if row.segments_of == "first_naming":
+        naming_slot = subject.measures.first_naming(row.anchor, since_ms)
     day_of, by_end = subject.calendar.day, row.cohort == "end"
     horizon_ms = None if row.within_days is None else row.within_days * DAY_MS
 
@@ -46,10 +50,13 @@ def _lag(row: LagRow, variant: str, end: FactSelector, subject: Subject) -> Part
             if end_ms is None:
                 return
             at_ms = end_ms
+        if naming_slot is not None:
+            anchor = (*anchor[:3], replaced(anchor[3], values[naming_slot]))
         for segment in subject.segments(row, values, anchor):
             into[tally_key(row.id, variant, segment), part, day_of(at_ms), x] += sign
 
-    return of_cells({anchor_slot, slot, *subject.dimension_slots}, add)
+    slots = {anchor_slot, slot} if naming_slot is None else {anchor_slot, slot, naming_slot}
+    return of_cells({*slots, *subject.dimension_slots}, add)
 
 
 def _latest_lag(

@@ -47,13 +47,8 @@ class Truth(NamedTuple):
 
 def is_left_out(row: Truth) -> bool:
     """What rows that the catalogue has do not give yet."""
-    return (
-        (row.kpi == "guide_views" and row.part == "viewers")
-        # amounts of outcomes are not split by the feature that they name
-        or (row.kpi == "outcome_per_feature_use" and row.part == "value")
-        # a lead counts for the source of its first fact, not of the first one that names one
-        or (row.kpi == "lead_stage_time" and row.segment != "all")
-    )
+    # amounts of outcomes are not split by the feature that they name
+    return row.kpi == "outcome_per_feature_use" and row.part == "value"
 
 
 def table(name: str) -> Iterator[dict[str, str]]:

@@ -214,6 +214,15 @@ def test_periods_before_the_first_known_one_close_like_all_others():
     assert series.last[DAY_0 + 4].status == FINAL
 
 
+def test_a_lag_of_0_is_told_in_a_segment_and_no_users_are_not():
+    at_once = Series(lambda calendar: lag.Tally(calendar, "median", None), zeros=False)
+    at_once.tally.add(lag.ENDED, DAY_0, 0, 1)
+    nobody = Series(zeros=False).add(0, +1).add(0, -1)
+
+    assert [said.value for said in at_once.publish(ms(1))] == [0]
+    assert nobody.publish(ms(1)) == []
+
+
 def test_a_lag_that_never_settles_is_final_and_goes_on_without_amending():
     series = Series(lambda calendar: lag.Tally(calendar, "median", None))
     series.tally.add(lag.OPEN, DAY_0, ms(0.5), 1)
