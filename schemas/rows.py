@@ -600,28 +600,44 @@ class ShareReached(Strict):
     reaching: FactSelector
 
 
+class Answered(Strict):
+    """The value of a user's latest such fact in the period. Facts of x are those of so many days of
+    24 hours before it; users without one take no part.
+    """
+
+    latest: FactSelector
+    before_days: int = Field(default=30, ge=1)
+
+
 class CorrelationRow(_Row):
     """Pearson's r, over subjects, of what they did in a period and what came of it later."""
 
     operator: Literal["correlation"]
     subject: Literal["user", "account"]
     over: ActiveIn | StandingAt | None = None
-    """Who takes part; None: whoever has a `share_of`."""
+    """Who takes part; None: whoever has a `share_of`, or a `latest`."""
     x: Counted | Summed
-    y: Counted | Summed | Gained | Standing | ShareReached
-    """Facts of the days after the period, or the state at their end."""
-    after_days: int = Field(default=30, ge=1)
-    """So many days of 24 hours; until they have passed the value is null."""
+    y: Counted | Summed | Gained | Standing | ShareReached | Answered
+    """Facts of the days after the period, or the state at their end; or an answer in it."""
+    after_days: int = Field(default=30, ge=0)
+    """So many days of 24 hours; until they have passed the value is null. 0: of an answer."""
     each_name: str | None = None
     """For each name of the facts of x: the variant is `<each_name>=<name>`."""
     segments: Literal[False] = False
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if (self.over is None) != isinstance(self.y, ShareReached):
-            raise ValueError("`over` goes with every `y` but `share_of`, which says who takes part")
+        answered = isinstance(self.y, Answered)
+        if (self.over is None) != isinstance(self.y, ShareReached | Answered):
+            raise ValueError(
+                "`over` goes with every `y` but `share_of` and `latest`, which say who takes part"
+            )
+        if answered != (self.after_days == 0):
+            raise ValueError("a `latest` as y goes with `after_days: 0`, and no other y does")
+        if answered and (self.subject == "account" or isinstance(self.x, Summed)):
+            raise ValueError("a `latest` as y goes with `subject: user`, and with `count` as x")
         states = isinstance(self.over, StandingAt) or isinstance(self.y, Gained | Standing)
-        if self.subject == "user" and (states or isinstance(self.x, Counted)):
+        if self.subject == "user" and not answered and (states or isinstance(self.x, Counted)):
             raise ValueError("states, and `count` as x, go with `subject: account`")
         if self.each_name is not None and isinstance(self.x, Summed):
             raise ValueError("`each_name` goes with `count` as x")

@@ -9,6 +9,7 @@ from schemas.plan.models import Plan
 from schemas.ranks import OfMembers
 from schemas.row_reading import kpis_read, numbers_missing, resolved
 from schemas.rows import (
+    Answered,
     ConversionRow,
     CorrelationRow,
     DistinctRow,
@@ -31,7 +32,7 @@ from schemas.rows import (
 )
 from schemas.selectors import EACH, FirstEver
 from schemas.terms import Input, kpi_in
-from streams.calendar import DAY, GRID, HOUR, MONTH, PERIODS, WINDOW_DAYS, YEAR_TO_DATE
+from streams.calendar import DAY, GRID, HOUR, MONTH, PERIODS, WEEK, WINDOW_DAYS, YEAR_TO_DATE
 from streams.catalogue import MEMBERSHIPS, catalogue_of, catalogue_rows, settings_of
 from streams.catalogue.alert_checks import alert_problems
 
@@ -127,7 +128,8 @@ def possible_periods(row: Row) -> tuple[str, ...]:
     if isinstance(row, OverValues | FactRow):
         return PERIODS
     if isinstance(row, CorrelationRow):
-        return (MONTH,)
+        answered = isinstance(row.y, Answered)
+        return (DAY, WEEK, MONTH, *WINDOW_DAYS) if answered else (MONTH,)
     if isinstance(row, ScoreRow):
         return (DAY, *WINDOW_DAYS)
     if isinstance(row, DistinctRow | ShareRow | JointRow | EntitledRow):

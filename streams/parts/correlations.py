@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from schemas.rows import (
     ActiveIn,
+    Answered,
     CorrelationRow,
     Counted,
     Gained,
@@ -23,6 +24,7 @@ from streams.calendar import MONTH
 from streams.contributions import Moves, span_key
 from streams.measures import ALL, ByName, Change, Reaching
 from streams.operators.correlation import XX, XY, YY, N, X, Y, limbs
+from streams.parts.answers import answers
 from streams.parts.part import Cells, Part, Subject
 from streams.parts.states import meets, state_value
 from streams.subject_measures import Values
@@ -33,6 +35,8 @@ YOf = Callable[[Values, int], tuple[int, int] | None]
 
 
 def correlations(row: CorrelationRow, subject: Subject) -> Part:
+    if isinstance(row.y, Answered):
+        return answers(row, row.y, subject)
     found = _Correlation(row, subject)
     return Part(found.slots, found.difference)
 
@@ -91,6 +95,7 @@ class _Correlation:
 
     def _y(self) -> tuple[YOf, frozenset[int]]:
         y, measures, since_ms = self._row.y, self._measures, self._since_ms
+        assert not isinstance(y, Answered), "see answers"
         if isinstance(y, ShareReached):
             self._firsts = measures.first_by_name(y.share_of, since_ms)
             goals = measures.reaching_by_name(y.share_of, y.reaching, since_ms)
