@@ -44,6 +44,7 @@ from streams.alerting.standing import AMENDED, FIRING, RESOLVED
 from streams.company import Company
 from streams.ingest import Ingest
 from streams.measures import ALL
+from streams.predictions import Predictions
 from streams.publication import Timeline
 from streams.stage import StagePartition
 from streams.tallies import Tallies
@@ -152,6 +153,18 @@ KPI_SERIES_LEFT_OUT = Read(
     "kpi_series_left_out",
     f"Series of KPIs that are not shown because there are more than {KPI_SERIES_MAX}.",
 )
+PREDICTION_QUALITY = Read(
+    GaugeMetricFamily,
+    "prediction_quality_ratio",
+    "How well the final scores of a prediction have predicted what came: auc, calibration, lift.",
+    ("kpi", "measure"),
+)
+PREDICTIONS_JUDGED = Read(
+    GaugeMetricFamily,
+    "predictions_judged",
+    "Final scores of a prediction of which it is known what came.",
+    ("kpi",),
+)
 QUEUE_FILL = Read(
     GaugeMetricFamily, "queue_fill_ratio", "How full a bounded queue is, 0 to 1.", ("queue",)
 )
@@ -171,6 +184,7 @@ READS = (
         READY,
     ),
     *(QUEUE_FILL, KPI_VALUE, KPI_CLOSED_VALUE, KPI_SERIES_LEFT_OUT),
+    *(PREDICTION_QUALITY, PREDICTIONS_JUDGED),
 )
 
 Values = dict[tuple[str, ...], float]
@@ -348,6 +362,8 @@ class Metrics(Observer):
                     self.signals.labels(signal)  # shown as 0, for the first one to be an increase
             if isinstance(partition, Accounts | Users | Company):
                 self._look_at_alerts(found, partition.board)
+            if isinstance(partition, Company) and partition.predictions is not None:
+                _look_at_predictions(found, partition.predictions)
             _look_at_time(found, home, partition, sight.now_ms)
         for tp, end in sight.ends.items():
             at = worker.position(tp)
@@ -451,6 +467,13 @@ def _entities(partition: StagePartition) -> Iterator[tuple[str, int]]:
         yield "tally", partition.tallies
     elif isinstance(partition, Company):
         yield "formula", partition.formulas
+
+
+def _look_at_predictions(found: Mapping[Read, Values], predictions: Predictions) -> None:
+    for kpi, quality in predictions.quality.items():
+        found[PREDICTIONS_JUDGED][(kpi,)] = quality.judged
+        for measure, value in quality.measures.items():
+            found[PREDICTION_QUALITY][kpi, measure] = value
 
 
 def _look_at_time(

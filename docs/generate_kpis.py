@@ -15,6 +15,7 @@ from schemas.quantities import DaysWith, DifferentNames, Quantity
 from schemas.ranks import ENTERED, OfMembers
 from schemas.row_reading import kpis_read, needed_kinds
 from schemas.rows import (
+    BIAS,
     BalanceRow,
     ConversionRow,
     CorrelationRow,
@@ -30,6 +31,7 @@ from schemas.rows import (
     MembershipRow,
     MilestoneRow,
     MovementRow,
+    PredictionRow,
     RankingRow,
     RateRow,
     Row,
@@ -270,7 +272,15 @@ def _link(id: str) -> str:
 
 
 def _needs(row: Row) -> str:
-    return ", ".join(" or ".join(f"`{kind}`" for kind in kinds) for kinds in sorted(_kinds(row)))
+    if isinstance(row, PredictionRow):
+        needed = needed_kinds(row.model_copy(update={"features": {}}))
+        others = sorted(needed_kinds(row) - needed)
+        return f"{_shown(needed)}; where the plan makes them, {_shown(others)}"
+    return _shown(_kinds(row))
+
+
+def _shown(kinds: Iterable[tuple[str, ...]]) -> str:
+    return ", ".join(" or ".join(f"`{kind}`" for kind in each) for each in sorted(kinds))
 
 
 def _kinds(row: Row) -> frozenset[tuple[str, ...]]:
@@ -365,6 +375,9 @@ def _parts(row: Row) -> str:
         return "`n`"
     if isinstance(row, CountRow) and row.users_as is not None:
         return f"`{row.users_as}`"
+    if isinstance(row, PredictionRow):
+        named = ", ".join(f"`{name}`" for name in (BIAS, *row.features))
+        return f"{named}: what each adds to the log of the odds"
     return "none"
 
 

@@ -116,6 +116,14 @@ class LeafCopy(msgspec.Struct, array_like=True, frozen=True):
     state: bytes | None
 
 
+class Settled(msgspec.Struct, array_like=True, frozen=True):
+    """How far a users partition has settled who is whom; see streams/settling.py."""
+
+    source: str
+    rounds: list[int | None]
+    """Event times, each after one more exchange between users partitions."""
+
+
 class PeerBatch(msgspec.Struct, array_like=True, tag=True):
     """From a users partition to another, over their own topic; so it carries no watermark."""
 
@@ -124,6 +132,8 @@ class PeerBatch(msgspec.Struct, array_like=True, tag=True):
     children: list[ChildOf]
     chains: list[ChainOf]
     copies: list[LeafCopy]
+    settled: Settled | None = None
+    """All that came of the facts until then was sent before."""
 
 
 class UserState(msgspec.Struct, array_like=True, frozen=True):
@@ -145,6 +155,8 @@ class UserStateBatch(msgspec.Struct, array_like=True, tag=True):
     version: int
     plan: str
     states: list[UserState]
+    settled: Settled | None = None
+    """All that came of the facts until then was told before."""
 
 
 class DeltaBatch(msgspec.Struct, array_like=True):
@@ -174,9 +186,19 @@ class Members(msgspec.Struct, array_like=True):
     """(KPI of a list of the account, account, period, index, the names at its top)"""
 
 
+class Snapshots(msgspec.Struct, array_like=True):
+    """What accounts say of themselves for predictions."""
+
+    kpis: list[str]
+    accounts: list[str]
+    told: list[tuple[int, int, int, list[int] | None, bool, bool | None]]
+    """(KPI, local day, account, numbers of the features at its end, whether the plan's rule has it,
+    what came of the snapshot of the days before). Without numbers it is no snapshot (any more)."""
+
+
 class ValueBatch(msgspec.Struct, array_like=True):
     """To company: from tallies values that formulas read, as exact fractions; from accounts what
-    they say of themselves as members."""
+    they say of themselves: as members; or snapshots, headed by how far these are settled."""
 
     header: Header
     keys: list[tuple[str, str, str, str]]
@@ -184,6 +206,7 @@ class ValueBatch(msgspec.Struct, array_like=True):
     values: list[tuple[int, int, int | str | None, int | str]]
     """(key, index, numerator or None, denominator); text where 64 bits do not suffice"""
     members: Members | None = None
+    snapshots: Snapshots | None = None
 
 
 encode = msgspec.msgpack.Encoder().encode

@@ -1,4 +1,4 @@
-"""What scores are made of: whole numbers of what a subject did in a period."""
+"""What scores and predictions are made of: whole numbers of what a subject did in a period."""
 
 from schemas.selectors import FactSelector, Strict
 
@@ -27,3 +27,13 @@ class FactsDone(_Quantity):
 
 
 Quantity = DifferentNames | DaysWith | FactsDone
+
+
+class UsersWith(_Quantity):
+    """How many users have such facts."""
+
+    users: FactSelector
+
+
+Feature = Quantity | UsersWith
+"""Of an account, by what all its members did."""

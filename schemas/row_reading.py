@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from schemas.ranks import OfMembers
 from schemas.rows import MembershipRow, OverValues, RankingRow, Row, TriedRow, unit
@@ -28,7 +28,12 @@ def kinds_of(row: Row) -> frozenset[str]:
 
 def needed_kinds(row: Row) -> frozenset[tuple[str, ...]]:
     """What a row is made from: one of each of these kinds of facts."""
-    return frozenset(_kinds(row.model_dump(by_alias=True)))
+    return needed_kinds_in(row)
+
+
+def needed_kinds_in(part: BaseModel) -> frozenset[tuple[str, ...]]:
+    """The same of a part of a row."""
+    return frozenset(_kinds(part.model_dump(by_alias=True)))
 
 
 WORDS_OF_OTHERS = ("where", "each_pair")

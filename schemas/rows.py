@@ -4,6 +4,7 @@ A row is data. The product's own rows stand in streams/catalogue/rows/; a plan a
 form under `kpis.own`. `setting.x` stands for a value of the plan's settings.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self, TypeGuard
 
@@ -23,7 +24,7 @@ from schemas.conditions import (
     leaves_of,
 )
 from schemas.goals import ActiveOnDay, Given, Goal, InOrder, ReachesFact, ReachesNames
-from schemas.quantities import Quantity
+from schemas.quantities import Feature, Quantity
 from schemas.ranks import By, OfDimension, OfMembers, OfVariants
 from schemas.selectors import (
     ENTRY,
@@ -657,6 +658,59 @@ class ScoreRow(_Row):
     segments: Literal[False] = False
 
 
+BIAS = "bias"
+"""Stands beside the features: what a prediction says of who did nothing."""
+_NO_FEATURES = (BIAS, "since", "kind", "where", "or")
+
+
+class PredictionRow(_Row):
+    """How likely something is to come of an account within some days, learnt from all accounts.
+
+    At the end of every day an account that takes part is a snapshot: each feature is a number c of
+    what it did in the days before, of which c / (1 + c) counts. Days later it is known what came of
+    it, and a logistic regression learns that, one snapshot after the other.
+    """
+
+    operator: Literal["prediction"]
+    subject: Literal["account"]
+    active: FactSelector = FactSelector(kind="activity")
+    """Accounts with such facts in the days before take part,"""
+    eligible: StandingAt | None = None
+    """if their state is like that at the start, and at the end, of the day."""
+    features: dict[str, Feature] = Field(min_length=1)
+    days: int = Field(default=30, ge=1, le=400)
+    """The days before: so many that end with the day."""
+    label: Gained | Standing
+    """What comes of an account: its state is greater later, or meets a test then."""
+    after_days: int = Field(default=30, ge=1, le=400)
+    """Later: at the end of the day so many days after."""
+    rate: float = Field(default=0.1, gt=0, le=10)
+    """How far one snapshot moves the weights."""
+    rule: str | None = None
+    """A membership of accounts that says the same in the plan's own words, to compare with."""
+    level: Literal["account"] = "account"
+    segments: Literal[False] = False
+
+    @field_validator("eligible")
+    @classmethod
+    def _tests_fit(cls, eligible: StandingAt | None) -> StandingAt | None:
+        tests = (eligible.start, eligible.end) if eligible is not None else ()
+        if any(test is not None and test.stopped is not None for test in tests):
+            raise ValueError("`stopped` is asked in balances")
+        return eligible
+
+    @field_validator("features")
+    @classmethod
+    def _names_fit(cls, features: dict[str, Feature]) -> dict[str, Feature]:
+        for name in features:
+            if not re.fullmatch("[a-z][a-z0-9_]*", name) or name in _NO_FEATURES:
+                raise ValueError(
+                    f"`{name}` is no name for a feature: small letters, digits and `_`, and none "
+                    f"of {', '.join(_NO_FEATURES)}"
+                )
+        return features
+
+
 class FormulaRow(_Row):
     operator: Literal["formula"]
     inputs: dict[str, Input | OfMonths | OfSegments]
@@ -771,6 +825,7 @@ Row = Annotated[
     | NamesRow
     | CorrelationRow
     | ScoreRow
+    | PredictionRow
     | FormulaRow
     | RankingRow,
     Field(discriminator="operator"),
@@ -809,7 +864,7 @@ def per_account(row: Row) -> bool:
     account stands at. A formula, or a ranking of variants, can if all that it reads can; what the
     plan sets is the company's.
     """
-    if isinstance(row, JointRow | BalanceRow | MovementRow | NamesRow):
+    if isinstance(row, JointRow | BalanceRow | MovementRow | NamesRow | PredictionRow):
         return True
     if isinstance(row, CorrelationRow | OpenRow | ScoreRow):
         return False

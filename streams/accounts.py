@@ -25,6 +25,7 @@ from schemas.outputs import (
     SIGNALS,
     signal_record,
 )
+from schemas.rows import PredictionRow, Row
 from schemas.times import DAY_MS, HOUR_MS, MINUTE_MS, iso
 from streams.account_program import AccountTotals, Entered, Entry, entry_signal
 from streams.account_state import Account, Member
@@ -45,16 +46,19 @@ from streams.parts.memberships import Passage, passages
 from streams.publication import Horizon
 from streams.schedule import Schedule
 from streams.signals import Revisions, Standing
+from streams.snapshots import Telling
 from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.state_keys import (
     AGENDA,
     BOOK,
+    LAST_DAY,
     LISTED,
     LISTED_FOR,
     MEMBER,
     PARTITION,
     SEEN,
     SEEN_OF_BUSINESS,
+    SETTLED,
     THING,
     read_key,
     read_value,
@@ -131,7 +135,11 @@ class Accounts:
         self._slots_together = programs.together_slots
         self._thing_programs = compiled.things
         self._things = Things(compiled.things.measures)
-        self._book_rows = {id: rows[id] for id in rows if id in compiled.catalogue.per_account}
+        self._book_rows: dict[str, Row] = {
+            id: row
+            for id, row in rows.items()
+            if id in compiled.catalogue.per_account and not isinstance(row, PredictionRow)
+        }
         self._codes = EventCodes(compiled)
         days = plan.horizons.tally_days
         of_business_ms = days * DAY_MS if bounded and days is not None else None
@@ -175,6 +183,15 @@ class Accounts:
                 self._book_rows,
                 self._calendar,
                 Announcements(compiled.hash, f"accounts:{partition}", throttled=throttled),
+            )
+        self._telling: Telling | None = None
+        if programs.predictions:
+            self._telling = Telling(
+                programs.predictions,
+                self._calendar,
+                plan.watermark.lateness_ms,
+                Announcements(compiled.hash, f"accounts:{partition}", throttled=throttled),
+                [f"users:{each}" for each in range(user_partitions)],
             )
         self.board = compiled.board("account", live=throttled, show=shown_account)
         self.duplicates = 0
@@ -238,6 +255,8 @@ class Accounts:
                 check_version(message.version)
                 for state in message.states:
                     self._take_user_state(state)
+                if message.settled is not None and self._telling is not None:
+                    self._telling.hear(message.settled)
 
     def _take_rows(self, rows: Rows) -> None:
         members = [
@@ -268,6 +287,8 @@ class Accounts:
         news, closed = False, True
         # users has to know who is where, to tell that somebody is left out
         unheard_of = self._excludes_users and member.packed is None
+        if self._telling is not None:
+            self._telling.changes(member.account, day)
         for place, (kind, name, attributes, measures) in enumerate(coded.steps):
             if not measures:
                 continue
@@ -378,6 +399,8 @@ class Accounts:
             return
         account = self._accounts[state.account]
         self._touch(member)
+        if self._telling is not None:
+            self._telling.changes(state.account, 0)
         counts_otherwise = member.excluded != state.excluded
         if counts_otherwise:
             self._touch_together(account)
@@ -537,8 +560,7 @@ class Accounts:
         for key, standing in due:
             if key not in self._before_together:  # else it has just been told
                 self._tell(self._accounts[key], [(None, standing)], entities, records)
-        touched_together = set(self._before_together)
-        self._before_together.clear()
+        touched_together, self._before_together = self._before_together, {}
         self._told_until_ms = self.watermark_ms
         for key, coming in self._agenda.take_unsaved():
             packed = None if coming is None else state_value(coming)
@@ -550,9 +572,10 @@ class Accounts:
             entities.append((state_key(MEMBER, *place), member.packed))
         self._unsaved.clear()
         self._publish(
-            touched.keys() | touched_together | touched_by_things, now_ms, entities, records
+            touched.keys() | touched_together.keys() | touched_by_things, now_ms, entities, records
         )
         self._list(now_ms, entities, records)
+        self._predict(touched_together, now_ms, entities, records)
         alerts = self._alert(now_ms)
         entities += alerts.entities
         records += alerts.records
@@ -586,6 +609,29 @@ class Accounts:
         for thing, fact, ms, value in self._things_told.words(old, new):
             code = self._codes.of(((fact,), ())).code
             self._to_things.add_row(thing, ((thing, account), ms, code, "", (value,)))
+
+    def _predict(
+        self,
+        touched: dict[str, Values],
+        now_ms: int,
+        entities: list[tuple[bytes, bytes | None]],
+        records: list[Outgoing],
+    ) -> None:
+        """What predictions hear of accounts; `touched`: with their measures at the last flush."""
+        if self._telling is None:
+            return
+
+        def values_of(key: str) -> Values:
+            values = self._warmed(key).together
+            self._cool()
+            return values
+
+        both: dict[str, tuple[Values, Values]] = {
+            key: (old, self._accounts[key].together) for key, old in touched.items()
+        }
+        self._telling.flush(both, values_of)
+        records += self._telling.records(now_ms)
+        entities += self._telling.take_unsaved()
 
     def _settle(
         self,
@@ -826,6 +872,9 @@ class Accounts:
             self._seen.load(place[0], place[1], content)
         elif what == SEEN_OF_BUSINESS:
             self._seen_of_business.load(place[0], place[1], content)
+        elif what in (LAST_DAY, SETTLED):
+            if self._telling is not None:
+                self._telling.load(what, place[0], content)
         elif what == PARTITION:
             self._sources.load(*content)
 

@@ -1,6 +1,6 @@
 """company: the last step, where KPIs meet. Formulas over values of tallies, rankings by such."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -11,13 +11,14 @@ from schemas.rows import CorrelationRow, FormulaRow, OverValues, RankingRow, Row
 from schemas.times import DAY_MS
 from streams.alerting.rules import Series
 from streams.book import LONGEST_PERIOD_DAYS
-from streams.calendar import Calendar
+from streams.calendar import DAY, Calendar
 from streams.compiled_plan import CompiledPlan
 from streams.formulas import Formula, Place, empty_of, settling_days
 from streams.measures import ALL
 from streams.member_lists import MemberFacts, MemberRanking
 from streams.operators.correlation import SUMS, formula_of, sum_input
 from streams.parts.attributed import is_half_split
+from streams.predictions import Predictions, Scored
 from streams.publication import Horizon, Timeline
 from streams.rankings import Ranking
 from streams.stage import Flushed, Outgoing, RecordBatch
@@ -27,7 +28,9 @@ from streams.state_keys import (
     MEMBER_NAMES,
     MEMBER_STANDS,
     MEMBER_VALUES,
+    OF_PREDICTIONS,
     PARTITION,
+    SETTLED,
     VALUES,
     read_key,
     read_value,
@@ -125,13 +128,15 @@ class Company:
         compiled: CompiledPlan,
         *,
         sources: Iterable[str],
+        accounts: Sequence[str] = (),
         bounded: bool = True,
         throttled: bool = True,
         until: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """`sources`: of tallies. `bounded` False: nothing is too old (a replay).
+        """`sources`: of tallies. `accounts`: of accounts, of which predictions hear.
 
-        `throttled` False: alerts are never late. `until`: where time stands in the end.
+        `bounded` False: nothing is too old (a replay). `throttled` False: alerts are never late.
+        `until`: where time stands in the end.
         """
         horizon_days = compiled.plan.horizons.tally_days if bounded else None
         self._horizon = Horizon(horizon_days, compiled.calendar)
@@ -165,6 +170,22 @@ class Company:
         self._variants: dict[tuple[str, str], list[Formula | Ranking]] = {}
         """Those of one KPI and segment."""
         self._until = until
+        self._lateness_ms = compiled.plan.watermark.lateness_ms
+        self.predictions: Predictions | None = None
+        if compiled.predictions:
+            self.predictions = Predictions(
+                compiled.predictions,
+                compiled.calendar,
+                self._lateness_ms,
+                sources=accounts,
+                horizon_days=horizon_days,
+                until=until,
+            )
+        predicted = {row.id for row in compiled.predictions}
+        self._by_scores = {row.id for row in lists if kpis_read(row) & predicted}
+        """Rankings of members by predictions."""
+        self._ranked = sorted(predicted & frozenset[str]().union(*map(kpis_read, lists)))
+        """Predictions that they read."""
         self.board = compiled.board("company", live=throttled)
         for id, row in self._rows.items():
             if isinstance(row, RankingRow) or row.total:
@@ -214,6 +235,8 @@ class Company:
             if isinstance(row.rank, OfMembers):
                 assert self._members is not None
                 settling_ms = settling_days * DAY_MS
+                if row.id in self._by_scores:
+                    settling_ms += self._lateness_ms
                 return MemberRanking(row, self._members, self._calendar, settling_ms)
             return Ranking(row, segment, self._inputs, self._calendar, settling_days)
         return Formula(row, variant, segment, self._inputs, self._calendar, settling_days)
@@ -224,15 +247,39 @@ class Company:
                 continue
             message = decode_values(value)
             check_version(message.header.version)
+            if message.snapshots is not None:
+                if self.predictions is not None:
+                    self.predictions.hear(message.header, message.snapshots)
+                continue
             self._sources.hear(message.header)
             if message.members is not None and self._members is not None:
+                known = {each for _, each, _ in message.members.stands if self._members.knows(each)}
                 self._members.take(message.members)
+                for _, account, _ in message.members.stands:
+                    if account not in known:
+                        self._take_scores_of(account)
             for number_of_key, index, numerator, denominator in message.values:
                 place = message.keys[number_of_key]
                 exact = None
                 if numerator is not None:
                     exact = Fraction(int(numerator), int(denominator))
                 self._take(place, index, exact)
+
+    def _take_score(self, scored: Scored) -> None:
+        """Lets rankings of members know a score that is published."""
+        kpi, account = scored.key.kpi, scored.key.subject or ""
+        if self._members is not None and kpi in self._ranked and self._members.knows(account):
+            value = scored.published.value
+            exact = None if value is None else Fraction(value)
+            self._members.put_value((kpi, account, DAY), scored.day, exact)
+
+    def _take_scores_of(self, account: str) -> None:
+        """Lets them know those of an account that has just become a member."""
+        assert self._members is not None
+        for kpi in self._ranked if self.predictions is not None else ():
+            assert self.predictions is not None
+            for day, score in self.predictions.of[kpi].scores_of(account):
+                self._members.put_value((kpi, account, DAY), day, Fraction(score))
 
     def _take(self, place: Place, index: int, exact: Fraction | None) -> None:
         self._inputs.put(place, index, exact)
@@ -282,6 +329,10 @@ class Company:
         self._forget(records)
         while self._publish(now_ms, records, FormulaRow):
             pass  # a formula may read another one
+        if self.predictions is not None:
+            predicted = self.predictions.flush(now_ms, self._take_score)
+            entities += predicted.entities
+            records += predicted.records
         self._publish(now_ms, records, RankingRow)
         alerts = self._alert(now_ms)
         entities += alerts.entities
@@ -329,13 +380,11 @@ class Company:
 
     def _publish(self, now_ms: int, records: list[Outgoing], kind: type[OverValues]) -> bool:
         """Publishes what is due of rows of a kind; True if others read something of it."""
-        watermark_ms, first_fact_ms = self._sources.watermark_ms, self._sources.first_fact_ms
-        if watermark_ms is None:
-            return False
+        first_fact_ms = self._sources.first_fact_ms
         heard = False
         for (kpi, variant, segment), (_, timelines) in list(self._formulas.items()):
-            row = self._rows[kpi]
-            if not isinstance(row, kind):
+            row, watermark_ms = self._rows[kpi], self._watermark_of(kpi)
+            if watermark_ms is None or not isinstance(row, kind):
                 continue
             for period, timeline in timelines:
                 for index, key, published, value in timeline.publish(
@@ -350,8 +399,20 @@ class Company:
                         heard = True
         return heard
 
+    def _watermark_of(self, kpi: str) -> int | None:
+        """How far everything has come that a row reads: scores come when they are settled."""
+        watermark_ms = self._sources.watermark_ms
+        if self.predictions is None or kpi not in self._by_scores or watermark_ms is None:
+            return watermark_ms
+        settled_ms = self.predictions.settled_ms
+        return None if settled_ms is None else min(settled_ms, watermark_ms)
+
     def restore(self, key: bytes, value: bytes) -> None:
         what, place = read_key(key)
+        if what in (SETTLED, *OF_PREDICTIONS):
+            if self.predictions is not None:
+                self.predictions.restore(what, place, value)
+            return
         content = read_value(value)
         if what == VALUES:
             self._inputs.load((place[0], place[1], place[2], place[3]), content)
@@ -370,6 +431,8 @@ class Company:
             self._sources.load(*content)
 
     def restored(self) -> None:
-        for _, timelines in self._formulas.values():
+        if self.predictions is not None:
+            self.predictions.restored()
+        for (kpi, _, _), (_, timelines) in self._formulas.items():
             for _, timeline in timelines:
-                timeline.resume(self._sources.watermark_ms, self._sources.first_fact_ms)
+                timeline.resume(self._watermark_of(kpi), self._sources.first_fact_ms)

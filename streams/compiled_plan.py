@@ -7,7 +7,7 @@ from schemas.plan.fingerprint import plan_hash
 from schemas.plan.models import Plan
 from schemas.ranks import OfMembers
 from schemas.row_reading import begun
-from schemas.rows import RankingRow
+from schemas.rows import PredictionRow, RankingRow
 from streams.account_program import AccountProgram
 from streams.alerting.board import Board
 from streams.alerting.rules import Rules
@@ -56,6 +56,11 @@ class CompiledPlan:
         """The rankings of accounts that are in a membership."""
         rows = self.catalogue.rows.values()
         return [r for r in rows if isinstance(r, RankingRow) and isinstance(r.rank, OfMembers)]
+
+    @cached_property
+    def predictions(self) -> list[PredictionRow]:
+        """The rows that predict what comes of accounts."""
+        return [row for row in self.catalogue.rows.values() if isinstance(row, PredictionRow)]
 
     @cached_property
     def person(self) -> SubjectProgram:
@@ -131,12 +136,14 @@ class MemberPrograms:
         """What accounts tell their users that they have."""
         self.things_told = ThingsOfAccounts(rows.values(), self.measures)
         """What accounts tell the things that their facts name."""
+        self.predictions = self.together.predictions(catalogue.rows.values())
+        """The rows that predict what comes of accounts."""
         self.together_slots = (
             self.together.slots
             | self.standing.slots
             | self.entitlements.slots
             | self.things_told.slots
-        )
+        ).union(*(each.slots for each in self.predictions))
         """Measures of all members together that are kept."""
         self.account = AccountProgram(rows.values(), self.measures, calendar)
         """The rows about accounts."""

@@ -83,7 +83,7 @@ class MemberFacts:
                 for stand in (*before, *stands):
                     if stand not in before or stand not in stands:
                         ranking.hear_days(stand.first_day, stand.after_day)
-        if not any(account in others for others in self._stands.values()):
+        if not self.knows(account):
             self._drop_account(account)
 
     def _drop_account(self, account: str) -> None:
@@ -91,6 +91,10 @@ class MemberFacts:
             for place in [place for place in told if place[1] == account]:
                 for at in list(told.pop(place)):
                     self._save(what, place, at, told)
+
+    def knows(self, account: str) -> bool:
+        """True if an account is, or ever was, in a membership that is ranked."""
+        return any(account in accounts for accounts in self._stands.values())
 
     def put_value(self, place: Place, at: int, exact: Fraction | None) -> None:
         """A value of an account."""

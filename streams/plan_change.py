@@ -18,7 +18,18 @@ from streams.calendar import Calendar
 from streams.catalogue import catalogue_of
 from streams.compiled_plan import CompiledPlan
 from streams.history import FOUNDATIONS, RATE, REPORTING, History, definitions
-from streams.state_keys import BOOK, MEMBER, SCORES, VALUES, read_key, read_value, state_value
+from streams.predictions import scored_keys
+from streams.state_keys import (
+    BOOK,
+    MEMBER,
+    OF_PREDICTIONS,
+    SCORED,
+    SCORES,
+    VALUES,
+    read_key,
+    read_value,
+    state_value,
+)
 from streams.user_scores import told_days
 
 _NUMBERS = ("company/", "account/", "signal/", "alert/")
@@ -154,6 +165,11 @@ def without(
                     for index, *_ in read_value(value):
                         bounds = calendar.bounds_ms(entry.period, index)
                         rewritten.values.append(KpiKey(*shown, entry.period, *bounds))
+        elif what in OF_PREDICTIONS:
+            if unit("company", place[0]) in stale:
+                rewritten.entities.append((key, None))
+                if what == SCORED:
+                    rewritten.values.extend(scored_keys(place[0], read_value(value), calendar))
         elif what == MEMBER:
             counted = _counted_without(stale, value)
             if counted is not None:

@@ -27,6 +27,7 @@ from schemas.rows import (
     MovementRow,
     NamesRow,
     OpenRow,
+    PredictionRow,
     RateRow,
     Row,
     ScoreRow,
@@ -58,6 +59,7 @@ from streams.parts.memberships import Membership
 from streams.parts.names import named
 from streams.parts.opened import opened
 from streams.parts.part import Cells, Part, Subject, of_cells
+from streams.parts.predictions import Prediction
 from streams.parts.scores import Score
 from streams.subject_measures import Measures, Values
 
@@ -122,6 +124,7 @@ class SubjectProgram:
         """
         self.measures = measures or Measures(plan, calendar)
         subject = Subject(plan, calendar, self.measures, level, states=states)
+        self._subject, self._crowds = subject, crowds
         memberships: dict[str, Membership] = {}
         trials: list[Membership] = []
         scores: dict[str, Score] = {}
@@ -186,6 +189,16 @@ class SubjectProgram:
             self.measures.first_reaching(ACTIVATION, since_ms),
             self.measures.first(FIRST_ACTION, since_ms),
             self.measures.reaching(FIRST_ACTION, ACTIVATION, since_ms),
+        )
+
+    def predictions(self, rows: Iterable[Row]) -> tuple[Prediction, ...]:
+        """The rows that predict what comes of accounts; adds the measures that they need."""
+        assert self._crowds is not None, "predictions are about accounts"
+        memberships = {each.row.id: each for each in self.memberships}
+        return tuple(
+            Prediction(row, self._subject, self._crowds, memberships)
+            for row in rows
+            if isinstance(row, PredictionRow)
         )
 
     @property

@@ -13,6 +13,7 @@ from streams.state_keys import (
     ALERTS,
     BOOK,
     COPY,
+    LAST_DAY,
     LEAF,
     LISTED,
     LISTED_FOR,
@@ -22,6 +23,7 @@ from streams.state_keys import (
     SCORES,
     SEEN,
     SEEN_OF_BUSINESS,
+    SETTLED,
     SIGNALS,
     THING,
     read_key,
@@ -31,6 +33,7 @@ from streams.state_keys import (
 )
 from streams.topology import Partitions
 
+_OF_ENTITIES = (*(AGENDA, SIGNALS, ALERTS, BOOK, LAST_DAY, LEAF, COPY, PERSON, THING, SCORES),)
 State = dict[bytes, bytes]
 """Of one stage partition: key -> record."""
 
@@ -52,12 +55,15 @@ def resharded(stage: str, old: list[State], count: int) -> list[State]:
         for key, value in state.items():
             what, place = read_key(key)
             # without the record of whom they tell of, new partitions tell of everybody
-            if what not in (PARTITION, SEEN, SEEN_OF_BUSINESS, LISTED, LISTED_FOR):
+            if what not in (PARTITION, SETTLED, SEEN, SEEN_OF_BUSINESS, LISTED, LISTED_FOR):
                 new[_home(stage, what, place, count)][key] = value
-    tables = [state[state_key(PARTITION)] for state in old if state_key(PARTITION) in state]
+    tables: dict[bytes, list[bytes]] = {}
+    for before in old:
+        for key, value in before.items():
+            if read_key(key)[0] in (PARTITION, SETTLED):
+                tables.setdefault(key, []).append(value)
     for number, state in enumerate(new):
-        if tables:
-            state[state_key(PARTITION)] = _sources(tables)
+        state.update((key, _sources(each)) for key, each in tables.items())
         for what in (SEEN, SEEN_OF_BUSINESS):
             state.update(_seen(what, old, number, count))
     return new
@@ -71,7 +77,7 @@ def _home(stage: str, what: str, place: list[Any], count: int) -> int:
     if what == MEMBER:
         account, leaf = place
         return partition_of(account or leaf, count)
-    assert what in (AGENDA, SIGNALS, ALERTS, BOOK, LEAF, COPY, PERSON, THING, SCORES), what
+    assert what in _OF_ENTITIES, what
     return partition_of(place[0], count)
 
 

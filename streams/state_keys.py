@@ -15,6 +15,10 @@ SIGNALS, BOOK, SEEN, VALUES, ALERTS = "signals", "book", "seen", "values", "aler
 AGENDA, SEEN_OF_BUSINESS, SCORES = "agenda", "seen of business", "scores"
 LISTED, LISTED_FOR = "listed", "listed for"
 MEMBER_STANDS, MEMBER_VALUES, MEMBER_NAMES = "stands", "member values", "member names"
+LAST_DAY, SETTLED = "last day", "settled"
+PREDICTION, SNAPSHOTS, SCORED = "prediction", "snapshots", "scored"
+OF_PREDICTIONS = (PREDICTION, SNAPSHOTS, SCORED)
+"""Records of the company's last step; the second field of their key is the KPI."""
 PARTITION = "partition"
 
 _encode = msgspec.msgpack.Encoder().encode

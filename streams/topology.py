@@ -141,6 +141,7 @@ class Topology:
                     else ()
                 ),
             ],
+            accounts=_sources("accounts", self.partitions.accounts),
             bounded=self._bounded,
             throttled=self._throttled,
             until=self._until,

@@ -40,6 +40,7 @@ from streams.identity import chain_through, root_of
 from streams.measures import Fact
 from streams.parts.memberships import Passage, passages
 from streams.person_state import Copy, Leaf, LeafState, Person
+from streams.settling import Rounds
 from streams.signals import Revisions, Standing
 from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.state_keys import (
@@ -49,6 +50,7 @@ from streams.state_keys import (
     PARTITION,
     PERSON,
     SCORES,
+    SETTLED,
     read_key,
     read_value,
     state_key,
@@ -136,6 +138,10 @@ class Users:
         self._agenda = Agenda()
         horizon_days = plan.horizons.tally_days if bounded else None
         self._scores = UserScores(self._program.scores, self._calendar, horizon_days)
+        self._rounds: Rounds | None = None
+        if compiled.predictions:
+            peers = [f"users:{each}" for each in range(user_partitions)]
+            self._rounds = Rounds(partition, peers, self._calendar, until)
         self._told_until_ms: int | None = None
         """The watermark at the last flush."""
         self._nobody: Values = self._program.empty()
@@ -262,6 +268,8 @@ class Users:
                 self._rechain(leaf)
         for copy in message.copies:
             self._take_copy(copy)
+        if message.settled is not None and self._rounds is not None:
+            self._rounds.hear(message.settled)
 
     def _rechain(self, leaf: Leaf) -> None:
         """Follows a change of the parent's chain: to the root, and to the children."""
@@ -473,6 +481,7 @@ class Users:
             for message in self._peer_batches(peers):
                 records.append(Outgoing(PEERS_ROLE, partition, None, encode(message)))
         self._peers = {}
+        self._say_settled(entities, records)
         self._save(entities)
         alerts = self.board.flush(self.watermark_ms, now_ms, self._until())
         entities += alerts.entities
@@ -486,6 +495,23 @@ class Users:
             entities.append((state_key(PARTITION), state_value(heard)))
         self._cool()
         return Flushed(entities, records)
+
+    def _say_settled(
+        self, entities: list[tuple[bytes, bytes | None]], records: list[Outgoing]
+    ) -> None:
+        """How far it is settled who is whom, where something waits for that."""
+        if self._rounds is None:
+            return
+        settled = self._rounds.news(self.watermark_ms)
+        if settled is not None:
+            to_peers = encode(PeerBatch(VERSION, self._plan_hash, [], [], [], settled))
+            to_accounts = encode(UserStateBatch(VERSION, self._plan_hash, [], settled))
+            for partition in range(self._user_partitions):
+                records.append(Outgoing(PEERS_ROLE, partition, None, to_peers))
+            for partition in range(self._account_partitions):
+                records.append(Outgoing(USER_STATE_ROLE, partition, None, to_accounts))
+        for number, heard in self._rounds.take_unsaved():
+            entities.append((state_key(SETTLED, number), state_value(heard)))
 
     def _peer_batches(self, peers: _Peers) -> Iterator[PeerBatch]:
         """The latest word on each leaf, in batches that fit into a record."""
@@ -636,6 +662,9 @@ class Users:
             self._agenda.load(place[0], content)
         elif what == SCORES:
             self._scores.load(place, content)
+        elif what == SETTLED:
+            if self._rounds is not None:
+                self._rounds.load(place[0], content)
         elif what == ALERTS_RECORD:
             self.board.load(place[0], content)
         elif what == PARTITION:

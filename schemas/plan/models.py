@@ -392,6 +392,8 @@ class Watermark(Frozen):
     """A partition without records for so long (wall time) no longer holds the others back."""
     future_limit_ms: int = HOUR_MS
     """Events dated later than now plus this become dead letters."""
+    lateness_ms: int = 3 * DAY_MS
+    """A day that ended so long ago is settled for predictions: what comes later changes none."""
 
 
 class Duplicates(Frozen):

@@ -130,6 +130,7 @@ def normal_plan(plan: WrittenPlan) -> Plan:
             disorder_ms=plan.watermark.disorder,
             idle_after_ms=plan.watermark.idle_after,
             future_limit_ms=plan.watermark.future_limit,
+            lateness_ms=plan.watermark.lateness,
         ),
         duplicates=Duplicates(usage_window_ms=plan.duplicates.usage_window),
         limits=Limits(event_bytes=plan.limits.event_bytes),

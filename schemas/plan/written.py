@@ -579,6 +579,10 @@ class WrittenWatermark(Written):
         Watermark().future_limit_ms,
         "Events dated later than now plus this are dead letters.",
     )
+    lateness: Duration = _duration(
+        Watermark().lateness_ms,
+        "So long after its end a day is settled for predictions: what comes later changes none.",
+    )
 
 
 class WrittenDuplicates(Written):

@@ -9,8 +9,15 @@ import yaml
 
 from schemas.plan.models import ActivationTasks, FirstActivity, NameConst, Plan
 from schemas.ranks import OfDimension, OfMembers
-from schemas.row_reading import kpis_read, needed_kinds, resolved, rows_of, settings_in
-from schemas.rows import OverValues, RankingRow, Row
+from schemas.row_reading import (
+    kpis_read,
+    needed_kinds,
+    needed_kinds_in,
+    resolved,
+    rows_of,
+    settings_in,
+)
+from schemas.rows import OverValues, PredictionRow, RankingRow, Row
 from schemas.terms import Input, kpis_named
 
 GROUPS = (
@@ -85,7 +92,7 @@ def catalogue_of(plan: Plan) -> Catalogue:
         named = settings_in(row)
         empty = sorted(each for each in named - MAY_BE_EMPTY if present[each] in ((), {}))
         known = resolved(row, present) if named & MEMBERSHIPS else in_plan[row.id]
-        planned = _with_what_runs(known, running)
+        planned = _with_what_runs(known, running, provided)
         reason = _idle_reason(planned, wanted, provided, empty, running)
         if reason is None and isinstance(row, RankingRow) and isinstance(row.rank, OfDimension):
             named = {dimension.name for dimension in plan.segments}
@@ -195,8 +202,16 @@ MAY_BE_EMPTY = frozenset({"core_tasks", "activation_tasks", "features"})
 others leaves the rows idle that read it."""
 
 
-def _with_what_runs(row: Row, running: dict[str, Row]) -> Row:
-    """A row without the inputs that it can do without and that do not run."""
+def _with_what_runs(row: Row, running: dict[str, Row], provided: frozenset[str]) -> Row:
+    """A row without the inputs that it can do without and that do not run, or that are always 0."""
+    if isinstance(row, PredictionRow):
+        features = {
+            name: feature
+            for name, feature in row.features.items()
+            if all(provided & {*kinds} for kinds in needed_kinds_in(feature))
+        }
+        rule = row.rule if row.rule in running else None
+        return row.model_copy(update={"features": features or row.features, "rule": rule})
     if not isinstance(row, OverValues):
         return row
     inputs = {

@@ -5,7 +5,15 @@ from collections.abc import Iterator, Mapping
 from schemas.plan.check import Problem
 from schemas.plan.models import ALL, AlertRule, Plan, Watch
 from schemas.plan.values import did_you_mean
-from schemas.rows import MembershipRow, MilestoneRow, OverValues, Row, ScoreRow, variants_of
+from schemas.rows import (
+    MembershipRow,
+    MilestoneRow,
+    OverValues,
+    PredictionRow,
+    Row,
+    ScoreRow,
+    variants_of,
+)
 from streams.calendar import DAY
 
 ACTIVATED = "activated"
@@ -48,6 +56,9 @@ def _series(
         return
     if isinstance(row, ScoreRow):
         yield Problem(place, f"`{kpi}` has values of users only", "watch a membership by it")
+        return
+    if isinstance(row, PredictionRow):
+        yield Problem(place, f"`{kpi}` is a prediction: no rule can watch it")
         return
     if rule.period not in row.periods:
         yield Problem(

@@ -19,6 +19,7 @@ from schemas.rows import (
     MeanRow,
     MembershipRow,
     OverValues,
+    PredictionRow,
     RankingRow,
     RateRow,
     Row,
@@ -31,7 +32,7 @@ from schemas.rows import (
     variants_of,
 )
 from schemas.selectors import EACH, FirstEver
-from schemas.terms import Input, kpi_in
+from schemas.terms import Input, kpi_in, kpis_named
 from streams.calendar import DAY, GRID, HOUR, MONTH, PERIODS, WEEK, WINDOW_DAYS, YEAR_TO_DATE
 from streams.catalogue import MEMBERSHIPS, catalogue_of, catalogue_rows, settings_of
 from streams.catalogue.alert_checks import alert_problems
@@ -130,6 +131,8 @@ def possible_periods(row: Row) -> tuple[str, ...]:
     if isinstance(row, CorrelationRow):
         answered = isinstance(row.y, Answered)
         return (DAY, WEEK, MONTH, *WINDOW_DAYS) if answered else (MONTH,)
+    if isinstance(row, PredictionRow):
+        return (DAY,)
     if isinstance(row, ScoreRow):
         return (DAY, *WINDOW_DAYS)
     if isinstance(row, DistinctRow | ShareRow | JointRow | EntitledRow):
@@ -172,6 +175,8 @@ def _memberships(plan: Plan, rows: dict[str, Row]) -> Iterator[Problem]:
     for number, row in enumerate(plan.kpis.own):
         if isinstance(row, TriedRow):
             yield from _numbers(number, rows[row.id])
+        if isinstance(row, PredictionRow) and row.rule is not None and row.rule not in known:
+            yield _no_membership(f"kpis.own.{number}.rule", row.rule, known)
         if isinstance(row, RankingRow) and isinstance(row.rank, OfMembers):
             if row.rank.members not in known:
                 yield _no_membership(f"kpis.own.{number}.rank.members", row.rank.members, known)
@@ -242,8 +247,19 @@ def _inputs(plan: Plan, planned: dict[str, Row]) -> Iterator[Problem]:
                 place = _place(plan, row.id, f"inputs.{name}")
                 for period in row.periods:
                     yield from _input(place, input, period, planned)
-        if isinstance(row, RankingRow) and isinstance(row.rank, OfMembers):
+                for kpi in sorted(kpis_named(input)):
+                    if isinstance(planned.get(kpi), PredictionRow) and not _is_of_members(row):
+                        yield Problem(
+                            place,
+                            f"`{kpi}` is a prediction, which nothing else follows from",
+                            "rankings of members can show it",
+                        )
+        if isinstance(row, RankingRow) and _is_of_members(row):
             yield from _of_members(plan, row, planned)
+
+
+def _is_of_members(row: Row) -> bool:
+    return isinstance(row, RankingRow) and isinstance(row.rank, OfMembers)
 
 
 def _of_members(plan: Plan, row: RankingRow, planned: dict[str, Row]) -> Iterator[Problem]:

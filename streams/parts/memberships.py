@@ -201,6 +201,10 @@ class Membership:
                 of[slot] = (values[slot] or {}).get(name)
             yield f"{each}={name}", of
 
+    def holds_on(self, values: Values, day: int) -> bool:
+        """Whether a subject is in at the end of a day."""
+        return bisect_right(self.stand(values).course, day, key=self.day) % 2 == 1
+
     @property
     def signals(self) -> tuple[str, str]:
         """What is said of who enters, and of who leaves."""

@@ -8,6 +8,7 @@ from typing import Any
 import confluent_kafka as ck
 import orjson
 import pytest
+import yaml
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
@@ -24,8 +25,11 @@ from agents.worker import Worker
 from schemas.plan.check import load_plan
 from schemas.times import iso
 from streams.catalogue import catalogue_ids
+from streams.settling import ROUNDS
 from streams.stage import Outgoing, RecordBatch
 from streams.topology import Partitions, Topology
+from tests.catalogue.running import PLAN as OF_FACTS
+from tests.streams.test_predictions import GROWS
 
 NOW_MS = 1_750_000_000_000
 EVENTS = TP("product-events", 0)
@@ -363,3 +367,31 @@ def test_signals_that_may_come_are_shown_before_the_first_one_does():
         "headwater_signals_total{signal=account_user_milestones.enter}": 0,
         "headwater_signals_total{signal=account_activated_user_milestones.enter}": 0,
     }
+
+
+def test_how_good_predictions_were_is_shown_once_what_came_is_known():
+    plan = yaml.safe_dump(OF_FACTS | {"kpis": {"only": ["dau"], "own": [GROWS]}})
+
+    def told(number: int, ago_days: float, account: str, kind: str, **properties: int) -> bytes:
+        said = orjson.loads(event(number, account, kind, int(ago_days * 86_400)))
+        return orjson.dumps(said | {"context": {"groupId": account}, "properties": properties})
+
+    async def told_of() -> tuple[dict[str, float], dict[str, float]]:
+        observed = Observed(plan=plan)
+        await observed.assign()
+        observed.process(EVENTS, [told(1, 12, "a1", "activity"), told(2, 12, "a2", "activity")])
+        await observed.checkpoint()
+        before = observed.scrape()
+        observed.process(EVENTS, [told(3, 11, "a1", "subscription", value=5)])
+        observed.process(EVENTS, [told(4, 0, "a3", "activity")])
+        for _ in range(2 * ROUNDS):
+            await observed.checkpoint()
+        return before, observed.scrape()
+
+    before, after = asyncio.run(told_of())
+    assert before["headwater_predictions_judged{kpi=grows}"] == 0
+    assert "headwater_prediction_quality_ratio{kpi=grows,measure=auc}" not in before
+    # Four days of two accounts: only the first snapshot of a1 is from before it grew.
+    assert after["headwater_predictions_judged{kpi=grows}"] == 8
+    assert 0 < after["headwater_prediction_quality_ratio{kpi=grows,measure=auc}"] < 1
+    assert after["headwater_prediction_quality_ratio{kpi=grows,measure=calibration}"] > 0
