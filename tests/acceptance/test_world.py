@@ -241,14 +241,6 @@ def wrong_lists(result: Replayed, run: str) -> list[tuple[str, str, str, int]]:
         for kpi, variant, period, end_ms in given
         if (kpi, period, end_ms) in times or (kpi, period) in whole
     }
-    if "purchase_likelihood" not in catalogue_ids():
-        # until then only the lists whose lines all have the same score are in their order
-        stated = {
-            place: [(name, None) for name, _ in lines] if place[0] == "call_list" else lines
-            for place, lines in stated.items()
-            if place[0] != "call_list" or len({score for _, score in lines}) == 1
-        }
-        looked_at = {place for place in looked_at if place in stated or place[0] != "call_list"}
     wrong = [
         place
         for place in stated.keys() | looked_at

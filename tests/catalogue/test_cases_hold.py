@@ -22,8 +22,6 @@ NOT_THERE = {
     "outcome_per_feature_use": "amounts of outcomes are not split by the feature that they name",
 }
 """What a row that the catalogue has does not do yet."""
-if "purchase_likelihood" not in ROWS:
-    NOT_THERE["call_list"] = "nobody's likelihood to purchase is known"
 
 
 def param(case: Case) -> Any:

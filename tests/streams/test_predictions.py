@@ -342,7 +342,7 @@ def test_a_plan_without_predictions_sends_nothing_for_them():
     live = Live(plan(kpis={"only": ["dau"]}))
     live.take(use(0.5, "a1", 1), use(15.5, "a2", 2))
     assert live.engine.topology.company().predictions is None
-    assert not any(b"settled" in key for state in live.engine._states.values() for key in state)
+    assert not any(b"settled" in key for state in live.engine.states.values() for key in state)
 
 
 def test_scores_older_than_the_horizon_are_removed():
