@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from agents.checkpoints import Home, StageState
 from agents.maintenance import Change, MaintenanceError, change_state, drain
 from agents.plans import PLANS, Running, refusal_lines, running_records
+from agents.privacy_key import privacy_key
 from agents.stages import stages_behind_ingest
 from agents.transport.kafka import KafkaSettings
 from agents.worker import StageSpec
@@ -39,7 +40,13 @@ def accept(
     history = history_after(change, plan, running.history, now_ms)
     accepted = Running(plan, definitions(plan), history, now_ms)
     stages = stages_behind_ingest(
-        Topology(plan, dict(input_partitions), partitions=partitions, history=history)
+        Topology(
+            plan,
+            dict(input_partitions),
+            partitions=partitions,
+            history=history,
+            key=privacy_key(plan),
+        )
     )
     calendar = Calendar(plan.timezone, plan.week_start)
 

@@ -23,6 +23,7 @@ import msgspec
 from agents.clock import wall_ms
 from agents.file_ingest import interpreted
 from agents.files import DEFAULT_LINES, Chunk, UnreadableFileError, read_chunks
+from agents.privacy_key import privacy_key
 from schemas.plan.models import Input, Plan
 from streams.ingest import Ingest
 from streams.stage import RecordBatch
@@ -63,7 +64,8 @@ class Reading:
     def topology(self, until: Callable[[], int | None] = lambda: None) -> Topology:
         """Stages in which the files of an input take the place of its partitions."""
         files = dict(Counter(input.topic for input in self.inputs))
-        return Topology(self.plan, files, bounded=False, throttled=False, until=until)
+        key = privacy_key(self.plan)
+        return Topology(self.plan, files, bounded=False, throttled=False, until=until, key=key)
 
     def ingest(self, topology: Topology, file: int) -> Ingest:
         """What reads a file."""

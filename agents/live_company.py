@@ -13,6 +13,7 @@ import orjson
 from agents.checkpoints.memory import OnRecords
 from agents.company import START_MS
 from agents.pace import Pace
+from agents.privacy_key import privacy_key
 from agents.running import run_embedded
 from agents.stages import stages_of_topics
 from agents.web import Address
@@ -64,6 +65,7 @@ class LiveCompany:
             bounded=False,
             throttled=False,  # a second of ours is a day of theirs
             until=lambda: until if self._fed else None,
+            key=privacy_key(self._plan),
         )
         first, *others = stages_of_topics(topology, {topic: 1})
         stages = [self._remembering(first), *others]

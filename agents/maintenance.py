@@ -27,6 +27,7 @@ from agents.checkpoints import (
 from agents.checkpoints.kafka import KafkaCheckpoints
 from agents.finish import Pipeline
 from agents.plans import Running
+from agents.privacy_key import privacy_key
 from agents.running import run_worker
 from agents.stages import stages_behind_ingest
 from agents.transport.kafka import KafkaSettings, Membership
@@ -79,7 +80,11 @@ def drain(
     wait_until_empty(settings)
     plan = running.plan
     topology = Topology(
-        plan, dict(input_partitions), partitions=partitions, history=running.history
+        plan,
+        dict(input_partitions),
+        partitions=partitions,
+        history=running.history,
+        key=privacy_key(plan),
     )
     stages = stages_behind_ingest(topology)
     lag = Pipeline(settings, stages).lag()

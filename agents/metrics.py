@@ -85,6 +85,9 @@ DEAD_LETTERS = Read(
 DUPLICATES = Read(
     CounterMetricFamily, "duplicates", "Events dropped because their message id came before."
 )
+SUPPRESSED = Read(
+    CounterMetricFamily, "suppressed", "Events dropped because they are of somebody erased."
+)
 IDS_FORGOTTEN = Read(
     CounterMetricFamily, "ids_forgotten", "Message ids dropped before their time for lack of room."
 )
@@ -170,7 +173,7 @@ QUEUE_FILL = Read(
 )
 
 READS = (
-    *(EVENTS, FACTS, DEAD_LETTERS, DUPLICATES, IDS_FORGOTTEN, PROCESSING),
+    *(EVENTS, FACTS, DEAD_LETTERS, DUPLICATES, SUPPRESSED, IDS_FORGOTTEN, PROCESSING),
     *(
         PARTITIONS,
         ENTITIES,
@@ -451,6 +454,7 @@ def _counts(home: Home, partition: StagePartition) -> Counts:
             yield DEAD_LETTERS, (input, code), number
     elif isinstance(partition, Accounts):
         yield DUPLICATES, (), partition.duplicates
+        yield SUPPRESSED, (), partition.suppressed
         yield IDS_FORGOTTEN, (), partition.ids_forgotten
 
 

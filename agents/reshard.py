@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from agents.checkpoints import Home, StageState
 from agents.maintenance import Change, MaintenanceError, change_state, drain
 from agents.plans import PLANS, Written, partitions_record
+from agents.privacy_key import privacy_key
 from agents.settings import Settings
 from agents.stages import stages_behind_ingest
 from agents.topics import grow
@@ -44,7 +45,11 @@ def reshard(
         return _moved(before, wanted, state_of), [written_down]
 
     after = Topology(
-        running.plan, dict(input_partitions), partitions=wanted, history=running.history
+        running.plan,
+        dict(input_partitions),
+        partitions=wanted,
+        history=running.history,
+        key=privacy_key(running.plan),
     )
     change_state(stages_behind_ingest(after), of_worker, prefix, moved)
 

@@ -21,6 +21,7 @@ from agents.plans import (
     told_change,
     write_records,
 )
+from agents.privacy_key import privacy_key
 from agents.reshard import reshard
 from agents.running import run_worker
 from agents.settings import Settings
@@ -33,6 +34,7 @@ from agents.topics import (
     create,
     partition_counts,
     topic_name,
+    topics_of,
 )
 from agents.transport.kafka import KafkaSettings
 from schemas.plan.models import Plan
@@ -84,6 +86,7 @@ def work(
         partitions=written.partitions,
         until=lambda: until_ms,
         history=running.history,
+        key=privacy_key(plan),
     )
     asyncio.run(
         run_worker(
@@ -148,8 +151,11 @@ def create_topics(
         # Before anything has these numbers: a repeated command has to know them.
         created = create(bootstrap, prefix, replication, only=PLANS, security=security)
         write_records(settings.of_worker(prefix), prefix, [partitions_record(known)])
-    created += create(bootstrap, prefix, replication, partitions=known, security=security)
-    order = [topic.name(prefix) for topic in TOPICS]
+    erasable = plan.erasure is not None
+    created += create(
+        bootstrap, prefix, replication, partitions=known, erasable=erasable, security=security
+    )
+    order = [topic.name(prefix) for topic in topics_of(known, erasable=erasable)]
     return sorted(created, key=order.index)
 
 
@@ -161,7 +167,14 @@ def plans_of(plan: Plan, settings: Settings, inputs: Sequence[str] = ()) -> Writ
     if not partition_counts(bootstrap, [plans], security=security):
         raise TopicError(_told(check(bootstrap, prefix, inputs, security=security), prefix))
     written = read_plans(settings.of_worker(prefix), prefix)
-    differences = check(bootstrap, prefix, inputs, partitions=written.partitions, security=security)
+    differences = check(
+        bootstrap,
+        prefix,
+        inputs,
+        partitions=written.partitions,
+        erasable=plan.erasure is not None,
+        security=security,
+    )
     if differences:
         raise TopicError(_told(differences, prefix))
     return written

@@ -16,10 +16,20 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType, NewPartitions
 from kafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from schemas.outputs import ALERTS, DEAD_LETTERS, KPIS, LISTS, SIGNALS, UNDELIVERED
+from schemas.outputs import (
+    ALERTS,
+    DEAD_LETTERS,
+    KPIS,
+    LISTS,
+    RECEIPTS,
+    SIGNALS,
+    UNDELIVERED,
+)
 from streams.topology import Partitions
 
 DAY_MS = 24 * 60 * 60 * 1000
+AWAY_DAYS = 7
+"""So long a worker may be away without losing anything."""
 RECORD_BYTES_MAX = 4 * 1024 * 1024
 """Of every topic of ours: a dead letter holds the largest event there may be, as base64."""
 BOOTSTRAP_TIMEOUT_MS = 10_000
@@ -35,6 +45,8 @@ class Topic(NamedTuple):
     partitions: int
     cleanup: Literal["delete", "compact"]
     retention_days: int | None
+    erasable: bool = False
+    """True: nothing may stay longer than receipts of erasures promise."""
 
     def name(self, prefix: str) -> str:
         return topic_name(prefix, self.role)
@@ -47,6 +59,9 @@ class Topic(NamedTuple):
         }
         if self.retention_days is not None:
             settings["retention.ms"] = str(self.retention_days * DAY_MS)
+            if self.erasable:
+                # A segment is deleted as a whole, when its last record is old enough.
+                settings["segment.ms"] = str(DAY_MS)
         if self.cleanup == "compact":
             # An erased person's records must be gone within a bound that can be promised: a day
             # until the log is compacted, and a day until the tombstone itself goes.
@@ -54,16 +69,44 @@ class Topic(NamedTuple):
             settings["delete.retention.ms"] = str(DAY_MS)
         return settings
 
+    def bounds_ms(self) -> dict[str, int]:
+        """Settings that must not be larger, where somebody may be erased."""
+        settings = self.settings()
+        return {name: int(settings[name]) for name in _BOUNDS if name in settings}
 
-def topics_of(counts: Partitions) -> tuple[Topic, ...]:
-    """What every topic has to be where the stages have these partitions."""
+
+RECEIPTS_TOPIC = Topic(RECEIPTS, 1, "compact", None, erasable=True)
+"""There where somebody may be erased."""
+_BOUNDS = ("retention.ms", "segment.ms", "max.compaction.lag.ms", "delete.retention.ms")
+
+
+def topics_of(counts: Partitions, *, erasable: bool = False) -> tuple[Topic, ...]:
+    """What every topic has to be where the stages have these partitions.
+
+    `erasable`: where the plan lets users and accounts be erased. Then nothing that may name them is
+    kept longer than what a worker may be away.
+    """
+    topics = _topics_of(counts)
+    if not erasable:
+        return topics
+    shorter = (
+        each._replace(
+            erasable=True,
+            retention_days=each.retention_days and min(each.retention_days, AWAY_DAYS),
+        )
+        for each in topics
+    )
+    return (*shorter, RECEIPTS_TOPIC)
+
+
+def _topics_of(counts: Partitions) -> tuple[Topic, ...]:
     return (
-        # Between the stages. Seven days are what a worker may be away without losing anything.
-        Topic("activity", counts.accounts, "delete", 7),
-        Topic("user-facts", counts.users, "delete", 7),
-        Topic("user-state", counts.accounts, "delete", 7),
-        Topic("tallies", counts.tallies, "delete", 7),
-        Topic("company", 1, "delete", 7),
+        # Between the stages.
+        Topic("activity", counts.accounts, "delete", AWAY_DAYS),
+        Topic("user-facts", counts.users, "delete", AWAY_DAYS),
+        Topic("user-state", counts.accounts, "delete", AWAY_DAYS),
+        Topic("tallies", counts.tallies, "delete", AWAY_DAYS),
+        Topic("company", 1, "delete", AWAY_DAYS),
         # State of a stage: partition p belongs to partition p of the topic the stage reads.
         Topic("accounts.state", counts.accounts, "compact", None),
         Topic("users.state", counts.users, "compact", None),
@@ -77,7 +120,7 @@ def topics_of(counts: Partitions) -> tuple[Topic, ...]:
         Topic(SIGNALS, 8, "delete", 90),
         Topic(ALERTS, 8, "delete", 90),
         Topic(UNDELIVERED, 1, "delete", 90),
-        Topic(DEAD_LETTERS, 8, "delete", 7),
+        Topic(DEAD_LETTERS, 8, "delete", AWAY_DAYS),
     )
 
 
@@ -90,7 +133,7 @@ class Difference(NamedTuple):
     """One way in which a topic is not what it has to be; `sentence` says what to do about it."""
 
     topic: str
-    kind: Literal["missing", "partitions", "cleanup"]
+    kind: Literal["missing", "partitions", "cleanup", "bound"]
     sentence: str
 
 
@@ -114,19 +157,20 @@ def create(
     *,
     partitions: Partitions = Partitions(),  # noqa: B008 - it is immutable
     only: str | None = None,
+    erasable: bool = False,
     security: Mapping[str, Any] = PLAINTEXT,
 ) -> list[str]:
     """Create the topics that do not exist yet and return their names, in the table's order.
 
     Topics that exist stay as they are (`check` tells whether they fit). `replication` is the number
     of copies of each partition; by default the broker decides. `only`: the role of the one topic to
-    create. Returns when every new topic can be
-    used. `security` is what kafka-python needs to connect. TopicError when the broker cannot be
-    reached or refuses.
+    create. `erasable`: see `topics_of`. Returns when every new topic can be used. `security` is
+    what kafka-python needs to connect. TopicError when the broker cannot be reached or refuses.
     """
     with _admin(bootstrap, security) as admin:
         existing = set(admin.list_topics())
-        wanted = [t for t in topics_of(partitions) if only in (None, t.role)]
+        table = topics_of(partitions, erasable=erasable)
+        wanted = [topic for topic in table if only in (None, topic.role)]
         missing = [t for t in wanted if t.name(prefix) not in existing]
         if not missing:
             return []
@@ -144,7 +188,7 @@ def create(
         created = [each["name"] for each in answer["topics"] if _was_created(each)]
         # Also those that somebody else was creating at the same moment.
         admin.wait_for_topics([topic.name(prefix) for topic in missing])
-    order = [topic.name(prefix) for topic in TOPICS]
+    order = [topic.name(prefix) for topic in table]
     return sorted(created, key=order.index)
 
 
@@ -154,21 +198,24 @@ def check(
     inputs: Sequence[str] = (),
     *,
     partitions: Partitions = Partitions(),  # noqa: B008 - it is immutable
+    erasable: bool = False,
     security: Mapping[str, Any] = PLAINTEXT,
 ) -> list[Difference]:
     """Every difference between the topics on the broker and the table, in the table's order.
 
     `inputs` are the company's own topics that a plan reads: they only have to exist. Retention is
-    left to the company and not compared. TopicError when the broker cannot be reached or refuses.
+    left to the company and not compared, unless somebody may be erased (`erasable`). TopicError
+    when the broker cannot be reached or refuses.
     """
-    names = [topic.name(prefix) for topic in TOPICS]
+    table = topics_of(partitions, erasable=erasable)
+    names = [topic.name(prefix) for topic in table]
     with _admin(bootstrap, security) as admin:
         counts = _partition_counts(admin, [*inputs, *names])
-        cleanup = _cleanup_policies(admin, [name for name in names if name in counts])
+        settings = _settings(admin, [name for name in names if name in counts])
     differences = [_missing_input(name) for name in inputs if name not in counts]
-    for topic in topics_of(partitions):
+    for topic in table:
         name = topic.name(prefix)
-        differences += _differences(topic, name, counts.get(name), cleanup.get(name))
+        differences += _differences(topic, name, counts.get(name), settings.get(name, {}))
     return differences
 
 
@@ -211,7 +258,7 @@ def _missing_input(name: str) -> Difference:
 
 
 def _differences(
-    topic: Topic, name: str, partitions: int | None, cleanup: str | None
+    topic: Topic, name: str, partitions: int | None, settings: Mapping[str, str]
 ) -> Iterator[Difference]:
     if partitions is None:
         yield Difference(
@@ -230,6 +277,7 @@ def _differences(
             "cannot be changed under existing state. Use another prefix otherwise, or delete the "
             "topics of this prefix and start over.",
         )
+    cleanup = settings["cleanup.policy"]
     if cleanup != topic.cleanup:
         yield Difference(
             name,
@@ -237,6 +285,15 @@ def _differences(
             f"Topic {name} has cleanup.policy={cleanup} and must have {topic.cleanup}: "
             "set it with Kafka's own tools (kafka-configs --alter).",
         )
+    for setting, most_ms in topic.bounds_ms().items() if topic.erasable else ():
+        if not 0 <= int(settings[setting]) <= most_ms:
+            yield Difference(
+                name,
+                "bound",
+                f"Topic {name} has {setting}={settings[setting]}, and with `erasure` in the plan "
+                f"at most {most_ms} is allowed, or whoever is erased would stay longer than the "
+                "receipt says: set it with Kafka's own tools (kafka-configs --alter).",
+            )
 
 
 def _partition_counts(admin: KafkaAdminClient, names: Iterable[str]) -> dict[str, int]:
@@ -251,14 +308,17 @@ def _partition_counts(admin: KafkaAdminClient, names: Iterable[str]) -> dict[str
     }
 
 
-def _cleanup_policies(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, str]:
+def _settings(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The settings of each topic that are compared."""
     if not names:
         return {}
-    resources = [
-        ConfigResource(ConfigResourceType.TOPIC, name, ["cleanup.policy"]) for name in names
-    ]
+    compared = ["cleanup.policy", *_BOUNDS]
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name, compared) for name in names]
     answer = admin.describe_configs(resources, config_filter="all")["topic"]
-    return {name: settings["cleanup.policy"]["value"] for name, settings in answer.items()}
+    return {
+        name: {setting: found[setting]["value"] for setting in compared}
+        for name, found in answer.items()
+    }
 
 
 def _was_created(answer: dict[str, Any]) -> bool:

@@ -159,6 +159,49 @@ class UserStateBatch(msgspec.Struct, array_like=True, tag=True):
     """All that came of the facts until then was told before."""
 
 
+class Erasure(msgspec.Struct, array_like=True, frozen=True):
+    """Somebody asks to erase a user."""
+
+    request: str
+    """Its id; a second one of the same id and key is none."""
+    key: str
+    """The leaf."""
+    requested_ms: int
+    found_later: bool = False
+    """True: the leaf turned out to be the same person as one that was erased."""
+
+
+class EraseOrder(msgspec.Struct, array_like=True, frozen=True):
+    """From who owns a request: erase this."""
+
+    erasure: Erasure
+    key: str
+    """What belongs to the subject of the request: itself, or another leaf of the person."""
+
+
+class Erased(msgspec.Struct, array_like=True, frozen=True):
+    """To who owns a request: it is done here."""
+
+    erasure: Erasure
+    place: str
+    """Stage, or stage partition, that answers."""
+    key: str
+    removed: dict[str, int]
+    """How much of each kind was erased."""
+    further: list[str]
+    """Other leaves of the person."""
+
+
+class ErasureBatch(msgspec.Struct, array_like=True, tag=True):
+    """About erasures; carries no watermark, as it goes to and fro."""
+
+    version: int
+    plan: str
+    requests: list[Erasure]
+    orders: list[EraseOrder]
+    done: list[Erased]
+
+
 class DeltaBatch(msgspec.Struct, array_like=True):
     """To tallies. `keys`: (kpi, variant, segment)."""
 
@@ -210,7 +253,7 @@ class ValueBatch(msgspec.Struct, array_like=True):
 
 
 encode = msgspec.msgpack.Encoder().encode
-decode_facts = msgspec.msgpack.Decoder(FactBatch | PeerBatch | UserStateBatch).decode
+decode_facts = msgspec.msgpack.Decoder(FactBatch | PeerBatch | UserStateBatch | ErasureBatch).decode
 decode_deltas = msgspec.msgpack.Decoder(DeltaBatch).decode
 decode_values = msgspec.msgpack.Decoder(ValueBatch).decode
 

@@ -12,14 +12,15 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
-from schemas.times import iso
+from schemas.times import DAY_MS, iso
 
 KPIS = "kpis"
 LISTS = "lists"
 SIGNALS = "signals"
 ALERTS = "alerts"
 DEAD_LETTERS = "dead-letters"
-ROLES = (KPIS, LISTS, SIGNALS, ALERTS, DEAD_LETTERS)
+RECEIPTS = "receipts"
+ROLES = (KPIS, LISTS, SIGNALS, ALERTS, DEAD_LETTERS, RECEIPTS)
 UNDELIVERED = "undelivered-alerts"
 """Written by the delivery of alerts alone."""
 
@@ -198,6 +199,39 @@ def dead_letter_record(
         "offset": offset,
     }
     return _encode(record if input is None else {**record, "input": input})
+
+
+ERASED_WITHIN_DAYS = 8
+"""Whoever is erased is gone from every topic of Headwater after so many days: see 0065."""
+
+
+class Receipt(NamedTuple):
+    """Somebody was erased; `subject` is a keyed hash."""
+
+    request: str
+    subject: str
+    requested_ms: int
+    removed: dict[str, int]
+    found_later: bool
+    inputs: tuple[str, ...]
+    """Topics that are the company's own to clear."""
+
+
+def receipt_record(receipt: Receipt, now_ms: int) -> tuple[bytes, bytes]:
+    """Record key (JSON of request and subject) and value of a receipt."""
+    record = {
+        "request": receipt.request,
+        "kind": "user",
+        "subject": receipt.subject,
+        "found_later": receipt.found_later,
+        "requested_at": iso(receipt.requested_ms),
+        "applied_at": iso(now_ms),
+        "removed": dict(sorted(receipt.removed.items())),
+        "aggregates": "correct",
+        "gone_by": iso(now_ms + ERASED_WITHIN_DAYS * DAY_MS),
+        "yours_to_clear": list(receipt.inputs),
+    }
+    return _encode([receipt.request, receipt.subject]), _encode(record)
 
 
 class Undelivered(NamedTuple):

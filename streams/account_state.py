@@ -92,6 +92,12 @@ class Account:
             found.sort(key=lambda member: member.leaf)
         return found
 
+    def leave(self, member: Member) -> None:
+        """Forgets a member."""
+        del self.members[member.leaf]
+        if member.root != member.leaf:
+            self.merged[member.root].discard(member.leaf)
+
     def join(self, member: Member, root: str) -> None:
         """Makes a member's leaf part of another person."""
         if member.root != member.leaf:

@@ -10,6 +10,8 @@ from fractions import Fraction
 from typing import Any
 
 from schemas.batches import (
+    Erased,
+    ErasureBatch,
     FactBatch,
     Rows,
     UserState,
@@ -18,7 +20,7 @@ from schemas.batches import (
     decode_facts,
 )
 from schemas.batches import Values as FactValues
-from schemas.keys import ACCOUNT, shown_account, shown_user
+from schemas.keys import ACCOUNT, partition_of, shown_account, shown_user
 from schemas.keys import THING as THING_KEY
 from schemas.outputs import (
     EVIDENCE_IDS_MAX,
@@ -38,6 +40,7 @@ from streams.counted import Counted
 from streams.crowds import Gathering
 from streams.delta_batches import delta_records
 from streams.duplicates import IDS_MAX, SeenIds
+from streams.erasure import StageErasure
 from streams.event_codes import Coded, EventCodes
 from streams.fact_batches import Code, FactBatches
 from streams.listing import Listing
@@ -51,6 +54,7 @@ from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.state_keys import (
     AGENDA,
     BOOK,
+    ERASURE,
     LAST_DAY,
     LISTED,
     LISTED_FOR,
@@ -59,6 +63,7 @@ from streams.state_keys import (
     SEEN,
     SEEN_OF_BUSINESS,
     SETTLED,
+    SUPPRESSED,
     THING,
     read_key,
     read_value,
@@ -195,6 +200,17 @@ class Accounts:
             )
         self.board = compiled.board("account", live=throttled, show=shown_account)
         self.duplicates = 0
+        self.suppressed = 0
+        """Events of members who were erased."""
+        self._place = f"accounts:{partition}"
+        self._erasure: StageErasure | None = None
+        if plan.erasure is not None:
+            self._erasure = StageErasure(
+                compiled, lambda leaf: (USER_FACTS_ROLE, partition_of(leaf, user_partitions))
+            )
+        self._keeps_counted = self._excludes_users or plan.erasure is not None
+        self._gone: dict[tuple[str, str], str] = {}
+        """(account, leaf) of members who were erased since the last flush -> the user as shown."""
 
     @property
     def watermark_ms(self) -> int | None:
@@ -257,20 +273,19 @@ class Accounts:
                     self._take_user_state(state)
                 if message.settled is not None and self._telling is not None:
                     self._telling.hear(message.settled)
+            elif isinstance(message, ErasureBatch) and self._erasure is not None:
+                check_version(message.version)
+                self._take_erasures(message, self._erasure)
 
     def _take_rows(self, rows: Rows) -> None:
-        members = [
-            None if account.startswith(THING_KEY) else self._member(account, leaf)
-            for account, leaf in rows.members
-        ]
+        members = [self._admitted(account, leaf) for account, leaf in rows.members]
         codes = [self._codes.of(code) for code in rows.codes]
         for number, time_ms, code, event_id, values in zip(
             rows.member, rows.time_ms, rows.code, rows.event_id, rows.values, strict=True
         ):
             coded, member = codes[code], members[number]
             if member is None:
-                key, account = rows.members[number]
-                self._take_thing((key, key), coded, 0, (time_ms, event_id, account), values)
+                self._take_of_things(rows.members[number], coded, time_ms, event_id, values)
                 continue
             if coded.counts and not self._add_up(member, coded, time_ms, event_id, values):
                 continue
@@ -310,6 +325,26 @@ class Accounts:
             member.close(coded.mark, time_ms, self._calendar.day_start_ms(day + 1))
         for place, key in coded.things:
             self._take_thing((member.account, key), coded, place, moment, of_facts)
+
+    def _take_of_things(
+        self,
+        place: tuple[str, str],
+        coded: Coded,
+        time_ms: int,
+        event_id: str,
+        values: FactValues,
+    ) -> None:
+        """Takes what an event says of things: where they meet, or of whoever was erased.
+
+        `place`: a thing and its account, or a membership.
+        """
+        key, of = place
+        if key.startswith(THING_KEY):
+            self._take_thing((key, key), coded, 0, (time_ms, event_id, of), values)
+            return
+        self.suppressed += 1
+        for number, thing in coded.things:
+            self._take_thing((key, thing), coded, number, (time_ms, event_id, key), values)
 
     def _take_together(self, key: str, slot: int, measure: Measure, fact: Fact) -> None:
         """Takes a fact into what the members of an account did together."""
@@ -372,7 +407,7 @@ class Accounts:
         return True
 
     def _add_for(self, member: Member, cell: Cell, n: int) -> None:
-        if self._excludes_users and member.leaf:
+        if self._keeps_counted and member.leaf:
             member.counted[cell] = member.counted.get(cell, 0) + n
             self._unsaved[member.place] = member
             if member.excluded:
@@ -390,7 +425,9 @@ class Accounts:
 
     def _take_user_state(self, state: UserState) -> None:
         """Whose leaf it is, and if that person counts."""
-        member = self._member(state.account, state.leaf)
+        member = self._admitted(state.account, state.leaf)
+        if member is None:
+            return
         if state.version < member.version:
             return
         if (member.root, member.excluded) == (state.root, state.excluded):
@@ -412,7 +449,49 @@ class Accounts:
         if counts_otherwise:  # whose leaf it is makes no difference to what all did together
             self._add_together(account)
 
+    # ---- erasure
+
+    def _take_erasures(self, message: ErasureBatch, erasure: StageErasure) -> None:
+        for request in message.requests:
+            erasure.requests.pass_on(request)
+        for order in message.orders:
+            removed = 0
+            if erasure.suppressed.add(order.key, order.erasure):
+                for account in self._accounts.values():
+                    if order.key in account.members or order.key in account.cold:
+                        self._erase(self._warmed(account.key), order.key)
+                        removed += 1
+            done = Erased(order.erasure, self._place, order.key, {"memberships": removed}, [])
+            erasure.requests.answer(done)
+
+    def _erase(self, account: Account, leaf: str) -> None:
+        """Takes what a member contributed out of everything, and the member out of state."""
+        member = account.members[leaf]
+        self._touch(member)
+        self._touch_together(account)
+        if not member.excluded:
+            for cell, n in member.counted.items():
+                self._add_cell(account.key, cell, -n)
+        account.leave(member)
+        self._add_together(account)
+        self._unsaved.pop(member.place, None)
+        self._gone[member.place] = shown_user(leaf)
+
+    def _take_gone(self, entities: list[tuple[bytes, bytes | None]]) -> None:
+        """Takes out of state what is left of members who were erased: their records, and names."""
+        for (account, leaf), user in self._gone.items():
+            entities.append((state_key(MEMBER, account, leaf), None))
+            entities += self.board.without_user(account, user)
+        self._gone.clear()
+
     # ---- state
+
+    def _admitted(self, account_key: str, leaf: str) -> Member | None:
+        """A member; None for things, and for whoever was erased."""
+        if account_key.startswith(THING_KEY):
+            return None
+        erased = self._erasure is not None and self._erasure.suppressed.hides(leaf)
+        return None if erased else self._member(account_key, leaf)
 
     def _account(self, key: str) -> Account:
         account = self._accounts.get(key)
@@ -579,6 +658,10 @@ class Accounts:
         alerts = self._alert(now_ms)
         entities += alerts.entities
         records += alerts.records
+        if self._erasure is not None:
+            self._take_gone(entities)
+            entities += self._erasure.take_unsaved()
+            records += self._erasure.requests.take_records(now_ms)
         for what, seen in ((SEEN, self._seen), (SEEN_OF_BUSINESS, self._seen_of_business)):
             seen.expire(self.watermark_ms)
             for chunk, ids in seen.take_unsaved():
@@ -877,6 +960,8 @@ class Accounts:
                 self._telling.load(what, place[0], content)
         elif what == PARTITION:
             self._sources.load(*content)
+        elif what in (SUPPRESSED, ERASURE) and self._erasure is not None:
+            self._erasure.load(what, place, content)
 
     def restored(self) -> None:
         self._told_until_ms = self.watermark_ms

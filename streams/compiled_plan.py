@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import cached_property
 
+from schemas.keyed_hash import KeyedHash
 from schemas.plan.fingerprint import plan_hash
 from schemas.plan.models import Plan
 from schemas.ranks import OfMembers
@@ -22,11 +23,16 @@ from streams.subject_measures import Measures
 from streams.things_of_accounts import ThingsOfAccounts
 
 
+class KeyMissing(Exception):
+    """The plan needs a key for hashes of ids, and there is none."""
+
+
 class CompiledPlan:
     """What follows from a plan alone. Holds no state of any subject."""
 
-    def __init__(self, plan: Plan, history: History = NEW) -> None:
-        """`history`: of the prefix that it runs under."""
+    def __init__(self, plan: Plan, history: History = NEW, key: bytes | None = None) -> None:
+        """`history`: of the prefix that it runs under. `key`: for hashes of ids, see KeyMissing."""
+        self._key = key
         self.plan, self.history = plan, history
         self.hash = plan_hash(plan)
         self.calendar = Calendar(plan.timezone, plan.week_start)
@@ -34,6 +40,13 @@ class CompiledPlan:
         rows = {id: begun(row, history.since_ms) for id, row in catalogue.rows.items()}
         self.catalogue: Catalogue = catalogue._replace(rows=rows)
         self.signal_since_ms = history.since_ms.get(ACTIVATED)
+
+    @cached_property
+    def keyed(self) -> KeyedHash:
+        """Raises KeyMissing."""
+        if self._key is None:
+            raise KeyMissing
+        return KeyedHash(self._key)
 
     @cached_property
     def alert_rules(self) -> Rules:

@@ -40,13 +40,14 @@ class Engine:
         partitions: int = 4,
         bounded: bool = False,
         warm: int = WARM,
+        key: bytes | None = None,
     ) -> None:
         """`input_partitions`: of each input. `bounded`: the plan's horizons hold, as they do on
         Kafka. `warm`: see Topology."""
         self._until_ms: int | None = None
         self._partitions = Partitions(partitions, partitions, partitions)
         self._bounded, self._input_partitions = bounded, input_partitions
-        self._warm = warm
+        self._warm, self._key = warm, key
         self._follow(plan, NEW)
         self.states: dict[tuple[str, int], dict[bytes, bytes]] = defaultdict(dict)
         """What each stage partition has saved, by stage and number."""
@@ -67,6 +68,7 @@ class Engine:
             until=lambda: self._until_ms,
             history=history,
             warm=self._warm,
+            key=self._key,
         )
 
     def _made(self) -> dict[tuple[str, int], StagePartition]:

@@ -33,6 +33,7 @@ from streams.calendar import HOUR
 from streams.catalogue import Catalogue, catalogue_of
 
 ACTIVATED = "signal/activated"
+ERASURE = "plan/erasure"
 FOUNDATIONS = ("timezone", "week_start", "exclude_users")
 """Settings on which all state rests."""
 REPORTING = "currency/reporting"
@@ -78,6 +79,8 @@ def _definitions(plan: Plan) -> Iterator[tuple[str, str]]:
         yield REPORTING, fingerprint(plan.currency.reporting)
         for code, rate in plan.currency.rates.items():
             yield f"{RATE}{code}", fingerprint(rate)
+    if plan.erasure is not None:
+        yield ERASURE, "on"
     for input in plan.inputs:
         yield f"input/{input.topic}", fingerprint(meaning_of_input(plan, input))
     for dimension in normal["segments"]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 import xxhash
 
-from schemas.batches import Attributes, FactOfEvent, Meaning, Pointer, Traits, Values
+from schemas.batches import Attributes, Erasure, FactOfEvent, Meaning, Pointer, Traits, Values
 from schemas.events import EMPTY_OBJECT, Event, Rejected
 from schemas.fact_kinds import KINDS_OF_NOBODY, THING_KINDS
 from schemas.formats import Format
@@ -30,6 +30,7 @@ from schemas.properties import Buffer, extractor
 from schemas.times import DAY_MS, iso
 from streams.amounts import Unconvertible
 from streams.compiled_plan import CompiledPlan
+from streams.erasure import requested
 from streams.fact_batches import ROUTES_MAX, Code, FactBatches, Member, Row
 from streams.rule_facts import facts_of, paths_of_fact
 from streams.segments import bounded_value, shown_value
@@ -59,6 +60,8 @@ class Interpreter:
         self._codes: dict[tuple[Meaning, tuple[str, ...]], Code] = {}
         self.plain: dict[str, Code] = {}
         """Codes of the track calls met so far whose name alone tells that they mean something."""
+        self._erasure = plan.erasure
+        self._asks: dict[tuple[str, str], list[Predicate | None]] = {}
         self._dimensions = [
             (d.name, None if d.kinds is None else frozenset(d.kinds))
             for d in plan.segments
@@ -82,12 +85,37 @@ class Interpreter:
                 self._by_name.clear()
                 self.plain.clear()
             known = self._by_name[event.type, event.name] = self._compile(event.type, event.name)
-            if isinstance(known, Code) and _is_plain(known) and event.type == "track":
+            plain = isinstance(known, Code) and _is_plain(known) and event.type == "track"
+            if isinstance(known, Code) and plain and not self._asking(event):
                 self.plain[event.name] = known
         if isinstance(known, Code):
             return known, ()
         meaning, values = known(event)
         return self._code(meaning, self._segment_values(event.properties)), values
+
+    def asks_to_erase(self, event: Event) -> bool:
+        """True if an event asks to erase its user."""
+        asking = self._asking(event)
+        if not asking:
+            return False
+        documents = _Documents(event)
+        return any(documents.meet(test) for test in asking)
+
+    def _asking(self, event: Event) -> list[Predicate | None]:
+        """The conditions of each selector of requests that such events may meet."""
+        if self._erasure is None:
+            return []
+        type, name = event.type, event.name
+        asking = self._asks.get((type, name))
+        if asking is None:
+            if len(self._asks) >= NAMES_MAX:
+                self._asks.clear()
+            asking = self._asks[type, name] = [
+                compile_where(each.where)
+                for each in self._erasure.users
+                if _selects(each, type, name)
+            ]
+        return asking
 
     def of_thing(self, fact: FactOfEvent, segments: tuple[str, ...]) -> Code:
         """The code of an event of which only one fact counts."""
@@ -211,10 +239,17 @@ def _selects(selector: Selector, type: str, name: str) -> bool:
 _Ids = tuple[str | None, str | None, str | None]
 """(account, user, anonymous)"""
 _NOBODY: _Ids = None, None, None
+_NOTHING = Code((), ())
 _OF_NOBODY = Rejected(
     "missing_user",
     "Neither a user nor an anonymous id nor an account, and the plan makes nothing of it that "
     "could do without.",
+)
+
+
+_OF_NOBODY_TO_ERASE = Rejected(
+    "missing_subject",
+    "The plan takes the event for a request to erase its user, and it names none: send the user.",
 )
 
 
@@ -263,8 +298,10 @@ class Ingest:
         self._until = until
         self._dated = bounded
         """The time of a record says when its events arrived; that of a file's lines does not."""
+        self._partitions = partitions
         self._out = FactBatches(FACTS_ROLE, partitions)
         self._dead: list[Outgoing] = []
+        self._to_erase: list[Erasure] = []
         self._targets: dict[_Ids, _Target] = {}
         self._newest_ms = -NEVER_MS
         self._first_fact_ms = NEVER_MS
@@ -371,6 +408,11 @@ class Ingest:
             self._bury(value, error.rejected, batch, offset)
             return
         ids = event.account, event.user, event.anonymous
+        asks_to_erase = self._interpreter.asks_to_erase(event)
+        leaf = leaf_key(event.user, event.anonymous)
+        if asks_to_erase and leaf is None:
+            self._bury(value, _OF_NOBODY_TO_ERASE, batch, offset)
+            return
         if ids == _NOBODY:
             code, values = self._interpreter.of_nobody(code, values)
             if not code.meaning:
@@ -380,6 +422,9 @@ class Ingest:
         if event_id is None:
             event_id = f"{xxhash.xxh3_64_hexdigest(value)}-{number}"
         event_id = self._id_prefix + event_id
+        if asks_to_erase and leaf is not None:
+            self._to_erase.append(Erasure(event_id, leaf, time_ms))
+            code, values = _NOTHING, ()
         target = self._target_of_nobody(code) if ids == _NOBODY else self._targets.get(ids)
         self._add(target or self._target(*ids), time_ms, record_ms, code, event_id, values)
         self._add_things(time_ms, code, event_id, values)
@@ -473,6 +518,8 @@ class Ingest:
         header = announcements.header(self.watermark_ms, first_fact_ms, idle_until_ms)
         to_all = announcements.due(header, now_ms, urgent=closing)
         records, self._dead = self._dead, []
+        records.extend(requested(self._to_erase, header.plan, FACTS_ROLE, self._partitions))
+        self._to_erase = []
         records.extend(self._out.take_records(header, to_all=to_all))
         return Flushed([], records)
 

@@ -17,7 +17,7 @@ from schemas.rows import ALL_SEGMENT, MilestoneRow, dimension_unit, of_facts, un
 from streams.calendar import Calendar
 from streams.catalogue import catalogue_of
 from streams.compiled_plan import CompiledPlan
-from streams.history import FOUNDATIONS, RATE, REPORTING, History, definitions
+from streams.history import ERASURE, FOUNDATIONS, RATE, REPORTING, History, definitions
 from streams.predictions import scored_keys
 from streams.state_keys import (
     BOOK,
@@ -78,6 +78,10 @@ def _refusals(change: Change, wanted: Mapping[str, str], plan: Plan) -> Iterable
     for name in FOUNDATIONS:
         if f"plan/{name}" in change.restarted:
             yield f"`{name}` changed: {_FOUNDATION_WORDS[name]}"
+    if ERASURE in change.added:
+        yield "`erasure` is new: which facts were whose was not kept so far"
+    if ERASURE in change.removed:
+        yield "`erasure` was removed: whoever was erased would come back"
     for each in change.restarted:
         if each.startswith("input/"):
             yield f"how the input {each.removeprefix('input/')} is read changed: so did every fact"
@@ -109,8 +113,9 @@ def _refused_rows(change: Change, plan: Plan) -> Iterable[str]:
                     )
         counts_facts = of_facts(row)
         newly = unit("account", id) in change.added and unit("company", id) in change.kept
-        if counts_facts and newly and plan.exclude_users:
-            yield f"{id} per account counts facts of users who may yet be excluded"
+        may_leave = plan.exclude_users or plan.erasure is not None
+        if counts_facts and newly and may_leave:
+            yield f"{id} per account counts facts of users who may yet be excluded, or erased"
 
 
 def history_after(change: Change, plan: Plan, history: History, at_ms: int) -> History:

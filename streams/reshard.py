@@ -13,6 +13,7 @@ from streams.state_keys import (
     ALERTS,
     BOOK,
     COPY,
+    ERASURE,
     LAST_DAY,
     LEAF,
     LISTED,
@@ -25,6 +26,7 @@ from streams.state_keys import (
     SEEN_OF_BUSINESS,
     SETTLED,
     SIGNALS,
+    SUPPRESSED,
     THING,
     read_key,
     read_value,
@@ -54,8 +56,11 @@ def resharded(stage: str, old: list[State], count: int) -> list[State]:
     for state in old:
         for key, value in state.items():
             what, place = read_key(key)
+            if what in (SUPPRESSED, ERASURE):
+                for each in new:  # a hash does not tell whose it is
+                    each[key] = value
             # without the record of whom they tell of, new partitions tell of everybody
-            if what not in (PARTITION, SETTLED, SEEN, SEEN_OF_BUSINESS, LISTED, LISTED_FOR):
+            elif what not in (PARTITION, SETTLED, SEEN, SEEN_OF_BUSINESS, LISTED, LISTED_FOR):
                 new[_home(stage, what, place, count)][key] = value
     tables: dict[bytes, list[bytes]] = {}
     for before in old:

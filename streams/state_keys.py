@@ -19,6 +19,7 @@ LAST_DAY, SETTLED = "last day", "settled"
 PREDICTION, SNAPSHOTS, SCORED = "prediction", "snapshots", "scored"
 OF_PREDICTIONS = (PREDICTION, SNAPSHOTS, SCORED)
 """Records of the company's last step; the second field of their key is the KPI."""
+SUPPRESSED, ERASURE = "suppressed", "erasure"
 PARTITION = "partition"
 
 _encode = msgspec.msgpack.Encoder().encode

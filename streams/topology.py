@@ -39,14 +39,15 @@ class Topology:
         until: Callable[[], int | None] = lambda: None,
         history: History = NEW,
         warm: int = WARM,
+        key: bytes | None = None,
     ) -> None:
         """`input_partitions`: partitions of every input topic. `bounded`, `until`: see Ingest.
 
         `throttled` False: nothing is held back to spare readers (a replay). `warm`: memberships,
-        and raw ids, that all partitions of a stage together keep unpacked.
+        and raw ids, that all partitions of a stage together keep unpacked. `key`: of hashes of ids.
         """
         self.plan, self.partitions = plan, partitions
-        self.compiled = CompiledPlan(plan, history)
+        self.compiled = CompiledPlan(plan, history, key)
         self._bounded, self._throttled, self._until = bounded, throttled, until
         self._warm = warm
         read = [input for input in plan.inputs if input.topic in input_partitions]

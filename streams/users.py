@@ -15,6 +15,9 @@ from schemas.batches import (
     VERSION,
     ChainOf,
     ChildOf,
+    Erased,
+    Erasure,
+    ErasureBatch,
     FactBatch,
     FactOfEvent,
     LeafCopy,
@@ -36,6 +39,7 @@ from streams.agenda import Agenda
 from streams.compiled_plan import CompiledPlan
 from streams.contributions import Deltas, Moves
 from streams.delta_batches import delta_records
+from streams.erasure import Address, Message, Place, StageErasure, facts_without
 from streams.identity import chain_through, root_of
 from streams.measures import Fact
 from streams.parts.memberships import Passage, passages
@@ -46,11 +50,13 @@ from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.state_keys import (
     AGENDA,
     COPY,
+    ERASURE,
     LEAF,
     PARTITION,
     PERSON,
     SCORES,
     SETTLED,
+    SUPPRESSED,
     read_key,
     read_value,
     state_key,
@@ -145,6 +151,13 @@ class Users:
         self._told_until_ms: int | None = None
         """The watermark at the last flush."""
         self._nobody: Values = self._program.empty()
+        self._erasure: StageErasure | None = None
+        if plan.erasure is not None:
+            self._erasure = StageErasure(compiled, self._own_place, self._places_of)
+        self._gone: set[str] = set()
+        """Leaves that were erased since the last flush."""
+        self._to_forget: set[str] = set()
+        """Those of which alerts may still have to be told."""
 
     @property
     def watermark_ms(self) -> int | None:
@@ -177,6 +190,8 @@ class Users:
             if value is None:
                 continue
             message = decode_facts(value)
+            if self._erasure is not None and self._erasure.suppressed:
+                message = self._without_erased(message, self._erasure)
             if isinstance(message, FactBatch):
                 check_version(message.header.version)
                 self._sources.hear(message.header)
@@ -188,6 +203,9 @@ class Users:
             elif isinstance(message, PeerBatch):
                 check_version(message.version)
                 self._take_peers(message)
+            elif isinstance(message, ErasureBatch) and self._erasure is not None:
+                check_version(message.version)
+                self._take_erasures(message, self._erasure)
 
     def _take_rows(self, rows: Rows) -> None:
         leaves = [self._leaf(leaf) for _, leaf in rows.members]
@@ -302,14 +320,18 @@ class Users:
                 self._copies_unsaved[copy.root, copy.leaf] = None
             return
         self._touch_person(copy.root)
-        values, accounts, traits = read_value(copy.state)
-        state = Copy(self._measures.unpacked(values), copy.version)
-        state.accounts = set(accounts)
-        state.traits = _unpacked(traits)
+        state = self._copy_of(copy)
         person.copies[copy.leaf] = state
         if copy.counted:
             self._differ(self._values_of([state]), self._nobody)
         self._copies_unsaved[copy.root, copy.leaf] = state
+
+    def _copy_of(self, copy: LeafCopy) -> Copy:
+        values, accounts, traits = read_value(copy.state or b"")
+        state = Copy(self._measures.unpacked(values), copy.version)
+        state.accounts = set(accounts)
+        state.traits = _unpacked(traits)
+        return state
 
     def _to_peer(self, key: str) -> _Peers:
         partition = partition_of(key, self._user_partitions)
@@ -329,6 +351,90 @@ class Users:
         counted = state is not None and self._counts_alone(leaf)
         copy = LeafCopy(leaf.key, root, leaf.version, counted, state)
         self._to_peer(root).copies[leaf.key, root] = copy
+
+    # ---- erasure
+
+    def _own_place(self, leaf: str) -> Address:
+        """Where a leaf is at home, and who owns requests about it."""
+        return PEERS_ROLE, partition_of(leaf, self._user_partitions)
+
+    def _places_of(self, leaf: str) -> Iterator[Place]:
+        yield Place("users", *self._own_place(leaf))
+        for partition in range(self._account_partitions):
+            yield Place(f"accounts:{partition}", USER_STATE_ROLE, partition)
+
+    def _take_erasures(self, message: ErasureBatch, erasure: StageErasure) -> None:
+        for request in message.requests:
+            erasure.requests.own(request)
+        for order in message.orders:
+            removed, further = dict[str, int](), list[str]()
+            if erasure.suppressed.add(order.key, order.erasure):
+                removed, further = self._erase(order.key)
+            done = Erased(order.erasure, "users", order.key, removed, further)
+            erasure.requests.answer(done)
+        for answer in message.done:
+            erasure.requests.hear(answer)
+
+    def _erase(self, key: str) -> tuple[dict[str, int], list[str]]:
+        """Takes a leaf, and what is held of the person it stands for, out of state.
+
+        How much of each kind that was, and the leaves it points to and that point to it.
+        """
+        leaf, person = self._known(key), self._persons.get(key)
+        removed, further = dict[str, int](), set[str]()
+        self._touch_person(key)
+        if leaf is not None:
+            removed["ids"] = 1
+            further |= leaf.children | ({leaf.pointer[2]} if leaf.pointer is not None else set())
+            if leaf.root != key:
+                self._send_copy(leaf, leaf.root, None)
+            del self._leaves[key]
+        if person is not None:
+            further |= person.copies.keys()
+            self._copies_unsaved |= {(key, copied): None for copied in person.copies}
+            removed["copies"] = len(person.copies)
+            person.copies.clear()
+        for waiting in (self._unsaved, self._to_send):
+            waiting.pop(key, None)
+        self._handed_over.discard(key)
+        self._gone.add(key)
+        return removed, sorted(further)
+
+    def _without_erased(self, message: Message, erasure: StageErasure) -> Message:
+        """What a message says of leaves that were not erased."""
+        if isinstance(message, FactBatch):
+            return facts_without(message, erasure.suppressed)
+        if not isinstance(message, PeerBatch):
+            return message
+        hides = erasure.suppressed.hides
+        for child in message.children:
+            if child.joined and not hides(child.leaf):
+                by = erasure.suppressed.erasure_of(child.parent)
+                if by is not None:
+                    found = Erasure(by.request, child.leaf, by.requested_ms, found_later=True)
+                    erasure.requests.pass_on(found)
+        for copy in message.copies:
+            if copy.counted and copy.state is not None and hides(copy.root):
+                self._differ(self._values_of([self._copy_of(copy)]), self._nobody)
+        return PeerBatch(
+            message.version,
+            message.plan,
+            [c for c in message.children if not hides(c.parent)],
+            [c for c in message.chains if not hides(c.leaf)],
+            [c for c in message.copies if not hides(c.root)],
+        )
+
+    def _take_gone(self, entities: list[tuple[bytes, bytes | None]]) -> None:
+        """Takes out of state what is left of leaves that were erased."""
+        for key in sorted(self._gone):
+            self._persons.pop(key, None)
+            entities += [(state_key(what, key), None) for what in (LEAF, PERSON, AGENDA)]
+        self._to_forget |= self._gone
+        self._gone.clear()
+        for key in sorted(self._to_forget):
+            if self.board.forget(key):
+                self._to_forget.discard(key)
+                entities.append((state_key(ALERTS_RECORD, key), None))
 
     # ---- state
 
@@ -486,6 +592,10 @@ class Users:
         alerts = self.board.flush(self.watermark_ms, now_ms, self._until())
         entities += alerts.entities
         records += alerts.records
+        if self._erasure is not None:
+            self._take_gone(entities)
+            entities += self._erasure.take_unsaved()
+            records += self._erasure.requests.take_records(now_ms)
         self._moves.spell_out(self._deltas)
         header = self._announcements.header(self.watermark_ms, self._sources.first_fact_ms)
         to_all = self._announcements.due(header, now_ms)
@@ -669,6 +779,8 @@ class Users:
             self.board.load(place[0], content)
         elif what == PARTITION:
             self._sources.load(*content)
+        elif what in (SUPPRESSED, ERASURE) and self._erasure is not None:
+            self._erasure.load(what, place, content)
 
     def _load_place(
         self,
@@ -693,6 +805,9 @@ class Users:
     def restored(self) -> None:
         self._told_until_ms = self.watermark_ms
         self._scores.resume(self.watermark_ms)
+        if self._erasure is not None:
+            hides = self._erasure.suppressed.hides
+            self._to_forget.update(key for key in self.board.subjects if hides(key))
 
 
 def _unpacked(traits: dict[str, dict[int, list[Any]]]) -> TraitDays:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
@@ -79,6 +80,11 @@ def admin_of(bootstrap: str) -> Iterator[KafkaAdminClient]:
 
 def committed_records(bootstrap: str, topic: str) -> list[bytes]:
     """All committed records of a topic, those of a partition in order."""
+    return [value for _, value in committed_pairs(bootstrap, topic)]
+
+
+def committed_pairs(bootstrap: str, topic: str) -> list[tuple[bytes, Any]]:
+    """(key, value) of each of them; value None: a tombstone."""
     consumer = KafkaConsumer(
         bootstrap_servers=bootstrap,
         isolation_level="read_committed",
@@ -91,6 +97,6 @@ def committed_records(bootstrap: str, topic: str) -> list[bytes]:
     found = []
     while any(consumer.position(each) < ends[each] for each in partitions):
         for records in consumer.poll(timeout_ms=500).values():
-            found += [record.value for record in records]
+            found += [(record.key, record.value) for record in records]
     consumer.close()
     return found

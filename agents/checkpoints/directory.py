@@ -16,6 +16,7 @@ from agents.checkpoints.journal import Batch, Journal
 from agents.checkpoints.memory import OnRecords, by_destination
 from agents.results import OutputError
 from agents.transport.memory import MemoryBroker
+from schemas.outputs import RECEIPTS
 
 SyncOutputs = Callable[[], dict[str, int]]
 """Makes all outputs durable; returns how long each file is."""
@@ -66,6 +67,8 @@ class DirectoryCheckpoints:
             self._on_records(outputs)
             journal.write(checkpoint.states, batches, checkpoint.positions)
             await asyncio.to_thread(lambda: journal.commit(self._sync_outputs()))
+            if any(record.role == RECEIPTS for record in outputs):  # somebody was erased
+                await asyncio.to_thread(journal.forget)
         except (OutputError, OSError, sqlite3.Error) as error:
             problem = error.strerror if isinstance(error, OSError) else str(error)
             raise StopWorker(

@@ -203,10 +203,14 @@ class Journal:
         self._insert_changes(home, changes)
         sizes.append(len(changes))
         if sum(sizes[1:]) > max(sizes[0], MERGE_BYTES):
-            merged = _encode(list(self.state(home).items()))
-            self._db.execute("DELETE FROM state WHERE stage = ? AND partition = ?", home)
-            self._insert_changes(home, merged)
-            sizes[:] = [len(merged)]
+            self._merge(home)
+
+    def _merge(self, home: Home) -> None:
+        """Keeps of a stage partition what it holds now, and nothing of what it held before."""
+        merged = _encode(list(self.state(home).items()))
+        self._db.execute("DELETE FROM state WHERE stage = ? AND partition = ?", home)
+        self._insert_changes(home, merged)
+        self._sizes[home] = [len(merged)]
 
     def _insert_changes(self, home: Home, changes: bytes) -> None:
         self._db.execute("INSERT INTO state VALUES (?, ?, ?, ?)", (*home, self.number, changes))
@@ -218,6 +222,15 @@ class Journal:
         """
         self._db.executemany("REPLACE INTO output VALUES (?, ?)", output_bytes.items())
         self._db.execute("COMMIT")
+
+    def forget(self) -> None:
+        """Leaves nothing in the files but what counts now. Raises sqlite3.Error."""
+        self._db.execute("BEGIN IMMEDIATE")
+        for home in self._sizes:
+            self._merge(home)
+        self._db.execute("COMMIT")
+        self._db.execute("VACUUM")
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _reason(error: Exception) -> str:

@@ -111,6 +111,16 @@ def plan_in(file: Path) -> "Plan":
         raise click.UsageError(f"{file} cannot be read: {error.strerror}") from None
 
 
+def check_key(plan: "Plan") -> None:
+    """Ends the command if the plan needs a key for hashes of ids that there is not."""
+    from agents.privacy_key import KeyInvalid, privacy_key
+
+    try:
+        privacy_key(plan)
+    except KeyInvalid as error:
+        raise click.UsageError(str(error)) from None
+
+
 def report_problems(invalid: "PlanInvalid", file: Path) -> None:
     """Writes every problem of a plan to standard error, one a line, in the order of the file."""
     from rich.markup import escape

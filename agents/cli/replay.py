@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from agents.cli.options import Moment, http_option, plan_in, plan_option
+from agents.cli.options import Moment, check_key, http_option, plan_in, plan_option
 from agents.cores import PROCESSES_MAX, processes_for
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def replay(
       headwater replay product-events=may.jsonl billing=may-*.csv --plan plan.yaml --out numbers
     """
     plan = plan_in(plan_file)
+    check_key(plan)
     found = list(_files(plan, files, named))
     paths, inputs = [path for path, _ in found], [input for _, input in found]
 
@@ -113,6 +114,7 @@ def replay(
     from agents.files import UnreadableFileError
     from agents.replay import replay_files
     from agents.results import OutputError
+    from streams.erasure import AnotherKey
 
     # What ends a run is told once, below, and not by the worker's log too.
     logging.getLogger("agents").addHandler(logging.NullHandler())
@@ -132,7 +134,7 @@ def replay(
                 http=http,
                 with_costs=with_costs,
             )
-    except (UnreadableFileError, OutputError, StateError, StopWorker) as error:
+    except (UnreadableFileError, OutputError, StateError, StopWorker, AnotherKey) as error:
         raise click.ClickException(str(error)) from None
     show_summary(done, plan, out)
     if done.costs is not None:

@@ -10,6 +10,7 @@ from agents.cli.options import (
     EXIT_BAD_USAGE,
     Beginning,
     Moment,
+    check_key,
     kafka_options,
     plan_in,
     plan_option,
@@ -88,6 +89,7 @@ def run(
       headwater run --plan plan.yaml --bootstrap-servers localhost:9092 --until 2026-03-31
     """
     plan = plan_in(plan_file)
+    check_key(plan)
     settings = settings_in(bootstrap_servers, kafka, slot, http)
 
     from agents.cli.topics import telling_topic_errors

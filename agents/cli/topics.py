@@ -164,11 +164,16 @@ def telling_topic_errors() -> Iterator[None]:
     """Ends the command with the words of what stood in its way."""
     from agents.checkpoints import StopWorker
     from agents.maintenance import MaintenanceError
+    from agents.privacy_key import KeyInvalid
     from agents.topics import TopicError
     from schemas.batches import UnknownBatchVersion
+    from streams.erasure import AnotherKey
     from streams.state_keys import UnknownStateVersion
 
-    known = TopicError, StopWorker, MaintenanceError, UnknownBatchVersion, UnknownStateVersion
+    known = (
+        *(TopicError, StopWorker, MaintenanceError, KeyInvalid),
+        *(AnotherKey, UnknownBatchVersion, UnknownStateVersion),
+    )
     try:
         yield
     except known as error:

@@ -484,6 +484,13 @@ class Alerts(Frozen):
     link: str | None = None
 
 
+class Erasure(Frozen):
+    """Users can be erased: every number becomes what it would be without them."""
+
+    users: tuple[Selector, ...] = ()
+    """Events that ask to erase their user."""
+
+
 DEFAULT_INPUT = Input(topic="product-events")
 DEFAULT_PREFIX = "headwater"
 
@@ -517,6 +524,8 @@ class Plan(Frozen):
     duplicates: Duplicates = Duplicates()
     limits: Limits = Limits()
     alerts: Alerts = Alerts()
+    erasure: Erasure | None = None
+    """None: nobody can be erased, and what that needs is not kept."""
     prefix: str = DEFAULT_PREFIX
     """Output and internal topics are named `<prefix>.<role>`."""
 

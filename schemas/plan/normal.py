@@ -21,6 +21,7 @@ from schemas.plan.models import (
     Currency,
     Dimension,
     Duplicates,
+    Erasure,
     ExtraLevels,
     FactName,
     FactRule,
@@ -45,6 +46,7 @@ from schemas.plan.models import (
 from schemas.plan.written import (
     PqlCandidate,
     WrittenDimension,
+    WrittenErasure,
     WrittenInput,
     WrittenKpis,
     WrittenPlan,
@@ -135,6 +137,7 @@ def normal_plan(plan: WrittenPlan) -> Plan:
         duplicates=Duplicates(usage_window_ms=plan.duplicates.usage_window),
         limits=Limits(event_bytes=plan.limits.event_bytes),
         alerts=normal_alerts(plan.alerts),
+        erasure=_erasure(plan.erasure),
         prefix=plan.prefix,
     )
 
@@ -358,6 +361,12 @@ def _input(form: WrittenInput) -> Input:
         clock=form.clock,
         drives_watermark=form.drives_watermark,
     )
+
+
+def _erasure(form: WrittenErasure | None) -> Erasure | None:
+    if form is None:
+        return None
+    return Erasure(users=_selectors(form.users))
 
 
 def _horizons(form: Any) -> Horizons:

@@ -25,6 +25,7 @@ from schemas.plan.models import (
     Watermark,
 )
 from schemas.plan.values import (
+    AggregatesName,
     ClockName,
     Count,
     DayNumber,
@@ -601,6 +602,30 @@ class WrittenLimits(Written):
     )
 
 
+def _check_aggregates(rule: str) -> str:
+    if rule == "keep":
+        raise mistake(
+            "`keep` cannot be exact: how many members of an account are active follows from them",
+            "leave it at `correct`: numbers become what they were without the person",
+        )
+    return rule
+
+
+AggregatesRule = Annotated[AggregatesName, AfterValidator(_check_aggregates)]
+
+
+class WrittenErasure(Written):
+    """Users can be erased."""
+
+    aggregates: AggregatesRule = Field(
+        default="correct",
+        description="What becomes of numbers: `correct`, as if whoever is erased had never been.",
+    )
+    users: Selectors | None = Field(
+        default=None, description="Events that ask to erase the user they name."
+    )
+
+
 def _no_near_miss(reserved: str) -> AfterValidator:
     """Refuses an event name that was likely meant to be the reserved word."""
 
@@ -675,6 +700,9 @@ class WrittenPlan(Written):
     )
     limits: WrittenLimits = WrittenLimits()
     alerts: WrittenAlerts = WrittenAlerts()
+    erasure: WrittenErasure | None = Field(
+        default=None, description="Lets users be erased; only from the beginning of a prefix."
+    )
 
     @field_validator("inputs")
     @classmethod

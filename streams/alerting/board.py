@@ -1,6 +1,6 @@
 """The alerts of all subjects of a stage partition: what stands, and what was told of it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from functools import partial
 from typing import Any, Protocol
@@ -161,6 +161,34 @@ class Board:
         told = self._subjects[subject].told.values() if subject in self._subjects else ()
         return [each.last for each in told if each.state == FIRING]
 
+    @property
+    def subjects(self) -> Iterable[str]:
+        """Those of which something is known."""
+        return self._subjects.keys()
+
+    def without_user(self, subject: str, user: str) -> list[tuple[bytes, bytes | None]]:
+        """Takes the name of a user out of what was told of a subject; its record if that names it.
+
+        What stood for the user does not stand any more.
+        """
+        known = self._subjects.get(subject)
+        if known is None:
+            return []
+        told = {
+            id: each._replace(last=_without(each.last, user)) for id, each in known.told.items()
+        }
+        if told == known.told:
+            return []
+        known.told = told
+        return [(state_key(ALERTS_RECORD, subject), state_value(self._content(subject)))]
+
+    def forget(self, subject: str) -> bool:
+        """Forgets a subject, once everything that has to be told of it has been."""
+        if subject in self._touched:
+            return False
+        self._subjects.pop(subject, None)
+        return True
+
     def touch(self, subject: str) -> None:
         """Says that a subject is to be looked at."""
         self._subject(subject)
@@ -288,6 +316,27 @@ class Board:
             if each.rule in self._cooldown_ms:
                 subject.signals[place] = each
         self._touched.add(key)
+
+
+def _without(last: dict[str, Any], user: str) -> dict[str, Any]:
+    """What was told last of an alert, without the name of a user."""
+    found = last | {"evidence": _unnamed(last["evidence"], user)}
+    if last["user"] == user:
+        found["user"] = None
+        for name in ("title", "text", "link"):
+            found[name] = last[name] and last[name].replace(user, "-")
+    return found
+
+
+def _unnamed(evidence: Any, user: str) -> Any:
+    if not isinstance(evidence, dict):
+        return evidence
+    found = {name: _unnamed(value, user) for name, value in evidence.items()}
+    if user in found.get("users", ()):
+        found["users"] = [each for each in found["users"] if each != user]
+    if found.get("user") == user:
+        found["user"] = None
+    return found
 
 
 def _reader(rule: Rule, values: Values) -> Callable[[Watch, int], Fraction | None]:

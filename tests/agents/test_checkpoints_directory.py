@@ -42,11 +42,13 @@ class Opened:
         home: Home = HOMES[1],
         records: tuple[bytes, ...] = (),
         outputs: tuple[bytes, ...] = (),
+        receipts: tuple[bytes, ...] = (),
         **positions: int,
     ) -> str:
         at = {"events": EVENTS, "activity": ACTIVITY}
         written = [Outgoing("activity", 1, None, value) for value in records]
         written += [Outgoing("kpis", None, None, value) for value in outputs]
+        written += [Outgoing("receipts", None, None, value) for value in receipts]
         moved = {at[name]: position for name, position in positions.items()}
         while self.broker.logs[EVENTS].end < moved.get(EVENTS, 0):
             self.broker.append("events", RecordBatch("f", 0, [1], [0], [b"e"], at_end=False))
@@ -80,6 +82,18 @@ def test_what_was_committed_is_there_for_the_next_process(tmp_path: Path) -> Non
     assert then.waiting() == [[b"z"]]
     assert then.outputs() == [b"o"]
     assert then.commit(events=3) != mark
+
+
+def test_once_somebody_was_erased_the_files_hold_only_what_counts(tmp_path: Path) -> None:
+    opened = Opened(tmp_path)
+    opened.commit((b"of somebody", b"sought"), (b"other", b"kept"), events=1)
+    opened.commit((b"of somebody", None), receipts=(b"{}",), events=2)
+
+    files = [file.read_bytes() for file in (tmp_path / "state").iterdir()]
+    assert not any(b"of somebody" in each or b"sought" in each for each in files)
+    assert opened.store.restore(HOMES)[HOMES[1]] == {b"other": b"kept"}
+    opened.close()
+    assert Opened(tmp_path).store.restore(HOMES)[HOMES[1]] == {b"other": b"kept"}
 
 
 def test_a_partition_that_was_never_read_starts_at_its_beginning(tmp_path: Path) -> None:

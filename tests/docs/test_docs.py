@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from agents.company import sample_lines
-from agents.topics import TOPICS
+from agents.topics import RECEIPTS_TOPIC, TOPICS
 from docs import generate_kpis
 from schemas.events import DEAD_LETTER_CODES
 from schemas.outputs import (
@@ -24,6 +24,7 @@ from schemas.outputs import (
     DEAD_LETTERS,
     KPIS,
     LISTS,
+    RECEIPTS,
     REFUSED,
     SIGNALS,
     UNDELIVERED,
@@ -47,6 +48,7 @@ SCHEMAS = {
     ALERTS: DOCS / "schemas" / "alert.schema.json",
     DEAD_LETTERS: DOCS / "schemas" / "dead_letter.schema.json",
     UNDELIVERED: DOCS / "schemas" / "undelivered_alert.schema.json",
+    RECEIPTS: DOCS / "schemas" / "receipt.schema.json",
 }
 
 every_page = pytest.mark.parametrize(
@@ -206,6 +208,7 @@ def role_of(record: Mapping[str, Any]) -> str:
         "signal": SIGNALS,
         "specversion": ALERTS,
         "sink": UNDELIVERED,
+        "request": RECEIPTS,
     }
     return next((role for key, role in keys.items() if key in record), DEAD_LETTERS)
 
@@ -256,7 +259,7 @@ def test_every_topic_is_documented_as_it_is_made():
         (topic.role, str(topic.partitions), f"{topic.retention_days} days")
         if topic.retention_days is not None
         else (topic.role, str(topic.partitions), "compact")
-        for topic in TOPICS
+        for topic in (*TOPICS, RECEIPTS_TOPIC)
     ]
     assert sorted(told) == sorted(made)
 
@@ -282,6 +285,7 @@ segments: {country: {property: country}}
 milestones: {distinct_users: [1, 3], activated_users: [1, 3]}
 features: {report: Reported, share: Shared}
 kpis: {levels: {account: [dau, wau, core_actions, action_to_activation_lag]}}
+erasure: {users: Forget Me}
 alerts:
   late_after: 9999d
   link: "https://example.com/{account}"
@@ -323,12 +327,13 @@ def late_events() -> Iterator[bytes]:
     group = {"context": {"groupId": "a1"}}
     yield call(50, "01T00:00:00Z", "Activated", {"userId": "u0"}, **group)
     traits = {"internal": True}
+    yield call(52, "02T00:00:00Z", "Forget Me", {"userId": "u4"})
     yield call(51, "02T00:00:00Z", "", {"userId": "u2"}, type="identify", traits=traits)
 
 
 @pytest.fixture(scope="module")
 def outputs() -> Mapping[str, list[bytes]]:
-    engine = Engine(load_plan(PLAN))
+    engine = Engine(load_plan(PLAN), key=bytes(32))
     engine.feed(list(events()), now_ms=parse_iso("2026-03-31T12:00:00Z"))
     engine.advance(parse_iso("2026-03-02T12:00:00Z"))
     engine.settle()
@@ -386,7 +391,7 @@ def test_every_code_of_an_undelivered_alert_is_documented_in_its_words():
 
 def test_asyncapi_describes_the_topics_that_are_written_and_points_to_their_schemas():
     described = yaml.safe_load((DOCS / "asyncapi.yaml").read_text(encoding="utf-8"))
-    topics = {topic.role: topic for topic in TOPICS}
+    topics = {topic.role: topic for topic in (*TOPICS, RECEIPTS_TOPIC)}
 
     assert set(described["channels"]) == set(SCHEMAS)
     for role, channel in described["channels"].items():

@@ -269,6 +269,15 @@ def test_what_cannot_be_carried_is_refused(changes: dict[str, Any], why: str) ->
     assert refused.startswith(why)
 
 
+def test_erasure_is_there_from_the_beginning_or_never() -> None:
+    without, erasing = plan(), plan(erasure={"users": "Forget Me"})
+    (refused,) = change_of(definitions(without), erasing).refused
+    assert refused.startswith("`erasure` is new")
+    (refused,) = change_of(definitions(erasing), without).refused
+    assert refused.startswith("`erasure` was removed")
+    assert change_of(definitions(erasing), plan(erasure={"users": "Erase Me"})).refused == ()
+
+
 def test_words_and_order_change_no_definition() -> None:
     same = plan(
         product="Other",

@@ -23,6 +23,7 @@ from streams.state_keys import STATE_VERSION, read_key
 FOLDER = Path(__file__).parent
 OUTPUTS = "outputs"
 PARTITIONS = 2
+KEY = b"the key of golden state"
 
 PLAN = """
 product: Golden
@@ -57,6 +58,7 @@ kpis:
     periods: [trailing_7d]
     definition: Facts of activity of a user in seven days.
     example: two -> 2.
+erasure: {users: Forget Me}
 alerts:
   late_after: 9999d
   rules:
@@ -84,6 +86,7 @@ BEFORE = """
 02-28 14:00 | Project Started | u1     | a1 | p2
 02-28 15:00 | Plan Changed    |        | a1 | free
 02-28 15:30 | Paid            |        | a1 |
+02-28 16:00 | Forget Me       | gone   |    |
 """
 TOLD_BEFORE = [
     {"at": "03-01 10:57", "type": "identify", "userId": "u8", "anonymousId": "v"},
@@ -110,6 +113,7 @@ AFTER = """
 02-28 12:00 | Project Started | u1     | a1 | p2
 02-28 16:00 | Plan Changed    |        | a1 | paid
 03-02 16:00 | Plan Changed    |        | a2 | paid
+03-02 17:00 | Opened          | gone   | a1 | fr
 """
 TOLD_AFTER = [
     {"at": "02-20 09:00", "type": "identify", "userId": "u7", "anonymousId": "z"},
@@ -161,7 +165,7 @@ def _go_on(engine: Engine, events: Iterable[dict[str, Any]], watermark: str, min
 
 def stopped() -> Engine:
     """All stages after the first part of the log."""
-    engine = Engine(load_plan(PLAN), partitions=PARTITIONS)
+    engine = Engine(load_plan(PLAN), partitions=PARTITIONS, key=KEY)
     _go_on(engine, [*_used(BEFORE), *_told(TOLD_BEFORE)], "2026-03-02T12:00Z", minutes=0)
     _go_on(engine, _used(LATE_BEFORE), "2026-03-02T12:00Z", minutes=10)
     return engine
@@ -201,7 +205,7 @@ def state_by_kind(engine: Engine) -> dict[str, State]:
 
 def started_again(records: Iterable[tuple[str, int, bytes, bytes]]) -> Engine:
     """All stages restored from state records."""
-    engine = Engine(load_plan(PLAN), partitions=PARTITIONS)
+    engine = Engine(load_plan(PLAN), partitions=PARTITIONS, key=KEY)
     for stage, partition, key, value in records:
         engine.states[stage, partition][key] = value
     engine.restart()

@@ -1,0 +1,63 @@
+"""`headwater erase`: a request to forget a user."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from uuid import uuid4
+
+import click
+
+from agents.cli.options import check_key, kafka_options, plan_in, plan_option, settings_in
+
+
+@click.command(short_help="Forget a user: in state, numbers, signals and topics.")
+@plan_option
+@kafka_options
+@click.option("--user", metavar="ID", help="The user, as events name them.")
+@click.option("--anonymous", metavar="ID", help="Or a browser or device that nobody logged in on.")
+@click.option(
+    "--request",
+    "request",
+    metavar="ID",
+    help="Your own id of the request, such as a ticket's; by default one is made up.",
+)
+def erase(
+    plan_file: Path,
+    bootstrap_servers: str | None,
+    kafka: tuple[str, ...],
+    user: str | None,
+    anonymous: str | None,
+    request: str | None,
+) -> None:
+    """Ask the workers to erase a user, with every id that is known to be the same person.
+
+    The request is written down durably and applied once, as soon as workers run; the receipt comes
+    on the topic `<prefix>.receipts` under the id that this command prints. The plan has to say
+    `erasure`. What the input topics hold is yours to clear.
+
+    \b
+    Examples:
+      headwater erase --user user-0739 --plan plan.yaml --bootstrap-servers localhost:9092
+      headwater erase --user user-0739 --request GDPR-17 --plan plan.yaml
+    """
+    if (user is None) == (anonymous is None):
+        raise click.UsageError("say who is to be erased: --user ID, or --anonymous ID")
+    plan = plan_in(plan_file)
+    if plan.erasure is None:
+        raise click.UsageError(f"{plan_file} has no `erasure`: nobody can be erased under it")
+    check_key(plan)
+    settings = settings_in(bootstrap_servers, kafka)
+
+    from agents.cli.topics import telling_topic_errors
+    from agents.erase import request_erasure
+    from schemas.batches import Erasure
+    from schemas.keys import leaf_key
+
+    leaf = leaf_key(user or None, anonymous or None)
+    if leaf is None:
+        raise click.UsageError("the id is empty")
+    request = request or str(uuid4())
+    with telling_topic_errors():
+        request_erasure(plan, settings, Erasure(request, leaf, time.time_ns() // 1_000_000))
+    click.echo(request)

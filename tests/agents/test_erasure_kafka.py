@@ -1,0 +1,110 @@
+"""Erasure on a real broker: the latest record of every key in every compacted topic forgets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import yaml
+
+from agents.privacy_key import KEY_VARIABLE
+from agents.topics import check, topic_name, topics_of
+from schemas.times import DAY_MS, iso, parse_iso
+from streams.topology import Partitions
+from tests.kafka_runs import Headwater, committed_pairs, committed_records, create_input, send
+
+FIRST_MS = parse_iso("2026-03-02T09:00:00Z")
+UNTIL = "2026-03-20"
+USER, BROWSER = "user-to-forget", "browser-to-forget"
+PARTITIONS = 2
+
+
+@pytest.fixture
+def headwater(
+    kafka: str, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Headwater]:
+    monkeypatch.setenv(KEY_VARIABLE, "the key of this test and of no other")
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(
+        yaml.safe_dump(
+            {
+                "product": "Erasure",
+                "inputs": [{"topic": f"{prefix}-in"}],
+                "prefix": prefix,
+                "activity": "all",
+                "activation": "Done",
+                "milestones": {"distinct_users": [2], "activated_users": [1]},
+                "kpis": {"levels": {"account": ["dau"]}},
+                "horizon": "all",
+                "erasure": {"users": "Forget Me"},
+            }
+        )
+    )
+    command = Headwater(kafka, plan)
+    yield command
+    command.end_all()
+
+
+def use(number: int, who: dict[str, str], event: str = "Done", **more: Any) -> bytes:
+    at = iso(FIRST_MS + number * DAY_MS // 4)
+    call = {"type": "track", "event": event, "messageId": f"m{number}", "timestamp": at}
+    return orjson.dumps(call | who | {"context": {"groupId": f"a{number % 2}"}} | more)
+
+
+def log() -> list[bytes]:
+    theirs = [use(n, {"userId": USER}) for n in range(8)]
+    browsed = [use(10 + n, {"anonymousId": BROWSER}) for n in range(4)]
+    identity = {"userId": USER, "anonymousId": BROWSER}
+    others = [use(20 + n, {"userId": f"other-{n % 3}"}) for n in range(12)]
+    return [*theirs, *browsed, use(19, identity, "", type="identify"), *others]
+
+
+def last_words(bootstrap: str, prefix: str) -> dict[tuple[str, bytes], bytes | None]:
+    """The latest committed value of each key of every compacted topic, None for a tombstone."""
+    compacted = [t for t in topics_of(Partitions(), erasable=True) if t.cleanup == "compact"]
+    return {
+        (topic.role, key): value
+        for topic in compacted
+        for key, value in committed_pairs(bootstrap, topic.name(prefix))
+    }
+
+
+def naming(words: dict[tuple[str, bytes], bytes | None]) -> set[str]:
+    """The topics of which some last word names whoever was erased."""
+    ids = USER.encode(), BROWSER.encode()
+    return {
+        role
+        for (role, key), value in words.items()
+        if value is not None and any(id in key or id in value for id in ids)
+    }
+
+
+def test_no_compacted_topic_knows_whoever_was_erased_and_there_is_one_receipt(
+    kafka: str, prefix: str, headwater: Headwater
+) -> None:
+    create_input(kafka, f"{prefix}-in", PARTITIONS)
+    assert headwater.run("topics", "create")[0] == 0
+    assert check(kafka, prefix, erasable=True) == []
+    send(kafka, f"{prefix}-in", log(), PARTITIONS)
+    code, _, errors = headwater.run("run", "--until", UNTIL)
+    assert code == 0, errors
+    assert naming(last_words(kafka, prefix)) == {"accounts.state", "users.state"}
+
+    code, request, errors = headwater.run("erase", "--user", USER)
+    assert code == 0, errors
+    for _ in range(2):  # what is told again, and after a restart, changes nothing
+        send(kafka, f"{prefix}-in", log()[:10], PARTITIONS)
+        code, _, errors = headwater.run("run", "--until", UNTIL)
+        assert code == 0, errors
+
+    words = last_words(kafka, prefix)
+    assert naming(words) == set()
+    assert any(value is None and USER.encode() in key for (_, key), value in words.items())
+    receipts = committed_records(kafka, topic_name(prefix, "receipts"))
+    (receipt,) = map(orjson.loads, receipts)
+    assert receipt["request"] == request.strip()
+    assert receipt["removed"] == {"copies": 1, "ids": 2, "memberships": 4}
+    assert receipt["yours_to_clear"] == [f"{prefix}-in"]

@@ -1,0 +1,283 @@
+"""Whoever is erased was never there: not in numbers, not in signals, and not in state."""
+
+from functools import cache
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.fact_kinds import THING_KINDS
+from schemas.plan.check import load_plan
+from schemas.plan.models import Plan
+from schemas.times import DAY_MS, HOUR_MS, iso
+from streams.accounts import Accounts
+from streams.compiled_plan import KeyMissing
+from streams.engine import Engine
+from streams.erasure import AnotherKey
+from streams.reshard import resharded
+from streams.state_keys import SUPPRESSED, read_key
+from tests.laws import examples
+from tests.records import result_of
+from tests.test_catalogue_properties import (
+    FIRST_DAY_MS,
+    Run,
+    events,
+    fuzzed,
+    outcome_of,
+    plan,
+    runs,
+    worked,
+)
+
+KEY = b"a key of a test, of so many bytes"
+USER, BROWSER = "user-to-forget", "browser-to-forget"
+
+
+@cache
+def erasing() -> Plan:
+    return plan(exclude={}, erasure={"users": "Forget Me"})
+
+
+def with_somebody_to_forget(event: dict[str, Any]) -> dict[str, Any]:
+    """An event in which u3, whose browser is x1, is who will be erased.
+
+    Facts of things are somebody else's: they stay with their thing.
+    """
+    if event["type"] == "identify" and "anonymousId" in event:
+        event["userId"] = {"x1": "u3", "x2": "u1"}[event["anonymousId"]]
+    of_thing = event.get("event") in THING_KINDS
+    user = {"u3": "u1" if of_thing else USER}.get(event.get("userId", ""))
+    browser = {"x1": "x2" if of_thing else BROWSER}.get(event.get("anonymousId", ""))
+    return (
+        event
+        | ({} if user is None else {"userId": user})
+        | ({} if browser is None else {"anonymousId": browser})
+    )
+
+
+FIRST = {
+    "messageId": "first",
+    "type": "track",
+    "event": "activity",
+    "userId": "u1",
+    "timestamp": iso(FIRST_DAY_MS),
+}
+"""From when on values are published does not depend on who is erased."""
+REQUEST = {
+    "messageId": "request",
+    "type": "track",
+    "event": "Forget Me",
+    "userId": USER,
+    "timestamp": iso(FIRST_DAY_MS),
+}
+
+
+@settings(fuzzed, max_examples=examples(12))
+@given(st.data())
+def test_numbers_and_signals_are_those_of_a_log_without_whoever_is_erased(data: st.DataObject):
+    found = [with_somebody_to_forget(each.event) for each in data.draw(events())]
+    theirs = {USER}
+    if any(e["type"] == "identify" and e.get("anonymousId") == BROWSER for e in found):
+        theirs.add(BROWSER)
+    others = [e for e in found if e.get("userId", e.get("anonymousId")) not in theirs]
+    told = [orjson.dumps(e) for e in [FIRST, *found, REQUEST, *found[:3]]]
+
+    engine = worked(erasing(), told, data.draw(runs(len(told))), KEY)
+    without = [orjson.dumps(e) for e in [FIRST, *others]]
+    at_once = Run(range(len(without)), 1, 1, len(without), 1 << 30, 1000, 0)
+    expected = outcome_of(worked(erasing(), without, at_once, KEY))
+
+    got = outcome_of(engine)
+    keys = got.kpis.keys() | expected.kpis.keys()
+    both = {key: (got.kpis.get(key), expected.kpis.get(key)) for key in keys}
+    assert {key: values for key, values in both.items() if values[0] != values[1]} == {}
+    assert got.signals == expected.signals
+    for id in theirs:
+        assert traces(engine, id) == []
+    receipts = [orjson.loads(receipt) for receipt in engine.outputs["receipts"]]
+    assert [each["request"] for each in receipts if not each["found_later"]] == ["request"]
+
+
+def traces(engine: Engine, id: str) -> list[Any]:
+    """Records of state that hold an id."""
+    sought = id.encode()
+    return [
+        (place, key, value)
+        for place, state in engine.states.items()
+        for key, value in state.items()
+        if sought in key or sought in value
+    ]
+
+
+# ---- one thing at a time
+
+PLAN = """
+product: Erasure
+activity: all
+activation: Done
+milestones: {distinct_users: [2], activated_users: [1]}
+kpis: {levels: {account: [dau]}}
+horizon: all
+events:
+- {event: Project Started, is: project, name: {property: id}, attributes: {status: started}}
+- {event: Project Done, is: project, name: {property: id}, attributes: {status: completed}}
+erasure: {users: Forget Me}
+alerts:
+  late_after: 9999d
+  rules:
+  - {id: grows, signal: account_user_milestones.enter, title: "{user} made them two"}
+  - {id: starts, signal: activated}
+"""
+UNTIL_MS = FIRST_DAY_MS + 100 * DAY_MS
+ONCE_AGAIN_MS = 1 << 43
+
+
+def use(number: int, user: str, event: str = "Done", **more: Any) -> bytes:
+    at = iso(FIRST_DAY_MS + number * HOUR_MS)
+    call = {"type": "track", "event": event, "messageId": f"m{number}", "timestamp": at}
+    return orjson.dumps(call | {"userId": user, "context": {"groupId": "a1"}} | more)
+
+
+def forget(user: str = USER, request: str = "request") -> bytes:
+    return use(40, user, "Forget Me", messageId=request)
+
+
+def engine_with(records: list[bytes], key: bytes = KEY) -> Engine:
+    engine = Engine(load_plan(PLAN), partitions=3, key=key)
+    then(engine, records)
+    return engine
+
+
+def then(engine: Engine, records: list[bytes]) -> None:
+    engine.feed(records)
+    engine.advance(UNTIL_MS)
+    engine.settle()
+    engine.settle(ONCE_AGAIN_MS)
+
+
+def receipts(engine: Engine) -> list[dict[str, Any]]:
+    return [orjson.loads(receipt) for receipt in engine.outputs["receipts"]]
+
+
+def dau(engine: Engine) -> dict[str | None, int]:
+    """Of the first day: of the company, and of its account."""
+    found = result_of(engine.outputs).kpis.items()
+    return {
+        key.subject: record["value"]
+        for key, record in found
+        if (key.kpi, key.period, key.start_ms) == ("dau", "day", FIRST_DAY_MS)
+    }
+
+
+def test_what_is_told_again_and_what_is_told_anew_brings_nobody_back():
+    log = [use(1, "u1"), use(2, USER), use(3, "u2")]
+    engine = engine_with(log)
+    assert dau(engine) == {None: 3, "a1": 3}
+
+    then(engine, [forget()])
+    assert dau(engine) == {None: 2, "a1": 2}
+    engine.restart()
+    then(engine, [*log, use(5, USER), use(6, USER, context={"groupId": "a2"}), forget()])
+
+    assert dau(engine) == {None: 2, "a1": 2}
+    assert traces(engine, USER) == []
+    dropped = (stage.suppressed for stage in engine.stages.values() if isinstance(stage, Accounts))
+    assert sum(dropped) == 3
+    assert [each["removed"] for each in receipts(engine)] == [{"ids": 1, "memberships": 1}]
+
+
+def test_signals_and_alerts_that_named_the_person_go_and_their_records_do_too():
+    engine = engine_with([use(1, "u1"), use(2, USER)])
+    stood = result_of(engine.outputs)
+    assert any(USER in str(each) for each in stood.signals.values())
+    assert any(USER in str(each) for each in stood.alerts.values())
+
+    then(engine, [forget()])
+    stands = result_of(engine.outputs)
+    assert not any(
+        USER in str(each) for each in (*stands.signals.values(), *stands.alerts.values())
+    )
+    assert traces(engine, USER) == []
+
+
+def test_an_id_that_is_found_later_is_erased_with_a_receipt_of_its_own():
+    engine = engine_with([use(1, "u1"), use(2, USER), forget()])
+    then(engine, [use(3, "", anonymousId=BROWSER), use(4, "u1", anonymousId="u1's")])
+    assert dau(engine)[None] == 2
+
+    then(engine, [use(5, USER, "", type="identify", anonymousId=BROWSER)])
+
+    assert dau(engine)[None] == 1
+    assert traces(engine, BROWSER) == []
+    first, second = receipts(engine)
+    assert (first["found_later"], second["found_later"]) == (False, True)
+    assert second["request"] == first["request"]
+    assert second["subject"] != first["subject"]
+    assert second["removed"] == {"ids": 1, "memberships": 1}
+
+
+def test_whoever_has_the_browser_of_an_erased_person_now_is_not_erased():
+    log = [use(2, USER, "", type="identify", anonymousId=BROWSER), use(3, USER), forget()]
+    engine = engine_with([use(1, "u1"), *log])
+    then(engine, [use(4, "u2", "", type="identify", anonymousId=BROWSER), use(5, "u2")])
+
+    assert dau(engine)[None] == 2
+    assert traces(engine, BROWSER) == []
+
+
+def test_what_was_told_of_things_stays_with_them():
+    started = use(1, USER, "Project Started", properties={"id": "p1"})
+    done = use(2, "u1", "Project Done", properties={"id": "p1"})
+    engine = engine_with([use(0, "u1"), done, started, forget()])
+    late = engine_with([use(0, "u1"), done, forget()])
+    then(late, [started])
+
+    for each in (engine, late):
+        assert completed(each) == {1}
+        assert traces(each, USER) == []
+
+
+def completed(engine: Engine) -> set[float]:
+    """The company's shares of projects that were completed."""
+    return {
+        record["value"]
+        for key, record in result_of(engine.outputs).kpis.items()
+        if (key.kpi, key.level) == ("project_completion_rate", "company") and record["value"]
+    }
+
+
+def test_a_request_for_somebody_unknown_has_a_receipt_and_one_that_comes_twice_has_one():
+    asked = [forget("nobody"), forget("nobody"), forget("nobody", "two")]
+    engine = engine_with([use(1, "u1"), *asked])
+    assert [(each["request"], each["removed"]) for each in receipts(engine)] == [
+        ("request", {}),
+        ("two", {}),
+    ]
+
+
+def test_a_request_that_names_nobody_is_a_dead_letter():
+    engine = engine_with([use(1, "", "Forget Me")])
+    (letter,) = result_of(engine.outputs).dead_letters
+    assert letter["code"] == "missing_subject"
+
+
+def test_another_key_is_refused_as_it_would_bring_everybody_back():
+    engine = engine_with([use(1, "u1"), forget()])
+    other = Engine(load_plan(PLAN), partitions=3, key=b"another key of this test")
+    other.states.update(engine.states)
+    with pytest.raises(AnotherKey, match="start with the key that was used before"):
+        other.restart()
+
+
+def test_a_plan_with_erasure_needs_a_key():
+    with pytest.raises(KeyMissing):
+        Engine(load_plan(PLAN))
+
+
+def test_after_resharding_every_partition_knows_whom_it_must_not():
+    engine = engine_with([use(1, USER), forget()])
+    old = [engine.states["accounts", partition] for partition in range(3)]
+    for state in resharded("accounts", old, 5):
+        assert [read_key(key)[0] for key in state].count(SUPPRESSED) == 1
