@@ -15,13 +15,13 @@ class KeyInvalid(Exception):
 
 def privacy_key(plan: Plan, environment: Mapping[str, str] = os.environ) -> bytes | None:
     """The key; None for a plan that hashes no ids. Raises KeyInvalid."""
-    if plan.erasure is None:
+    if not plan.hashes_ids:
         return None
     key = environment.get(KEY_VARIABLE, "").strip().encode()
     if len(key) < KEY_BYTES_MIN:
         found = f"has {len(key)} bytes" if key else "is not set"
         raise KeyInvalid(
-            f"`erasure` in the plan needs a secret key, and {KEY_VARIABLE} {found}: set it to "
+            f"the plan needs a secret key to hash ids, and {KEY_VARIABLE} {found}: set it to "
             f"{KEY_BYTES_MIN} bytes or more, such as what `openssl rand -hex 32` says, the same "
             "for every worker and for good"
         )

@@ -204,7 +204,7 @@ class Accounts:
         """Events of members who were erased."""
         self._place = f"accounts:{partition}"
         self._erasure: StageErasure | None = None
-        if plan.erasure is not None:
+        if plan.hashes_ids:
             self._erasure = StageErasure(
                 compiled, lambda leaf: (USER_FACTS_ROLE, partition_of(leaf, user_partitions))
             )

@@ -5,7 +5,7 @@ from functools import cached_property
 
 from schemas.keyed_hash import KeyedHash
 from schemas.plan.fingerprint import plan_hash
-from schemas.plan.models import Plan
+from schemas.plan.models import Plan, PseudonymsOf
 from schemas.ranks import OfMembers
 from schemas.row_reading import begun
 from schemas.rows import PredictionRow, RankingRow
@@ -19,6 +19,7 @@ from streams.entitlements import Entitlements
 from streams.history import ACTIVATED, NEW, History, alert_unit
 from streams.parts.attributed import split_by_states
 from streams.program import SubjectProgram, rows_about
+from streams.pseudonyms import Pseudonyms
 from streams.subject_measures import Measures
 from streams.things_of_accounts import ThingsOfAccounts
 
@@ -47,6 +48,13 @@ class CompiledPlan:
         if self._key is None:
             raise KeyMissing
         return KeyedHash(self._key)
+
+    @cached_property
+    def pseudonyms(self) -> Pseudonyms | None:
+        """None where ids stay as they are. Raises KeyMissing."""
+        if self.plan.pseudonyms == PseudonymsOf():
+            return None
+        return Pseudonyms(self.plan, self.keyed)
 
     @cached_property
     def alert_rules(self) -> Rules:

@@ -36,7 +36,7 @@ USERS_ROLE = "user-facts"
 
 
 class AnotherKey(Exception):
-    """State was written under another key, so that nobody who was erased would be recognised."""
+    """State was written under another key, so that nobody would be recognised."""
 
 
 class Suppressed:
@@ -46,6 +46,7 @@ class Suppressed:
         self._keyed = keyed
         self._erasures: dict[str, Erasure] = {}
         self._unsaved: set[str] = set()
+        self._is_key_known = False
 
     def __len__(self) -> int:
         return len(self._erasures)
@@ -75,24 +76,30 @@ class Suppressed:
     def take_unsaved(self) -> State:
         saved = [(hashed, self._erasures[hashed]) for hashed in sorted(self._unsaved)]
         self._unsaved.clear()
-        return [
+        key: State = []
+        if not self._is_key_known:
+            key, self._is_key_known = [(state_key(SUPPRESSED), state_value(self._keyed.id))], True
+        return key + [
             (
                 state_key(SUPPRESSED, hashed),
-                state_value((by.request, by.requested_ms, self._keyed.id)),
+                state_value((by.request, by.requested_ms)),
             )
             for hashed, by in saved
         ]
 
-    def load(self, hashed: str, content: Any) -> None:
-        """Raises AnotherKey."""
-        request, requested_ms, key_id = content
-        if key_id != self._keyed.id:
-            raise AnotherKey(
-                f"state knows who was erased under the key {key_id}, and the key given is "
-                f"{self._keyed.id}: start with the key that was used before, or whoever was erased "
-                "would come back"
-            )
-        self._erasures[hashed] = Erasure(request, hashed, requested_ms)
+    def load(self, place: Sequence[str], content: Any) -> None:
+        """Takes back a record of one who was erased, or that of the key. Raises AnotherKey."""
+        if not place:
+            self._is_key_known = True
+            if content != self._keyed.id:
+                raise AnotherKey(
+                    f"state was written under the key {content}, and the key given is "
+                    f"{self._keyed.id}: start with the key that was used before, or whoever was "
+                    "erased would come back, and everybody with a pseudonym would be somebody else"
+                )
+            return
+        request, requested_ms = content
+        self._erasures[place[0]] = Erasure(request, place[0], requested_ms)
 
 
 class _Pending:
@@ -262,7 +269,7 @@ class StageErasure:
     def load(self, what: str, place: Sequence[str], content: Any) -> None:
         """Takes back a state record of either kind. Raises AnotherKey."""
         if what == SUPPRESSED:
-            self.suppressed.load(place[0], content)
+            self.suppressed.load(place, content)
         else:
             self.requests.load(place[0], place[1], content)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from schemas.plan.fingerprint import fingerprint, meaning_of_facts, meaning_of_input
-from schemas.plan.models import Plan
+from schemas.plan.models import Plan, PseudonymsOf
 from schemas.row_reading import WORDS_OF_OTHERS, kpis_read
 from schemas.rows import (
     ConversionRow,
@@ -33,7 +33,7 @@ from streams.calendar import HOUR
 from streams.catalogue import Catalogue, catalogue_of
 
 ACTIVATED = "signal/activated"
-ERASURE = "plan/erasure"
+ERASURE, PSEUDONYMS = "plan/erasure", "plan/pseudonyms"
 FOUNDATIONS = ("timezone", "week_start", "exclude_users")
 """Settings on which all state rests."""
 REPORTING = "currency/reporting"
@@ -81,6 +81,8 @@ def _definitions(plan: Plan) -> Iterator[tuple[str, str]]:
             yield f"{RATE}{code}", fingerprint(rate)
     if plan.erasure is not None:
         yield ERASURE, "on"
+    if plan.pseudonyms != PseudonymsOf():
+        yield PSEUDONYMS, fingerprint(normal["pseudonyms"])
     for input in plan.inputs:
         yield f"input/{input.topic}", fingerprint(meaning_of_input(plan, input))
     for dimension in normal["segments"]:

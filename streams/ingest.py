@@ -300,6 +300,7 @@ class Ingest:
         """The time of a record says when its events arrived; that of a file's lines does not."""
         self._partitions = partitions
         self._out = FactBatches(FACTS_ROLE, partitions)
+        self._pseudonyms = compiled.pseudonyms
         self._dead: list[Outgoing] = []
         self._to_erase: list[Erasure] = []
         self._targets: dict[_Ids, _Target] = {}
@@ -348,7 +349,7 @@ class Ingest:
                     name, time_ms, ids, event_id = found
                     code = plain.get(name)
                     if code is not None and oldest <= time_ms - record_ms <= newest:
-                        target = self._targets.get(ids) or self._target(*ids)
+                        target = self._targets.get(ids) or self._target(ids)
                         self._add(target, time_ms, record_ms, code, event_id, ())
                         continue
             self._read_whole(value, record_ms, batch, offset)
@@ -408,6 +409,8 @@ class Ingest:
             self._bury(value, error.rejected, batch, offset)
             return
         ids = event.account, event.user, event.anonymous
+        if self._pseudonyms is not None:
+            self._pseudonyms.put_on(event)
         asks_to_erase = self._interpreter.asks_to_erase(event)
         leaf = leaf_key(event.user, event.anonymous)
         if asks_to_erase and leaf is None:
@@ -426,17 +429,22 @@ class Ingest:
             self._to_erase.append(Erasure(event_id, leaf, time_ms))
             code, values = _NOTHING, ()
         target = self._target_of_nobody(code) if ids == _NOBODY else self._targets.get(ids)
-        self._add(target or self._target(*ids), time_ms, record_ms, code, event_id, values)
+        self._add(target or self._target(ids), time_ms, record_ms, code, event_id, values)
         self._add_things(time_ms, code, event_id, values)
         if event.type != "track" or event.traits is not EMPTY_OBJECT:
             self._take_told(event, event_id)
 
-    def _target(self, account: str | None, user: str | None, anonymous: str | None) -> _Target:
+    def _target(self, ids: _Ids) -> _Target:
+        """`ids`: as the event has them."""
         if len(self._targets) >= ROUTES_MAX:
             self._targets.clear()
+        account, user, anonymous = ids
+        if self._pseudonyms is not None:
+            account = self._pseudonyms.account(account)
+            user, anonymous = self._pseudonyms.user(user), self._pseudonyms.user(anonymous)
         member = _member(account, user, anonymous)
         rows = self._out.rows(self._out.partition_of(member[0] or member[1]))
-        target = self._targets[account, user, anonymous] = _Target(rows, member)
+        target = self._targets[ids] = _Target(rows, member)
         return target
 
     def _target_of_nobody(self, code: Code) -> _Target:

@@ -17,7 +17,7 @@ from schemas.rows import ALL_SEGMENT, MilestoneRow, dimension_unit, of_facts, un
 from streams.calendar import Calendar
 from streams.catalogue import catalogue_of
 from streams.compiled_plan import CompiledPlan
-from streams.history import ERASURE, FOUNDATIONS, RATE, REPORTING, History, definitions
+from streams.history import ERASURE, FOUNDATIONS, PSEUDONYMS, RATE, REPORTING, History, definitions
 from streams.predictions import scored_keys
 from streams.state_keys import (
     BOOK,
@@ -82,6 +82,8 @@ def _refusals(change: Change, wanted: Mapping[str, str], plan: Plan) -> Iterable
         yield "`erasure` is new: which facts were whose was not kept so far"
     if ERASURE in change.removed:
         yield "`erasure` was removed: whoever was erased would come back"
+    if PSEUDONYMS in (*change.added, *change.restarted, *change.removed):
+        yield "`privacy: pseudonyms` changed: everybody would be somebody else"
     for each in change.restarted:
         if each.startswith("input/"):
             yield f"how the input {each.removeprefix('input/')} is read changed: so did every fact"

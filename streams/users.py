@@ -152,7 +152,7 @@ class Users:
         """The watermark at the last flush."""
         self._nobody: Values = self._program.empty()
         self._erasure: StageErasure | None = None
-        if plan.erasure is not None:
+        if plan.hashes_ids:
             self._erasure = StageErasure(compiled, self._own_place, self._places_of)
         self._gone: set[str] = set()
         """Leaves that were erased since the last flush."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 from http.client import HTTPException
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import click
+
+from agents.cli.options import plan_in, pseudonyms_in
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,8 +34,18 @@ NOT_FOUND = 404
     show_default=True,
     help="Where a worker serves HTTP; may be repeated, as one of the workers knows the account.",
 )
+@click.option(
+    "--plan",
+    "plan_file",
+    metavar="PLAN",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Where the plan puts pseudonyms on accounts: ID is as events name it, and its pseudonym, "
+    "under HEADWATER_PRIVACY_KEY, is asked for.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Write what the worker says, as JSON.")
-def account(account: str, addresses: tuple[str, ...], as_json: bool) -> None:
+def account(
+    account: str, addresses: tuple[str, ...], plan_file: Path | None, as_json: bool
+) -> None:
     """Show one account as of now: its users, states, memberships and why, alerts, newest values.
 
     The worker has to run with `--http` and `--show-accounts`.
@@ -44,6 +57,8 @@ def account(account: str, addresses: tuple[str, ...], as_json: bool) -> None:
     """
     import orjson
 
+    if plan_file is not None and (pseudonyms := pseudonyms_in(plan_in(plan_file))) is not None:
+        account = pseudonyms.account(account) or account
     body = _answer(account, addresses)
     if as_json:
         click.echo(body)

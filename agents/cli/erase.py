@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import click
 
-from agents.cli.options import check_key, kafka_options, plan_in, plan_option, settings_in
+from agents.cli.options import kafka_options, plan_in, plan_option, pseudonyms_in, settings_in
 
 
 @click.command(short_help="Forget a user: in state, numbers, signals and topics.")
@@ -46,7 +46,7 @@ def erase(
     plan = plan_in(plan_file)
     if plan.erasure is None:
         raise click.UsageError(f"{plan_file} has no `erasure`: nobody can be erased under it")
-    check_key(plan)
+    pseudonyms = pseudonyms_in(plan)
     settings = settings_in(bootstrap_servers, kafka)
 
     from agents.cli.topics import telling_topic_errors
@@ -54,6 +54,8 @@ def erase(
     from schemas.batches import Erasure
     from schemas.keys import leaf_key
 
+    if pseudonyms is not None:
+        user, anonymous = pseudonyms.user(user or None), pseudonyms.user(anonymous or None)
     leaf = leaf_key(user or None, anonymous or None)
     if leaf is None:
         raise click.UsageError("the id is empty")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from agents.web import Address
     from schemas.plan.check import PlanInvalid
     from schemas.plan.models import Plan
+    from streams.pseudonyms import Pseudonyms
 
 EXIT_BAD_USAGE = 2
 EARLIEST = "earliest"
@@ -113,12 +114,24 @@ def plan_in(file: Path) -> "Plan":
 
 def check_key(plan: "Plan") -> None:
     """Ends the command if the plan needs a key for hashes of ids that there is not."""
+    key_in(plan)
+
+
+def key_in(plan: "Plan") -> bytes | None:
+    """The key for hashes of ids, None where the plan needs none; without it the command ends."""
     from agents.privacy_key import KeyInvalid, privacy_key
 
     try:
-        privacy_key(plan)
+        return privacy_key(plan)
     except KeyInvalid as error:
         raise click.UsageError(str(error)) from None
+
+
+def pseudonyms_in(plan: "Plan") -> "Pseudonyms | None":
+    """What stands for ids under a plan; None where they stand for themselves."""
+    from streams.compiled_plan import CompiledPlan
+
+    return CompiledPlan(plan, key=key_in(plan)).pseudonyms
 
 
 def report_problems(invalid: "PlanInvalid", file: Path) -> None:

@@ -491,6 +491,13 @@ class Erasure(Frozen):
     """Events that ask to erase their user."""
 
 
+class PseudonymsOf(Frozen):
+    """Whose ids are replaced by keyed hashes as soon as an event is read."""
+
+    users: bool = False
+    accounts: bool = False
+
+
 DEFAULT_INPUT = Input(topic="product-events")
 DEFAULT_PREFIX = "headwater"
 
@@ -526,6 +533,7 @@ class Plan(Frozen):
     alerts: Alerts = Alerts()
     erasure: Erasure | None = None
     """None: nobody can be erased, and what that needs is not kept."""
+    pseudonyms: PseudonymsOf = PseudonymsOf()
     prefix: str = DEFAULT_PREFIX
     """Output and internal topics are named `<prefix>.<role>`."""
 
@@ -533,6 +541,11 @@ class Plan(Frozen):
         """What the events of an input mean: its own rules, else those of all."""
         own = tuple(rule for rule in self.rules if rule.input == input.name)
         return own or tuple(rule for rule in self.rules if rule.input is None)
+
+    @property
+    def hashes_ids(self) -> bool:
+        """True if there has to be a key for hashes of ids."""
+        return self.erasure is not None or self.pseudonyms != PseudonymsOf()
 
     @property
     def kinds(self) -> frozenset[str]:

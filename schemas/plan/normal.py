@@ -38,6 +38,7 @@ from schemas.plan.models import (
     NameConst,
     NameFromProperty,
     Plan,
+    PseudonymsOf,
     Rule,
     Selector,
     SelectorType,
@@ -138,6 +139,7 @@ def normal_plan(plan: WrittenPlan) -> Plan:
         limits=Limits(event_bytes=plan.limits.event_bytes),
         alerts=normal_alerts(plan.alerts),
         erasure=_erasure(plan.erasure),
+        pseudonyms=PseudonymsOf(**dict.fromkeys(plan.privacy.pseudonyms, True)),
         prefix=plan.prefix,
     )
 

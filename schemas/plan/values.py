@@ -174,6 +174,7 @@ WeekStartName = choice("week start", get_args(WeekStart))
 PeriodName = choice("period", get_args(Period))
 AgainstName = choice("comparison", get_args(Against))
 AlertLevelName = choice("level", get_args(AlertLevel))
+WhoseIds = choice("kind of ids", ("users", "accounts"))
 AggregatesName = choice("rule", ("correct", "keep"))
 SeverityName = choice("severity", get_args(Severity))
 

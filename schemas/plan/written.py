@@ -49,6 +49,7 @@ from schemas.plan.values import (
     Topic,
     WeekStartName,
     Weight,
+    WhoseIds,
     ascending,
     check_traits_kept,
     did_you_mean,
@@ -626,6 +627,15 @@ class WrittenErasure(Written):
     )
 
 
+class WrittenPrivacy(Written):
+    """What of people is to be seen within Headwater and in what it writes."""
+
+    pseudonyms: Annotated[list[WhoseIds], AfterValidator(each_once)] = Field(
+        default_factory=list,
+        description="Whose ids are replaced by keyed hashes as soon as an event is read.",
+    )
+
+
 def _no_near_miss(reserved: str) -> AfterValidator:
     """Refuses an event name that was likely meant to be the reserved word."""
 
@@ -703,6 +713,7 @@ class WrittenPlan(Written):
     erasure: WrittenErasure | None = Field(
         default=None, description="Lets users be erased; only from the beginning of a prefix."
     )
+    privacy: WrittenPrivacy = WrittenPrivacy()
 
     @field_validator("inputs")
     @classmethod

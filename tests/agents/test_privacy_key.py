@@ -13,8 +13,10 @@ PLAN = "product: Keys\nactivity: all\n"
 ERASING = PLAN + "erasure: {users: Forget Me}\n"
 
 
-def test_a_plan_without_erasure_needs_no_key() -> None:
+def test_a_plan_that_hashes_no_ids_needs_no_key() -> None:
     assert privacy_key(load_plan(PLAN), {}) is None
+    with pytest.raises(KeyInvalid):
+        privacy_key(load_plan(PLAN + "privacy: {pseudonyms: [users]}\n"), {})
 
 
 def test_a_key_is_what_the_variable_says() -> None:

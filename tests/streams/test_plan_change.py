@@ -277,6 +277,11 @@ def test_erasure_is_there_from_the_beginning_or_never() -> None:
     assert refused.startswith("`erasure` was removed")
     assert change_of(definitions(erasing), plan(erasure={"users": "Erase Me"})).refused == ()
 
+    hashing = plan(privacy={"pseudonyms": ["users"]})
+    for before, after in ((without, hashing), (hashing, without)):
+        (refused,) = change_of(definitions(before), after).refused
+        assert refused.startswith("`privacy: pseudonyms` changed")
+
 
 def test_words_and_order_change_no_definition() -> None:
     same = plan(
