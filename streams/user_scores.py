@@ -24,6 +24,7 @@ from streams.state_keys import SCORES, state_key, state_value
 from streams.subject_measures import Values
 from streams.tally import number
 
+_NEVER = 1 << 62
 Place = tuple[str, str, str]
 """Root, KPI and period."""
 
@@ -169,6 +170,12 @@ class UserScores:
         for day in self._told.get(place, Told()).forget(before):
             self._unsaved.add(place)
             yield Outgoing(KPIS, None, kpi_record_key(self._key(each, root, day)), None)
+
+    def erase(self, root: str, nobody: Values) -> Iterator[Outgoing]:
+        """Removes all that was told of a user. `nobody`: the measures of nobody."""
+        for each in self._series:
+            yield from self._forget(each, root, _NEVER)
+        self._date(root, nobody, self._closed)
 
     def _floor(self, each: _Series, day: int) -> int:
         """The first day of which anything is said, from one on."""

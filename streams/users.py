@@ -381,14 +381,14 @@ class Users:
         How much of each kind that was, and the leaves it points to and that point to it.
         """
         leaf, person = self._known(key), self._persons.get(key)
+        if leaf is None and person is None:
+            return {}, []
         removed, further = dict[str, int](), set[str]()
         self._touch_person(key)
         if leaf is not None:
             removed["ids"] = 1
             further |= leaf.children | ({leaf.pointer[2]} if leaf.pointer is not None else set())
-            if leaf.root != key:
-                self._send_copy(leaf, leaf.root, None)
-            del self._leaves[key]
+            del self._leaves[key]  # its copy goes with the root, which is erased, too
         if person is not None:
             further |= person.copies.keys()
             self._copies_unsaved |= {(key, copied): None for copied in person.copies}
@@ -573,6 +573,8 @@ class Users:
         for root, standing in self._agenda.take_due(self.watermark_ms):
             self._tell(root, None, standing, records, entities)
         records += self._scores.flush(self.watermark_ms, now_ms, self._values)
+        for key in sorted(self._gone):
+            records += self._scores.erase(key, self._nobody)
         entities += self._scores.take_unsaved()
         self._told_until_ms = self.watermark_ms
         for key, coming in self._agenda.take_unsaved():

@@ -94,6 +94,7 @@ def replay(
       signals.jsonl       activations, milestones, and signals taken back
       alerts.jsonl        alerts
       dead_letters.jsonl  what could not be read, and why
+      receipts.jsonl      who was erased, if the plan has `erasure`
       summary.json        counts, speed, and the activation lag over the whole log
 
     \b

@@ -20,6 +20,21 @@ FIRST_MS = parse_iso("2026-03-02T09:00:00Z")
 UNTIL = "2026-03-20"
 USER, BROWSER = "user-to-forget", "browser-to-forget"
 PARTITIONS = 2
+DEPTH = {
+    "id": "depth",
+    "name": "Depth",
+    "group": "own",
+    "operator": "score",
+    "subject": "user",
+    "among": {"kind": "activity"},
+    "let": {"facts": {"facts": {"kind": "activity"}}},
+    "formula": "facts",
+    "unit": "facts",
+    "periods": ["trailing_7d"],
+    "definition": "Facts of activity of a user in seven days.",
+    "example": "two -> 2.",
+}
+"""A value per user."""
 
 
 @pytest.fixture
@@ -37,7 +52,7 @@ def headwater(
                 "activity": "all",
                 "activation": "Done",
                 "milestones": {"distinct_users": [2], "activated_users": [1]},
-                "kpis": {"levels": {"account": ["dau"]}},
+                "kpis": {"levels": {"account": ["dau"]}, "own": [DEPTH]},
                 "horizon": "all",
                 "erasure": {"users": "Forget Me"},
             }
@@ -91,7 +106,7 @@ def test_no_compacted_topic_knows_whoever_was_erased_and_there_is_one_receipt(
     send(kafka, f"{prefix}-in", log(), PARTITIONS)
     code, _, errors = headwater.run("run", "--until", UNTIL)
     assert code == 0, errors
-    assert naming(last_words(kafka, prefix)) == {"accounts.state", "users.state"}
+    assert naming(last_words(kafka, prefix)) == {"accounts.state", "users.state", "kpis"}
 
     code, request, errors = headwater.run("erase", "--user", USER)
     assert code == 0, errors
@@ -102,7 +117,8 @@ def test_no_compacted_topic_knows_whoever_was_erased_and_there_is_one_receipt(
 
     words = last_words(kafka, prefix)
     assert naming(words) == set()
-    assert any(value is None and USER.encode() in key for (_, key), value in words.items())
+    removed = {role for (role, key), value in words.items() if value is None and b"forget" in key}
+    assert removed == {"accounts.state", "users.state", "kpis"}
     receipts = committed_records(kafka, topic_name(prefix, "receipts"))
     (receipt,) = map(orjson.loads, receipts)
     assert receipt["request"] == request.strip()

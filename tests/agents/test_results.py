@@ -45,7 +45,7 @@ def test_a_file_has_its_name_only_when_all_are_complete(tmp_path: Path) -> None:
     assert len((tmp_path / "kpis.jsonl").read_bytes().splitlines()) == 1
     assert (tmp_path / "dead_letters.jsonl").read_bytes() == b""
     assert orjson.loads((tmp_path / "summary.json").read_bytes()) == {"events": 2}
-    assert len(list(tmp_path.iterdir())) == 6
+    assert len(list(tmp_path.iterdir())) == 7
 
 
 def test_what_is_discarded_leaves_nothing(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -122,3 +123,21 @@ def test_a_broker_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(topics, "BOOTSTRAP_TIMEOUT_MS", 200)
     with pytest.raises(topics.TopicError, match=r"No Kafka broker answers at 127\.0\.0\.1:1 "):
         topics.check("127.0.0.1:1", "any")
+
+
+def test_where_somebody_may_be_erased_nothing_may_be_kept_for_longer_than_promised(
+    kafka: str, prefix: str
+) -> None:
+    created = topics.create(kafka, prefix)
+    kinds = Counter(each.kind for each in topics.check(kafka, prefix, erasable=True))
+    # no receipts; every topic that is not compacted has segments of a week, and three stay longer
+    deleted = sum(topic.cleanup == "delete" for topic in topics.TOPICS)
+    assert kinds == {"missing": 1, "bound": deleted + 3}
+    assert topics.check(kafka, prefix) == []
+    assert len(created) == len(topics.TOPICS)
+
+
+def test_topics_are_created_so_that_the_promise_holds(kafka: str, prefix: str) -> None:
+    created = topics.create(kafka, prefix, erasable=True)
+    assert topics.check(kafka, prefix, erasable=True) == []
+    assert f"{prefix}.receipts" in created

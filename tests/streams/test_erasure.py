@@ -57,14 +57,26 @@ def with_somebody_to_forget(event: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-FIRST = {
-    "messageId": "first",
-    "type": "track",
-    "event": "activity",
-    "userId": "u1",
-    "timestamp": iso(FIRST_DAY_MS),
-}
-"""From when on values are published does not depend on who is erased."""
+FIRST = [
+    {
+        "messageId": f"first {name} {campaign} {account}",
+        "type": "track",
+        "event": kind,
+        "userId": "u1",
+        "properties": {"name": name, "campaign": campaign},
+        "timestamp": iso(FIRST_DAY_MS),
+        "context": {"groupId": account},
+    }
+    for kind, name, campaign in (
+        ("feature", "x", "none"),
+        ("feature", "y", "none"),
+        ("spend", "none", "spring"),
+        ("spend", "none", "autumn"),
+    )
+    for account in ("a1", "a2", "")
+]
+"""From when on values are published does not depend on who is erased, nor do the names that lists
+know: of features, and of campaigns."""
 REQUEST = {
     "messageId": "request",
     "type": "track",
@@ -82,10 +94,10 @@ def test_numbers_and_signals_are_those_of_a_log_without_whoever_is_erased(data: 
     if any(e["type"] == "identify" and e.get("anonymousId") == BROWSER for e in found):
         theirs.add(BROWSER)
     others = [e for e in found if e.get("userId", e.get("anonymousId")) not in theirs]
-    told = [orjson.dumps(e) for e in [FIRST, *found, REQUEST, *found[:3]]]
+    told = [orjson.dumps(e) for e in [*FIRST, *found, REQUEST, *found[:3]]]
 
     engine = worked(erasing(), told, data.draw(runs(len(told))), KEY)
-    without = [orjson.dumps(e) for e in [FIRST, *others]]
+    without = [orjson.dumps(e) for e in [*FIRST, *others]]
     at_once = Run(range(len(without)), 1, 1, len(without), 1 << 30, 1000, 0)
     expected = outcome_of(worked(erasing(), without, at_once, KEY))
 
@@ -259,6 +271,16 @@ def test_a_request_for_somebody_unknown_has_a_receipt_and_one_that_comes_twice_h
         ("request", {}),
         ("two", {}),
     ]
+
+
+def test_who_was_excluded_is_erased_without_counting_less_than_nothing():
+    plan = PLAN + "exclude: {users: [{trait: internal, equals: true}]}\n"
+    staff = use(3, USER, "", type="identify", traits={"internal": True})
+    for log in ([use(2, USER), staff, forget()], [forget(), staff, use(2, USER)]):
+        engine = engine_of(plan, [use(1, "u1"), log[0]])
+        then(engine, log[1:])
+        assert dau(engine) == {None: 1, "a1": 1}
+        assert traces(engine, USER) == []
 
 
 def test_a_request_that_names_nobody_is_a_dead_letter():

@@ -26,6 +26,7 @@ RESULTS = {
     "signals.jsonl",
     "alerts.jsonl",
     "dead_letters.jsonl",
+    "receipts.jsonl",
     "summary.json",
 }
 

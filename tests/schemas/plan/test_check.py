@@ -231,6 +231,16 @@ MEANINGS = {
 }
 
 THE_REST = {
+    "aggregates that would not stay exact": (
+        "erasure: {aggregates: keep}",
+        "2 `keep` cannot be exact: how many members of an account are active follows from them "
+        "at erasure.aggregates; leave it at `correct`: numbers become what they were without the "
+        "person",
+    ),
+    "pseudonyms of somebody else": (
+        "privacy: {pseudonyms: [user]}",
+        "2 unknown kind of ids `user` at privacy.pseudonyms.0; did you mean `users`?",
+    ),
     "a mapping without fields": (
         "inputs: [{topic: t, format: mapping}]",
         "2 format mapping needs `fields` at inputs.0; "
