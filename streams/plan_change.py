@@ -22,6 +22,7 @@ from streams.predictions import scored_keys
 from streams.state_keys import (
     BOOK,
     MEMBER,
+    OF_LISTS,
     OF_PREDICTIONS,
     SCORED,
     SCORES,
@@ -177,6 +178,8 @@ def without(
                 rewritten.entities.append((key, None))
                 if what == SCORED:
                     rewritten.values.extend(scored_keys(place[0], read_value(value), calendar))
+        elif what in OF_LISTS:
+            rewritten.entities.append((key, None))  # accounts tell all of it again
         elif what == MEMBER:
             counted = _counted_without(stale, value)
             if counted is not None:

@@ -20,6 +20,8 @@ PREDICTION, SNAPSHOTS, SCORED = "prediction", "snapshots", "scored"
 OF_PREDICTIONS = (PREDICTION, SNAPSHOTS, SCORED)
 """Records of the company's last step; the second field of their key is the KPI."""
 SUPPRESSED, ERASURE = "suppressed", "erasure"
+OF_LISTS = (LISTED, LISTED_FOR, MEMBER_STANDS, MEMBER_VALUES, MEMBER_NAMES)
+"""What accounts told for rankings of members."""
 PARTITION = "partition"
 
 _encode = msgspec.msgpack.Encoder().encode

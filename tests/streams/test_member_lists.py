@@ -193,6 +193,16 @@ def test_a_ranking_that_begins_under_way_knows_who_is_a_member():
     assert running.names("08") == ["a1", "a2"]
 
 
+def test_a_ranking_that_was_away_for_a_while_knows_what_happened_meanwhile():
+    running = Running(plan(RISKY))
+    running.feed(*SILENT, until="08")
+    running.engine.change_plan(plan(), parse_iso("2026-03-08T00:00:00Z"))
+    running.feed(used("a2", "08T10"), until="09")
+    running.engine.change_plan(plan(RISKY), parse_iso("2026-03-09T00:00:00Z"))
+    running.feed(paid("a1", "09T10", 1000), until="11")
+    assert running.names("10") == ["a1"]
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [
