@@ -193,7 +193,8 @@ def stated_lists() -> Lists:
             period = "trailing_30d"
         end_ms = parse_iso(f"{row['date']}T00:00:00Z") + DAY_MS
         found.setdefault((kpi, row["variant"], period, end_ms), []).append((row["subject"], score))
-    return found
+    # the truth has some members in the order of a score, which a membership does not state
+    return {place: sorted(of) if place[0] in memberships else of for place, of in found.items()}
 
 
 def given_lists(result: Replayed, kpis: set[str], either: bool = False) -> Lists:

@@ -163,6 +163,15 @@ def test_whoever_is_taken_off_every_list_comes_back_with_all_its_values():
     assert (first["name"], first["scores"]) == ("a2", {"mrr": 700})
 
 
+def test_what_was_known_of_an_account_before_it_entered_comes_along():
+    running = Running(plan(RISKY))
+    running.feed(*SILENT, used("a3", "02T09", "board"), until="10")
+    running.feed(paid("a3", "02T08", 700), until="10")
+    lines = {line["name"]: line for line in running.lists()["08"]["top"]}
+    assert lines["a3"]["scores"] == {"mrr": 700}
+    assert lines["a3"]["lists"] == {"features_of_interest": ["board"]}
+
+
 def test_a_restart_changes_no_list():
     running = Running(plan(RISKY))
     running.feed(*SILENT, until="07")

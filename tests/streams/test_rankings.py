@@ -110,6 +110,9 @@ def test_a_name_that_was_ever_seen_stays_on_the_list_and_one_that_comes_late_joi
     assert running.names("03") == ["share", "board"]
     assert running.lists("03")["status"] == "amended"
 
+    running.feed(used(5, "01T10", "share"), until="04")
+    assert running.names("01") == ["share"], "nor had when it is looked at again"
+
 
 def test_a_restart_changes_no_list():
     running = Running(plan(FEATURES | {"listed": ["chart"]}))
@@ -164,6 +167,10 @@ def test_a_ranking_can_be_made_of_each_account():
     running = Running(plan(FEATURES | {"level": "account"}))
     running.feed(used(1, "01T09", "share"), until="02")
     assert running.names("01", subject="a1") == ["share"]
+
+    running.engine.restart()
+    running.feed(used(2, "02T09", "board"), until="03")
+    assert running.names("02", subject="a1") == ["board", "share"]
 
 
 def test_the_plan_says_how_long_a_list_is():
