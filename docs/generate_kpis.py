@@ -351,6 +351,10 @@ def _variants(row: Row) -> str | None:
         return ", ".join(f"`{variant}`" for variant in row.end)
     if isinstance(named, Variant):
         shown = f"`{named.shown_as}=<{named.by.rpartition('.')[2]}>` of the facts"
+        inner = named.within
+        if inner is not None:
+            shown += f", with `&{inner.shown_as}=<{inner.by.rpartition('.')[2]}>` behind it"
+            shown += ", or without" * inner.total
         return shown + (", and all together without one" * named.total)
     return None if named is None else VARIANTS[named]
 

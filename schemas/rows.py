@@ -100,6 +100,13 @@ class JointRow(_Row):
     also: FactSelector
     variant: Variant | None = None
 
+    @field_validator("variant")
+    @classmethod
+    def _is_split_once(cls, variant: Variant | None) -> Variant | None:
+        if variant is not None and variant.within is not None:
+            raise ValueError("`within` goes with rows that are added up from facts")
+        return variant
+
 
 class EntitledRow(_Row):
     """Users who are active in an account that had a certain fact before the end of the period, for
@@ -172,11 +179,12 @@ class CountRow(_Counting):
     @model_validator(mode="after")
     def _users_fit(self) -> Self:
         other = self.subject != "user" or self.each != "fact" or self.passing is not None
-        by_attribute = self.variant is not None and self.variant.by != "name"
-        if self.users_as is not None and (other or by_attribute):
+        variant = self.variant
+        splits = variant is not None and (variant.by != "name" or variant.within is not None)
+        if self.users_as is not None and (other or splits):
             raise ValueError(
                 "`users_as` goes with `each: fact`, `subject: user` and a `variant` by name, not "
-                "with `passing`"
+                "with `passing` or `within`"
             )
         return self
 

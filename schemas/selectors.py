@@ -41,6 +41,10 @@ class Variant(Strict):
     """The variant is `<shown_as>=<name>`."""
     total: bool = True
     """True: a value of all together, without a variant, too."""
+    within: "Variant | None" = None
+    """What each of these variants is split by in turn: `<shown_as>=<name>&<its>=<name>`, beside the
+    variant as a whole if that has a `total`.
+    """
 
 
 class Passing(Strict):

@@ -38,6 +38,8 @@ class Input(Strict):
     period: Period | None = None
     variant: str | None = None
     """Which variant of the KPI, such as `n=7`, if it has any; `same`: that of the formula."""
+    without: str | None = None
+    """With `same`: without the `&<this>=<name>` at its end, if it has one."""
     ending: str | None = None
     """With `same`: what stands in place of what follows the `/` in the variant. The formula is not
     stated for a variant that ends so itself."""

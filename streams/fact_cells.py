@@ -73,11 +73,19 @@ def tallies_in(
 def _variants(variant: Variant | None, name: str | None, attributes: Attributes) -> tuple[str, ...]:
     if variant is None:
         return ("",)
+    shown = _shown(variant, name, attributes)
+    if shown is None:
+        return ("",) if variant.total else ()
+    inner = _variants(variant.within, name, attributes)
+    found = tuple(f"{shown}&{each}" if each else shown for each in inner)
+    return (*found, "") if variant.total else found
+
+
+def _shown(variant: Variant, name: str | None, attributes: Attributes) -> str | None:
     if variant.by != "name":
         value = dict(attributes).get(variant.by.partition(".")[2])
         name = None if value is None else shown_value(value)
-    found = () if name is None else (f"{variant.shown_as}={name}",)
-    return (*found, "") if variant.total else found
+    return None if name is None else f"{variant.shown_as}={name}"
 
 
 def numbers_of(row: FactRow, fact: FactOfEvent) -> Iterator[Numbers | NumbersOf]:

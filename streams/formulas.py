@@ -149,6 +149,9 @@ class Reading:
         kpi = kpi_in(input, period)
         assert kpi is not None, "catalogue/checks.py refuses formulas with gaps"
         variant = self._variant if input.variant == SAME else input.variant or ""
+        if input.without is not None:
+            outer, found, _ = variant.rpartition(f"&{input.without}=")
+            variant = outer if found else variant
         if input.ending is not None:
             variant = f"{variant.rpartition('/')[0]}/{input.ending}"
         return kpi, variant, self._segment, input.period or period

@@ -94,6 +94,7 @@ WORDS = {
     "scale": (5, 10),
     "seat_limit": (1, 2, 3),
     "addon": ("extra",),
+    "feature": ("x", "y"),
 }
 NAMES = {"awareness": ("reach", "mention"), "outcome": ("time_saved", "sale")}
 
