@@ -27,6 +27,7 @@ from schemas.rows import (
     FormulaRow,
     JointRow,
     LagRow,
+    LaunchRow,
     MeanRow,
     MembershipRow,
     MilestoneRow,
@@ -341,7 +342,7 @@ def _variants(row: Row) -> str | None:
         attribute = row.each_attribute
         behind = f", behind a `/` the `{attribute}` of the first one" if attribute else ""
         return f"`{row.each_name}=<name>` of the facts{behind}"
-    if isinstance(row, CorrelationRow | MembershipRow) and row.each_name is not None:
+    if isinstance(row, CorrelationRow | MembershipRow | LaunchRow) and row.each_name is not None:
         return f"`{row.each_name}=<name>` of the facts"
     if isinstance(row, BalanceRow) and row.each_used is not None:
         return f"`{row.each_used.shown_as}=<name>` of the facts"
@@ -364,7 +365,7 @@ def _parts(row: Row) -> str:
         return "`n`, `median`, `p90`" if row.quantiles else "`n`"
     if isinstance(row, ConversionRow) and isinstance(row.goal, InOrder):
         return "`numerator`, `denominator`; without a variant `n`, `friction`"
-    if isinstance(row, ShareRow | ConversionRow | RateRow):
+    if isinstance(row, ShareRow | ConversionRow | LaunchRow | RateRow):
         return "`numerator`, `denominator`"
     if isinstance(row, LagRow):
         return (

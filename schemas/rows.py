@@ -23,6 +23,7 @@ from schemas.conditions import (
     holds_of_nobody,
     leaves_of,
 )
+from schemas.fact_kinds import THING_KINDS
 from schemas.goals import ActiveOnDay, Given, Goal, InOrder, ReachesFact, ReachesNames
 from schemas.quantities import Feature, Quantity
 from schemas.ranks import By, OfDimension, OfMembers, OfVariants
@@ -351,6 +352,31 @@ class ConversionRow(_Row):
         if isinstance(self.goal, InOrder) and conditions:
             raise ValueError("a goal `in_order` goes without conditions, and without `each_name`")
         return self
+
+
+class LaunchRow(_Row):
+    """For each name of something that the company did: of the users with certain facts in the days
+    after it was first done, those who use what has that name.
+    """
+
+    operator: Literal["launch"]
+    subject: Literal["user"]
+    launch: FactSelector
+    """Facts of things, such as deliveries; they concern everybody, whomever they name."""
+    among: FactSelector
+    used: FactSelector
+    within_days: int = Field(default=30, ge=2)
+    """So many days of 24 hours; a launch counts once they are over."""
+    each_name: str
+    """The variant is `<each_name>=<name>`."""
+    segments: Literal[False] = False
+
+    @field_validator("launch")
+    @classmethod
+    def _is_of_things(cls, launch: FactSelector) -> FactSelector:
+        if launch.kind not in THING_KINDS:
+            raise ValueError(f"a launch is one of {', '.join(sorted(THING_KINDS))}")
+        return launch
 
 
 class LagRow(_Row):
@@ -822,6 +848,7 @@ Row = Annotated[
     | MeanRow
     | RateRow
     | ConversionRow
+    | LaunchRow
     | LagRow
     | DurationRow
     | OpenRow
@@ -874,7 +901,7 @@ def per_account(row: Row) -> bool:
     """
     if isinstance(row, JointRow | BalanceRow | MovementRow | NamesRow | PredictionRow):
         return True
-    if isinstance(row, CorrelationRow | OpenRow | ScoreRow):
+    if isinstance(row, CorrelationRow | OpenRow | ScoreRow | LaunchRow):
         return False
     if scores_read(row):
         return False
@@ -930,5 +957,5 @@ def _is_by_name(row: "_Row") -> bool:
         return True
     if isinstance(row, BalanceRow):
         return row.each_used is not None
-    by_name = ConversionRow | CorrelationRow | MembershipRow
+    by_name = ConversionRow | CorrelationRow | MembershipRow | LaunchRow
     return isinstance(row, by_name) and row.each_name is not None

@@ -43,6 +43,7 @@ from streams.duplicates import IDS_MAX, SeenIds
 from streams.erasure import StageErasure
 from streams.event_codes import Coded, EventCodes
 from streams.fact_batches import Code, FactBatches
+from streams.launches import EVERYBODY
 from streams.listing import Listing
 from streams.measures import ALL, Fact, Measure, Moment
 from streams.parts.memberships import Passage, passages
@@ -286,6 +287,9 @@ class Accounts:
             coded, member = codes[code], members[number]
             if member is None:
                 self._take_of_things(rows.members[number], coded, time_ms, event_id, values)
+                if coded.for_everybody:
+                    row = ("", EVERYBODY), time_ms, coded.code, event_id, values
+                    self._to_users.add_row_for_all(row)
                 continue
             if coded.counts and not self._add_up(member, coded, time_ms, event_id, values):
                 continue

@@ -18,6 +18,7 @@ from schemas.rows import (
     EntitledRow,
     JointRow,
     LagRow,
+    LaunchRow,
     MeanRow,
     MembershipRow,
     MilestoneRow,
@@ -98,6 +99,8 @@ def tally_of(row: Row, variant: str, calendar: Calendar) -> Tally:
     if isinstance(row, MilestoneRow | MembershipRow | TriedRow):
         return membership.Tally(calendar)
     within_ms = None
+    if isinstance(row, LaunchRow):
+        return conversion.Tally(calendar, row.within_days * DAY_MS, None)
     if isinstance(row, ConversionRow | LagRow) and row.within_days is not None:
         within_ms = row.within_days * DAY_MS
     if isinstance(row, LagRow):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from schemas.batches import Meaning
 from schemas.fact_kinds import THING_KINDS, USE_KINDS, VALUED_KINDS
 from schemas.keys import thing_key
-from schemas.rows import adds_facts
+from schemas.rows import LaunchRow, adds_facts
 from streams.compiled_plan import CompiledPlan
 from streams.fact_batches import Code
 from streams.fact_cells import Addition, additions
@@ -33,6 +33,8 @@ class Coded(NamedTuple):
     """What each such event adds to rows that are added up from facts."""
     counted: tuple[tuple[str, int], ...]
     """(id of a count of users, number of the facts of such an event that it counts)."""
+    for_everybody: bool
+    """True: it is a launch, of which all users hear."""
     counts: bool
     """True: it matters that such an event does not come twice."""
     mark: int
@@ -46,6 +48,7 @@ class EventCodes:
     def __init__(self, compiled: CompiledPlan) -> None:
         self._measures, self._things = compiled.member.measures, compiled.things
         rows = compiled.catalogue.rows.values()
+        self._launches = [row.launch for row in rows if isinstance(row, LaunchRow)]
         self._rows_of_facts = [row for row in rows if adds_facts(row)]
         self._coded: dict[Key, Coded] = {}
         self._marks: dict[Key, int] = {}
@@ -86,6 +89,7 @@ class EventCodes:
             any(kind not in USE_KINDS for kind, _, _ in meaning),
             added,
             counted,
+            any(reads(launch, *fact) for launch in self._launches for fact in meaning),
             bool(added or counted)
             or any(isinstance(m, Counting) for step in steps for _, m in step.measures),
             self._marks.get(key, 0),

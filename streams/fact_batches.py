@@ -90,6 +90,11 @@ class FactBatches:
         """An event for the partition of a key."""
         self._waiting[self._routes.of(key)].rows.append(row)
 
+    def add_row_for_all(self, row: Row) -> None:
+        """An event for every partition."""
+        for waiting in self._waiting:
+            waiting.rows.append(row)
+
     def add_pointer(self, key: str, pointer: Pointer) -> None:
         self._waiting[self._routes.of(key)].pointers.append(pointer)
 

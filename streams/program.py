@@ -21,6 +21,7 @@ from schemas.rows import (
     EntitledRow,
     JointRow,
     LagRow,
+    LaunchRow,
     MeanRow,
     MembershipRow,
     MilestoneRow,
@@ -55,6 +56,7 @@ from streams.parts.firsts import averaged_firsts, counted, summed
 from streams.parts.joint import joint
 from streams.parts.kept import rated
 from streams.parts.lags import lags
+from streams.parts.launches import launch_place, launches
 from streams.parts.memberships import Membership
 from streams.parts.names import named
 from streams.parts.opened import opened
@@ -128,6 +130,8 @@ class SubjectProgram:
         memberships: dict[str, Membership] = {}
         trials: list[Membership] = []
         scores: dict[str, Score] = {}
+        self.launches: dict[int, FactSelector] = {}
+        """Where the launches that rows ask for are found, and which facts they are."""
         parts: list[Part] = []
         groups: dict[tuple[int, bool], tuple[MaskFunction, list[tuple[str, str, str, int]]]] = {}
         self.slots_of: dict[str, frozenset[int]] = {}
@@ -156,6 +160,9 @@ class SubjectProgram:
             elif isinstance(row, ScoreRow):
                 scores[row.id] = Score(row, subject)
                 read = scores[row.id].slots
+            elif isinstance(row, LaunchRow):
+                parts.append(launches(row, subject))
+                self.launches[launch_place(row, subject)] = row.launch
             elif type(row) in _COMPILED:
                 found = _COMPILED[type(row)](row, subject)
                 parts += [found] if isinstance(found, Part) else found

@@ -8,6 +8,7 @@ from schemas.keys import partition_of
 from streams.contributions import TallyKey
 from streams.delta_batches import tally_partition
 from streams.duplicates import chunk_number, generation_of
+from streams.launches import together as launches_together
 from streams.state_keys import (
     AGENDA,
     ALERTS,
@@ -15,6 +16,7 @@ from streams.state_keys import (
     COPY,
     ERASURE,
     LAST_DAY,
+    LAUNCHES,
     LEAF,
     LISTED,
     LISTED_FOR,
@@ -36,6 +38,7 @@ from streams.state_keys import (
 from streams.topology import Partitions
 
 _OF_ENTITIES = (*(AGENDA, SIGNALS, ALERTS, BOOK, LAST_DAY, LEAF, COPY, PERSON, THING, SCORES),)
+_OF_PARTITIONS = (PARTITION, SETTLED, LAUNCHES, SEEN, SEEN_OF_BUSINESS)
 State = dict[bytes, bytes]
 """Of one stage partition: key -> record."""
 
@@ -60,15 +63,19 @@ def resharded(stage: str, old: list[State], count: int) -> list[State]:
                 for each in new:  # a hash does not tell whose it is
                     each[key] = value
             # without the record of whom they tell of, new partitions tell of everybody
-            elif what not in (PARTITION, SETTLED, SEEN, SEEN_OF_BUSINESS, LISTED, LISTED_FOR):
+            elif what not in (*_OF_PARTITIONS, LISTED, LISTED_FOR):
                 new[_home(stage, what, place, count)][key] = value
     tables: dict[bytes, list[bytes]] = {}
     for before in old:
         for key, value in before.items():
             if read_key(key)[0] in (PARTITION, SETTLED):
                 tables.setdefault(key, []).append(value)
+    launches = state_key(LAUNCHES)
+    told = [read_value(state[launches]) for state in old if launches in state]
     for number, state in enumerate(new):
         state.update((key, _sources(each)) for key, each in tables.items())
+        if told:
+            state[launches] = state_value(launches_together(told))
         for what in (SEEN, SEEN_OF_BUSINESS):
             state.update(_seen(what, old, number, count))
     return new

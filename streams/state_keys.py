@@ -15,6 +15,7 @@ SIGNALS, BOOK, SEEN, VALUES, ALERTS = "signals", "book", "seen", "values", "aler
 AGENDA, SEEN_OF_BUSINESS, SCORES = "agenda", "seen of business", "scores"
 LISTED, LISTED_FOR = "listed", "listed for"
 MEMBER_STANDS, MEMBER_VALUES, MEMBER_NAMES = "stands", "member values", "member names"
+LAUNCHES = "launches"
 LAST_DAY, SETTLED = "last day", "settled"
 PREDICTION, SNAPSHOTS, SCORED = "prediction", "snapshots", "scored"
 OF_PREDICTIONS = (PREDICTION, SNAPSHOTS, SCORED)

@@ -209,6 +209,10 @@ class Measures:
         """The first and the last instant of every active day."""
         return self._slot("edges", [facts], since_ms, lambda: DayEdges(facts))
 
+    def edges_by_name(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        """The first and the last instant of every active day, of each name."""
+        return self._slot("edges by name", [facts], since_ms, lambda: ByName(DayEdges(facts)))
+
     def timeline(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """All facts, in order."""
         return self._slot("timeline", [facts], since_ms, lambda: Timeline(facts))

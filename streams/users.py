@@ -41,7 +41,8 @@ from streams.contributions import Deltas, Moves
 from streams.delta_batches import delta_records
 from streams.erasure import Address, Message, Place, StageErasure, facts_without
 from streams.identity import chain_through, root_of
-from streams.measures import Fact
+from streams.launches import EVERYBODY, Launches
+from streams.measures import Fact, Moment
 from streams.parts.memberships import Passage, passages
 from streams.person_state import Copy, Leaf, LeafState, Person
 from streams.settling import Rounds
@@ -51,6 +52,7 @@ from streams.state_keys import (
     AGENDA,
     COPY,
     ERASURE,
+    LAUNCHES,
     LEAF,
     PARTITION,
     PERSON,
@@ -142,6 +144,8 @@ class Users:
         self._deltas = Deltas()
         self._moves = Moves(self._program.groups, self._calendar)
         self._agenda = Agenda()
+        self._launches, self._launched = Launches(self._program.launches), False
+        """`_launched`: there are others than were saved."""
         horizon_days = plan.horizons.tally_days if bounded else None
         self._scores = UserScores(self._program.scores, self._calendar, horizon_days)
         self._rounds: Rounds | None = None
@@ -208,9 +212,10 @@ class Users:
                 self._take_erasures(message, self._erasure)
 
     def _take_rows(self, rows: Rows) -> None:
-        leaves = [self._leaf(leaf) for _, leaf in rows.members]
+        leaves = [None if leaf == EVERYBODY else self._leaf(leaf) for _, leaf in rows.members]
         for (account, _), leaf in zip(rows.members, leaves, strict=True):
-            self._take_account(leaf, account)
+            if leaf is not None:
+                self._take_account(leaf, account)
         codes = [([self._step(fact) for fact in meaning], s) for meaning, s in rows.codes]
         day_of = self._calendar.day
         for number, time_ms, code, event_id, of_facts in zip(
@@ -219,6 +224,9 @@ class Users:
             leaf, day = leaves[number], day_of(time_ms)
             moment = time_ms, event_id, rows.members[number][0]
             steps, segments = codes[code]
+            if leaf is None:
+                self._take_launch(steps, moment)
+                continue
             values = leaf.values
             for place, (kind, name, attributes, measures) in enumerate(steps):
                 value = of_facts[place] if of_facts else None
@@ -237,6 +245,30 @@ class Users:
                 self._steps.clear()
             step = self._steps[fact] = self._measures.step(fact)
         return step
+
+    def _take_launch(self, steps: Sequence[Step], moment: Moment) -> None:
+        """Takes what concerns everybody: all that is known of users may count otherwise now."""
+        launches, day = self._launches, self._calendar.day(moment[0])
+        for kind, name, attributes, _ in steps:
+            launches = launches.with_fact(Fact(kind, name, moment, day, (), attributes))
+        if launches is self._launches:
+            return
+        for root, values in self._persons_now():
+            if root not in self._before:  # else it is compared with what it was then anyway
+                self._differ(values, launches.put(values))
+        self._launches, self._launched = launches, True
+
+    def _persons_now(self) -> Iterator[tuple[str, Values]]:
+        """The measures of every person; those that are packed stay so."""
+        merged = {root for root, person in self._persons.items() if person.copies}
+        for key, packed in list(self._cold.items()):
+            if key not in merged:
+                leaf = LeafState([])
+                self._load_state(leaf, packed)
+                yield key, self._values_of([leaf])
+        roots = merged.union(leaf.key for leaf in self._leaves.values() if leaf.root == leaf.key)
+        for root in sorted(roots):
+            yield root, self._values(root)
 
     def _take_account(self, leaf: Leaf, account: str) -> None:
         if (account or self._excluding) and account not in leaf.accounts:
@@ -323,7 +355,7 @@ class Users:
         state = self._copy_of(copy)
         person.copies[copy.leaf] = state
         if copy.counted:
-            self._differ(self._values_of([state]), self._nobody)
+            self._differ(self._values_of([state], everybody=False), self._nobody)
         self._copies_unsaved[copy.root, copy.leaf] = state
 
     def _copy_of(self, copy: LeafCopy) -> Copy:
@@ -415,13 +447,14 @@ class Users:
                     erasure.requests.pass_on(found)
         for copy in message.copies:
             if copy.counted and copy.state is not None and hides(copy.root):
-                self._differ(self._values_of([self._copy_of(copy)]), self._nobody)
+                self._differ(self._values_of([self._copy_of(copy)], everybody=False), self._nobody)
         return PeerBatch(
             message.version,
             message.plan,
             [c for c in message.children if not hides(c.parent)],
             [c for c in message.chains if not hides(c.leaf)],
             [c for c in message.copies if not hides(c.root)],
+            message.settled,
         )
 
     def _take_gone(self, entities: list[tuple[bytes, bytes | None]]) -> None:
@@ -516,17 +549,20 @@ class Users:
         """The measures of a person: those of all its leaves together."""
         own = self._alone(root)
         if own is not None and not self._traits_matter:
-            return own.values
+            return self._launches.put(own.values)
         return self._values_of(list(self._leaves_of(root).values()))
 
-    def _values_of(self, leaves: Sequence[LeafState]) -> Values:
+    def _values_of(self, leaves: Sequence[LeafState], *, everybody: bool = True) -> Values:
+        """`everybody` False: without what concerns everybody, of which another partition may have
+        been told at another time."""
         if not leaves or self._excluded(leaves):
             return self._nobody
         values, traits = leaves[0].values, leaves[0].traits
         if len(leaves) > 1:
             values = self._measures.merged([leaf.values for leaf in leaves])
             traits = merged(leaf.traits for leaf in leaves)
-        return self._segments.applied(values, traits)
+        applied = self._segments.applied(values, traits)
+        return self._launches.put(applied) if everybody else applied
 
     def _excluded(self, leaves: Iterable[LeafState]) -> bool:
         """True if the latest traits of the person meet a condition of the plan's exclusions."""
@@ -602,6 +638,9 @@ class Users:
         header = self._announcements.header(self.watermark_ms, self._sources.first_fact_ms)
         to_all = self._announcements.due(header, now_ms)
         records.extend(delta_records(self._deltas, header, self._tally_partitions, to_all=to_all))
+        if self._launched:
+            entities.append((state_key(LAUNCHES), state_value(self._launches.packed())))
+            self._launched = False
         heard = self._sources.take_unsaved()
         if heard is not None:
             entities.append((state_key(PARTITION), state_value(heard)))
@@ -643,7 +682,9 @@ class Users:
     ) -> None:
         values, own = self._values(root), self._known(root)
         handed_over = own is not None and self._counts_alone(own)
-        counted = self._values_of([own]) if own is not None and handed_over else values
+        counted = values
+        if own is not None and handed_over:
+            counted = self._values_of([own], everybody=False)
         self._differ(before, counted)
         self._pass(root, before, values, records, entities)
         self._scores.change(root, before, values)
@@ -772,6 +813,8 @@ class Users:
             person.revisions = Revisions(revised)
         elif what == AGENDA:
             self._agenda.load(place[0], content)
+        elif what == LAUNCHES:
+            self._launches = self._launches.unpacked(content)
         elif what == SCORES:
             self._scores.load(place, content)
         elif what == SETTLED:

@@ -42,6 +42,7 @@ exclude: {users: [{trait: internal, equals: true}]}
 segments: {country: {property: country}, tier: {trait: tier}}
 milestones: {distinct_users: [1, 2], activated_users: [1]}
 horizon: all
+watermark: {lateness: 1h}
 kpis:
   also: [inactive_users]
   levels: {account: [dau, sessions, action_to_activation_lag, project_completion_rate]}
@@ -58,6 +59,82 @@ kpis:
     periods: [trailing_7d]
     definition: Facts of activity of a user in seven days.
     example: two -> 2.
+  - id: drawn_in
+    name: Drawn in
+    group: own
+    operator: launch
+    subject: user
+    launch: {kind: project, where: {status: started}}
+    among: {kind: activity}
+    used: {kind: key_task}
+    within_days: 3
+    each_name: project
+    unit: ratio
+    periods: [week]
+    definition: Of the users active in the three days after a project began, those with such a task.
+    example: None of one -> 0.
+  - id: with_plan
+    name: With a plan
+    group: own
+    operator: membership
+    subject: account
+    when: {since: {kind: plan_change}}
+    unit: accounts
+    periods: [day]
+    segments: false
+    definition: Accounts that ever had a plan.
+    example: one -> 1.
+  - id: tasks_by_name
+    name: Tasks by name
+    group: own
+    operator: count
+    subject: account
+    of: {kind: key_task}
+    variant: {by: name, shown_as: task, total: false}
+    unit: facts
+    periods: [day]
+    segments: false
+    definition: Tasks of an account, for each one.
+    example: two -> 2.
+  - id: usual_tasks
+    name: Usual tasks
+    group: own
+    operator: ranking
+    level: account
+    rank: {variants: task}
+    inputs: {n: {kpi: tasks_by_name, variant: same}}
+    by: [{term: n}]
+    unit: tasks
+    periods: [day]
+    segments: false
+    definition: Tasks of an account by how often they were done.
+    example: two opens, one report -> open, report.
+  - id: plans_by_use
+    name: Accounts with a plan by their use
+    group: own
+    operator: ranking
+    rank: {members: with_plan}
+    inputs: {users: {kpi: dau}}
+    by: [{term: users}]
+    attach: {usual_tasks: day}
+    unit: accounts
+    periods: [day]
+    definition: Accounts with a plan, those with most users first.
+    example: a1 with two, a2 with one -> a1, a2.
+  - id: likely
+    name: Likely to pay
+    group: own
+    operator: prediction
+    subject: account
+    eligible: {state: {kind: plan_change}, end: {attribute: tier, among: [free]}}
+    features: {days: {days: {kind: activity}}}
+    days: 3
+    label: {state: {kind: plan_change}, later: {attribute: tier, among: [free]}}
+    after_days: 1
+    unit: ratio
+    periods: [day]
+    definition: How likely an account keeps its plan.
+    example: No outcome is known yet -> 0.5.
 erasure: {users: Forget Me}
 alerts:
   late_after: 9999d

@@ -1,0 +1,55 @@
+"""Rows about how many users take up what the company launched, compiled.
+
+A launch concerns everybody, and its instant is no part of any user: it stands among the measures of
+each, in a place that is found and not saved.
+"""
+
+from collections.abc import Mapping
+
+from schemas.rows import LaunchRow
+from schemas.times import DAY_MS
+from streams.contributions import tally_key
+from streams.day_measures import DayEdges, EdgesValue
+from streams.measures import ALL
+from streams.operators import conversion
+from streams.parts.part import Cells, Part, Subject, of_cells
+from streams.subject_measures import Values
+
+
+def launch_place(row: LaunchRow, subject: Subject) -> int:
+    """Where the launches that a row asks for are found: `{name: UTC ms}`."""
+    return subject.measures.found("launches", [row.launch], subject.since_ms(row))
+
+
+def launches(row: LaunchRow, subject: Subject) -> Part:
+    measures, since_ms, calendar = subject.measures, subject.since_ms(row), subject.calendar
+    place = launch_place(row, subject)
+    among, used = measures.edges(row.among, since_ms), measures.edges_by_name(row.used, since_ms)
+    within_ms = row.within_days * DAY_MS
+
+    def add(values: Values, sign: int, into: Cells) -> None:
+        known: Mapping[str, int] = values[place] or {}
+        if values[among] is None:
+            return
+        for name, start_ms in known.items():
+            end_ms, day = start_ms + within_ms, calendar.day(start_ms)
+            days = range(day, calendar.day(end_ms) + 1)
+            if not _any(values[among], days, start_ms, end_ms):
+                continue
+            tally = tally_key(row.id, f"{row.each_name}={name}", ALL)
+            mature_ms = conversion.whole_hour_ms(end_ms)
+            into[tally, conversion.ALL_SUBJECTS, day, mature_ms] += sign
+            if _any((values[used] or {}).get(name), days, start_ms, end_ms):
+                into[tally, conversion.SUCCESSES, day, mature_ms] += sign
+
+    return of_cells({place, among, used}, add)
+
+
+def _any(edges: EdgesValue | None, days: range, start_ms: int, end_ms: int) -> bool:
+    """True if something happened in [start, end), which is longer than a day.
+
+    So of a day that reaches out of it at one end, the first or the last instant tells.
+    """
+    known = DayEdges.days(edges)
+    found = (known[day] for day in days if day in known)
+    return any(start_ms <= ms < end_ms for both in found for ms in both)
