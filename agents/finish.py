@@ -1,15 +1,16 @@
-"""Knowing when a pipeline of several workers has nothing left to do: the end of `run --until`.
+"""Knowing when a pipeline of several workers has nothing left to do: the end of some runs.
 
 Watermarks travel in records between the stages, so a worker whose partitions all stand at the
 moment asked for knows that everything before them does. What comes after them, and what goes back
 to an earlier stage, is done once every record of every topic has been processed and nothing new is
-written for a while.
+written for a while. Where inputs are read up to bounds, they count as read there.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import confluent_kafka as ck
 from confluent_kafka.admin import AdminClient
@@ -27,6 +28,13 @@ POLL_S = 0.2
 REQUEST_S = 15.0
 
 
+class Come(NamedTuple):
+    """How far a group has come: by partition its position, and the end."""
+
+    committed: Mapping[TP, int]
+    ends: Mapping[TP, int]
+
+
 class Pipeline:
     """The topics that the stages read, and how far the whole group has come in them."""
 
@@ -42,14 +50,17 @@ class Pipeline:
 
     def ends_if_all_is_read(self) -> Mapping[TP, int] | None:
         """The end of every partition, if the group has committed up to there; else None. Blocks."""
+        come = self._come()
+        return come.ends if come and come.committed == come.ends else None
+
+    def _come(self) -> Come | None:
+        """How far the group has come. None: the broker does not say."""
         try:
             # Positions first: those that equal a later end were at the end when they were read.
-            committed = self._committed()
-            ends = self.ends()
+            return Come(self._committed(), self.ends())
         except ck.KafkaException as error:
             log.warning("cannot tell whether everything has been read: %s", error)
             return None
-        return ends if committed == ends else None
 
     def lag(self) -> dict[TP, int]:
         """Records that the group has not read, of the partitions that have any. Blocks."""
@@ -72,8 +83,44 @@ class Pipeline:
         return list_offsets(self._admin, self._tps, LATEST)
 
 
-async def finished(pipeline: Pipeline, worker: Worker, until_ms: int | None) -> None:
-    """Returns once the worker stands at `until_ms` and the pipeline has been quiet for a while.
+class BoundedPipeline(Pipeline):
+    """A pipeline whose inputs are read up to `bounds`, while others may go on writing to them."""
+
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        stages: Iterable[StageSpec],
+        bounds: Mapping[TP, int],
+        fed: str,
+    ) -> None:
+        """`fed`: the topic that inputs feed. Whoever is at a bound repeats there that it is."""
+        super().__init__(settings, stages)
+        self._bounds, self._fed = bounds, fed
+        self._told: Mapping[TP, int] | None = None
+        """Where the topic ended that inputs feed, once they had been read up to their bounds."""
+
+    def ends_if_all_is_read(self) -> Mapping[TP, int] | None:
+        """The ends of the topics behind those that repeat themselves; else as a Pipeline."""
+        come = self._come()
+        if come is None or _behind(come, self._bounds):
+            return None
+        if self._told is None:
+            # What the inputs had to say was committed with their positions, and so lies before.
+            self._told = {tp: end for tp, end in come.ends.items() if tp.topic == self._fed}
+        rest = {
+            tp: end
+            for tp, end in come.ends.items()
+            if tp not in self._bounds and tp not in self._told
+        }
+        return None if _behind(come, self._told) or _behind(come, rest) else rest
+
+
+def _behind(come: Come, wanted: Mapping[TP, int]) -> bool:
+    return any(come.committed[tp] < end for tp, end in wanted.items())
+
+
+async def finished(pipeline: Pipeline, worker: Worker, until_ms: int | None) -> bool:
+    """Returns True once the worker stands at `until_ms` and the pipeline is quiet for a while.
 
     None: wherever the worker stands.
     """
@@ -86,5 +133,5 @@ async def finished(pipeline: Pipeline, worker: Worker, until_ms: int | None) -> 
         if ends is None or ends != known:
             known, quiet_since = ends, time.monotonic()
         elif time.monotonic() - quiet_since >= QUIET_S:
-            return
+            return True
         await asyncio.sleep(POLL_S)

@@ -13,7 +13,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from typing import Any
+from typing import Any, TypeVar
 
 from faust.types import TP
 
@@ -23,7 +23,7 @@ from agents.checkpoints.kafka import KafkaCheckpoints
 from agents.checkpoints.memory import MemoryCheckpoints, OnRecords
 from agents.checkpoints.stuck import StuckTransactions
 from agents.clock import wall_ms
-from agents.finish import Pipeline, finished
+from agents.finish import BoundedPipeline, Pipeline, finished
 from agents.monitor import Monitor
 from agents.pace import Pace
 from agents.topics import state_role, topic_name
@@ -38,11 +38,13 @@ from agents.transport.kafka import (
 )
 from agents.transport.memory import MemoryBroker
 from agents.web import Address
-from agents.worker import StageSpec, Worker
+from agents.worker import UNBOUNDED, StageSpec, Worker
+from streams.ingest import FACTS_ROLE
 from streams.stage import RecordBatch
 
 REPLAY_PACE = Pace(quiet_s=None, records=100_000)
 LIVE_PACE = Pace()
+T = TypeVar("T")
 SETTLE_POLL_S = 0.001
 STOP_POLL_S = 0.1
 
@@ -115,19 +117,21 @@ async def run_worker(
     from_ms: int | None = None,
     accept_loss: bool = False,
     drain: bool = False,
+    bounds: Mapping[TP, int] | None = None,
     admit: Callable[[], None] | None = None,
     pace: Pace = LIVE_PACE,
     http: Address | None = None,
     show_accounts: bool = False,
-) -> None:
+) -> bool:
     """Works as a member of the group until SIGTERM, SIGINT, or `stop_when` says so.
 
-    Then takes a last checkpoint, leaves and returns. `stop_when` is asked ten times a second. With
-    `until_ms` it ends, too, when the group has read everything and stands there. What the group
-    reads for the first time it reads from `from_ms` on (record time), or from the beginning.
-    `http`: where to serve metrics and health, and, if it is to `show_accounts`, single accounts.
-    A worker that stalls ends the process (EX_SOFTWARE).
-    With `drain` it ends once the group has read everything, wherever it stands. `admit` is asked at
+    Then takes a last checkpoint, leaves and returns False; True where it came to an end by itself.
+    `stop_when` is asked ten times a second. With `until_ms` it ends, too, when the group has read
+    everything and stands there. What the group reads for the first time it reads from `from_ms` on
+    (record time), or from the beginning. `http`: where to serve metrics and health, and, if it is
+    to `show_accounts`, single accounts. A worker that stalls ends the process (EX_SOFTWARE).
+    With `drain` it ends once the group has read everything, wherever it stands. With `bounds` it
+    reads inputs up to there, and ends once all that follows from it is done. `admit` is asked at
     every assignment and raises StopWorker where this worker must not work any more.
     Raises what made the worker stop otherwise (StopWorker: the message says what to do); the
     process should exit then, a restart goes on exactly where the last checkpoint ended.
@@ -151,7 +155,14 @@ async def run_worker(
                 admit=admit,
             )
         )
-        worker = Worker(stages, store, clock=wall_ms, pace=pace, observer=monitor.metrics)
+        worker = Worker(
+            stages,
+            store,
+            clock=wall_ms,
+            pace=pace,
+            observer=monitor.metrics,
+            bounds=bounds or UNBOUNDED,
+        )
         app = build_app(stages, worker, broker="rdkafka://", source=source)
         monitor.watch(
             worker,
@@ -165,8 +176,12 @@ async def run_worker(
             ends = [_until_stopped(stop_when)]
             if until_ms is not None or drain:
                 ends.append(finished(Pipeline(settings, stages), worker, until_ms))
-            await _unless_failed(_first_of(ends), worker)
+            if bounds is not None:
+                fed = topic_name(prefix, FACTS_ROLE)
+                ends.append(finished(BoundedPipeline(settings, stages, bounds, fed), worker, None))
+            ended = await _unless_failed(_first_of(ends), worker)
         await _unless_failed(asyncio.sleep(0), worker)
+        return ended
 
 
 def _expected_topics(stages: Sequence[StageSpec], prefix: str) -> dict[str, int]:
@@ -183,7 +198,8 @@ def _inputs(stages: Sequence[StageSpec]) -> dict[str, int]:
     return {topic: stage.partitions for stage in stages for topic in stage.topics}
 
 
-async def _until_stopped(stop_when: Callable[[], bool] | None) -> None:
+async def _until_stopped(stop_when: Callable[[], bool] | None) -> bool:
+    """Returns False when the worker is asked to stop."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
@@ -191,15 +207,16 @@ async def _until_stopped(stop_when: Callable[[], bool] | None) -> None:
     while not stop.is_set() and not (stop_when and stop_when()):
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), STOP_POLL_S)
+    return False
 
 
-async def _first_of(works: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Awaits the first of `works` to end, and cancels the others."""
+async def _first_of(works: Iterable[Coroutine[Any, Any, bool]]) -> bool:
+    """Awaits the first of `works` to end, and cancels the others; what it returned."""
     tasks = [asyncio.ensure_future(work) for work in works]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        results = [task.result() for task in done]
+        return any(results)
     finally:
         for task in tasks:
             task.cancel()
@@ -235,13 +252,14 @@ async def _run_faust(app: DataPlaneApp, worker: Worker) -> None:
         worker.fail(error)
 
 
-async def _unless_failed(work: Awaitable[None], worker: Worker) -> None:
+async def _unless_failed(work: Awaitable[T], worker: Worker) -> T:
     """Awaits `work`; raises the worker's failure if there is one by then."""
-    work = asyncio.ensure_future(work)
+    task = asyncio.ensure_future(work)
+    either: set[asyncio.Future[Any]] = {task, worker.failure}
     try:
-        await asyncio.wait({work, worker.failure}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if worker.failure.done():
             worker.failure.result()
-        work.result()
+        return task.result()
     finally:
-        work.cancel()
+        task.cancel()

@@ -13,9 +13,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from faust.types import TP
 
+from agents.bounds import up_to
 from agents.checkpoints import (
     Checkpoint,
     CheckpointStore,
@@ -36,6 +38,7 @@ log = logging.getLogger(__name__)
 RETRY_PAUSE_S = 0.1
 RETRY_FOR_S = 120.0
 """A checkpoint that cannot be committed for so long needs a restart, or a person."""
+UNBOUNDED: Mapping[TP, int] = MappingProxyType({})
 AHEAD_S = 5.0
 """So much work may be done ahead of a checkpoint that is being committed: it is kept in memory."""
 
@@ -79,7 +82,8 @@ class Worker:
     """Processes the partitions it is assigned; a `PartitionOwner` for the transports.
 
     `clock` gives wall time in UTC milliseconds. `failure` gets the error that must end the process.
-    `durable_s` says up to when all work is durable (monotonic time); None: nothing is owned.
+    `bounds`: inputs that are read up to an offset and end there. `durable_s` says up to when all
+    work is durable (monotonic time); None: nothing is owned.
     """
 
     def __init__(
@@ -90,7 +94,9 @@ class Worker:
         clock: Callable[[], int],
         pace: Pace,
         observer: Observer | None = None,
+        bounds: Mapping[TP, int] = UNBOUNDED,
     ) -> None:
+        self._bounds = bounds
         self._by_name = {stage.name: stage for stage in stages}
         self._by_topic = {topic: stage for stage in stages for topic in stage.topics}
         self._store = store
@@ -132,6 +138,9 @@ class Worker:
                 f"{tp.topic} partition {tp.partition}: delivery {delivery.number} came where "
                 f"{owned.deliveries[tp]} was expected; restarting reads it again"
             )
+        bound = self._bounds.get(tp)
+        if bound is not None:
+            delivery = up_to(bound, delivery, owned.positions[tp])
         owned.logic.process(delivery.batch)
         owned.deliveries[tp] += 1
         owned.positions[tp] = delivery.position

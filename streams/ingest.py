@@ -35,7 +35,7 @@ from streams.fact_batches import ROUTES_MAX, Code, FactBatches, Member, Row
 from streams.rule_facts import facts_of, paths_of_fact
 from streams.segments import bounded_value, shown_value
 from streams.stage import Flushed, Outgoing, RecordBatch
-from streams.watermark import Announcements
+from streams.watermark import ASIDE_MS, Announcements
 
 FACTS_ROLE = "activity"
 NEVER_MS = 1 << 62
@@ -274,11 +274,13 @@ class Ingest:
         bounded: bool = True,
         throttled: bool = True,
         until: Callable[[], int | None] = lambda: None,
+        finite: bool = False,
     ) -> None:
         """`partitions`: of the accounts stage. `bounded` False: no fact is too old (a replay).
 
         `input`: one of the plan's, by default the first. `until`: where the source stands at its
-        end (ms); it is never idle then. None: it is live.
+        end (ms); it is never idle then. None: it is live. `finite`: at its end it steps aside at
+        once, and time stays what the events say.
         """
         plan = compiled.plan
         input = input or plan.inputs[0]
@@ -295,7 +297,7 @@ class Ingest:
         """In a record of so many bytes no id is too long."""
         days = plan.horizons.entity_days
         self._horizon_ms = days * DAY_MS if bounded and days is not None else NEVER_MS
-        self._until = until
+        self._until, self._finite = until, finite
         self._dated = bounded
         """The time of a record says when its events arrived; that of a file's lines does not."""
         self._partitions = partitions
@@ -519,7 +521,9 @@ class Ingest:
         idle_until_ms = None
         idle = self._at_end and now_ms - self._last_read_ms >= self._idle_after_ms
         closing = self._at_end and self._until() is not None
-        if idle and not closing and self._drives:
+        if self._finite:
+            idle_until_ms = ASIDE_MS if self._at_end else None
+        elif idle and not closing and self._drives:
             idle_until_ms = now_ms - self._disorder_ms
         announcements = self._announcements
         first_fact_ms = None if self._first_fact_ms == NEVER_MS else self._first_fact_ms

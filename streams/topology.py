@@ -37,11 +37,12 @@ class Topology:
         bounded: bool = True,
         throttled: bool = True,
         until: Callable[[], int | None] = lambda: None,
+        finite: bool = False,
         history: History = NEW,
         warm: int = WARM,
         key: bytes | None = None,
     ) -> None:
-        """`input_partitions`: partitions of every input topic. `bounded`, `until`: see Ingest.
+        """`input_partitions`: of every input topic. `bounded`, `until`, `finite`: see Ingest.
 
         `throttled` False: nothing is held back to spare readers (a replay). `warm`: memberships,
         and raw ids, that all partitions of a stage together keep unpacked. `key`: of hashes of ids.
@@ -49,6 +50,7 @@ class Topology:
         self.plan, self.partitions = plan, partitions
         self.compiled = CompiledPlan(plan, history, key)
         self._bounded, self._throttled, self._until = bounded, throttled, until
+        self._finite = finite
         self._warm = warm
         read = [input for input in plan.inputs if input.topic in input_partitions]
         # Where nothing is read that would drive, what is there has to.
@@ -87,6 +89,7 @@ class Topology:
             bounded=self._bounded,
             throttled=self._throttled,
             until=self._until,
+            finite=self._finite,
         )
 
     def accounts(self, partition: int) -> Accounts:

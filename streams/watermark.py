@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from schemas.batches import VERSION, Header
 from schemas.times import SECOND_MS
 
+ASIDE_MS = -1
+"""As `idle_until_ms`: the source has read all that it is to read, and knows no time but its own."""
 BROADCAST_EVERY_MS = SECOND_MS
 """How often, in wall time, a watermark is sent where there is nothing else to send."""
 
@@ -55,7 +57,10 @@ class Sources:
         busy = [watermark for watermark, idle_until in self._heard.values() if idle_until is None]
         if busy:
             return None if None in busy else min(ms for ms in busy if ms is not None)
-        return min((idle for _, idle in self._heard.values() if idle is not None), default=None)
+        idle = [idle for _, idle in self._heard.values() if idle not in (None, ASIDE_MS)]
+        if idle:
+            return min(ms for ms in idle if ms is not None)
+        return max((ms for ms, _ in self._heard.values() if ms is not None), default=None)
 
     def take_unsaved(self) -> tuple[object, ...] | None:
         """The table of sources for the checkpoint, if it has changed since the last call."""

@@ -16,6 +16,7 @@ from schemas.times import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, iso, parse_iso
 from streams.compiled_plan import CompiledPlan
 from streams.ingest import ID_CHARACTERS_MAX, Ingest, Interpreter
 from streams.stage import RecordBatch
+from streams.watermark import ASIDE_MS
 
 PARTITIONS = 8
 T = parse_iso("2026-03-02T10:00:00Z")
@@ -395,3 +396,20 @@ def test_at_the_end_of_a_replay_it_stands_where_the_replay_ends():
     assert set(batches) == set(range(PARTITIONS))
     assert {b.header.watermark_ms for b in batches.values()} == {T + DAY_MS}
     assert idle_at(source, NOW_MS + HOUR_MS) is None
+
+
+def test_a_source_that_ends_steps_aside_there_and_sets_no_time():
+    source = Input(finite=True).feed(raw(event="Opened"))
+    assert idle_at(source, NOW_MS) is None
+
+    source.feed(raw(event="Opened", messageId="m2"), at_end=True)
+    batches = source.flush(NOW_MS)
+    assert set(batches) == set(range(PARTITIONS))
+    assert {b.header.idle_until_ms for b in batches.values()} == {ASIDE_MS}
+    assert {b.header.watermark_ms for b in batches.values()} == {T - 60 * SECOND_MS}
+    # again and again, for whoever was restored meanwhile
+    assert idle_at(source, NOW_MS + HOUR_MS) == ASIDE_MS
+
+
+def test_a_source_that_ends_without_a_record_steps_aside_too():
+    assert idle_at(Input(finite=True).feed(at_end=True), NOW_MS) == ASIDE_MS

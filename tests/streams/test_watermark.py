@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from schemas.batches import VERSION, Header
 from schemas.times import HOUR_MS, SECOND_MS
-from streams.watermark import BROADCAST_EVERY_MS, Announcements, Sources
+from streams.watermark import ASIDE_MS, BROADCAST_EVERY_MS, Announcements, Sources
 from tests.laws import law
 
 
@@ -38,6 +38,14 @@ def stands_after(*headers: Header, expected: str = "ab") -> int | None:
         ([says("a", 5, idle_ms=90), says("b", 3, idle_ms=100)], 90),  # all idle: by the clock
         ([says("a", 5, idle_ms=90), says("b", 3, idle_ms=100), says("b", 4)], 90),  # never falls
         ([says("a", 5), says("b", None, idle_ms=100), says("b", 7), says("a", 6)], 6),
+        ([says("a", 5, idle_ms=ASIDE_MS), says("b", 3)], 3),  # who stepped aside holds nobody back
+        ([says("a", 5), says("b", 3), says("b", 3, idle_ms=ASIDE_MS)], 5),
+        # all have: at the newest of them, in whatever order, and whoever had nothing to say
+        ([says("a", 5, idle_ms=ASIDE_MS), says("b", 3, idle_ms=ASIDE_MS)], 5),
+        ([says("b", 3, idle_ms=ASIDE_MS), says("a", 5, idle_ms=ASIDE_MS)], 5),
+        ([says("b", 3, idle_ms=ASIDE_MS), says("a", None, idle_ms=ASIDE_MS)], 3),
+        ([says("a", None, idle_ms=ASIDE_MS), says("b", None, idle_ms=ASIDE_MS)], None),
+        ([says("a", 5, idle_ms=ASIDE_MS), says("b", 3, idle_ms=90)], 90),  # who is live knows time
         ([says("a", 5), says("b", 3), says("gone", 1)], 3),  # nobody waits for a stranger
         ([says("gone", 1), says("a", 5), says("b", 4)], 4),
     ],
@@ -52,7 +60,7 @@ headers = st.builds(
     says,
     st.sampled_from("abc"),
     st.none() | st.integers(0, 50),
-    st.none() | st.integers(0, 50),
+    st.none() | st.just(ASIDE_MS) | st.integers(0, 50),
     st.none() | st.integers(0, 50),
 )
 
