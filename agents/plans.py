@@ -1,14 +1,15 @@
 """The plan that a prefix runs under: written down in the topic `<prefix>.plans`, and compared.
 
 The topic is compacted and small. Under a plan's hash it has the plan itself in its normal form;
-under `running` what the prefix runs under now, and under `partitions` how many partitions the
-stages have. The first worker of a prefix writes its plan down; after that only `--accept-plan`
-changes it.
+under `running` what the prefix runs under now, under `partitions` how many partitions the stages
+have, and under `backfill`, as long as no worker has gone live, the prefix that this one is to
+follow. The first worker of a prefix writes its plan down; after that only `--accept-plan` changes
+it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import confluent_kafka as ck
@@ -27,14 +28,14 @@ from streams.plan_change import Change, change_of, history_of
 from streams.topology import Partitions
 
 PLANS = "plans"
-RUNNING, PARTITIONS = b"running", b"partitions"
+RUNNING, PARTITIONS, BACKFILL = b"running", b"partitions", b"backfill"
 UNWRITTEN = Partitions(accounts=16, users=16, tallies=8)
 """Of prefixes whose topics were created before counts were always written down."""
 TRANSACTION_S = 15.0
 CLAIMS_MAX = 10
 SHOWN_MAX = 20
 UNLESS_BACKFILLED = (
-    "run it under another `prefix`, from the beginning of its inputs, and go over to that"
+    "make its numbers under another prefix with `headwater run --backfill`, and go over to that"
 )
 
 
@@ -62,6 +63,11 @@ class Written(NamedTuple):
 
     running: Running | None
     partitions: Partitions
+    backfill_of: str | None = None
+    """The prefix that this one is to follow; None: workers are live here."""
+
+
+Record = tuple[bytes, bytes | None]
 
 
 def first_running(plan: Plan, now_ms: int) -> Running:
@@ -81,7 +87,14 @@ def read_plans(settings: KafkaSettings, prefix: str) -> Written:
     measures = (tuple(found[of]) for of in ("persons", "members", "things"))
     history = History(found["since_ms"], *measures)
     plan = Plan.model_validate_json(records[found["plan"].encode()])
-    return Written(Running(plan, found["definitions"], history, found["at_ms"]), partitions)
+    running = Running(plan, found["definitions"], history, found["at_ms"])
+    backfill = records.get(BACKFILL)
+    return Written(running, partitions, None if backfill is None else orjson.loads(backfill)["of"])
+
+
+def has_numbers(settings: KafkaSettings, prefix: str) -> bool:
+    """Whether numbers of partitions are written down. Raises as `read_plans`."""
+    return PARTITIONS in read_compacted(settings, topic_name(prefix, PLANS))
 
 
 FORBIDDEN = (
@@ -111,23 +124,44 @@ def partitions_record(partitions: Partitions) -> tuple[bytes, bytes]:
     return PARTITIONS, canonical_json(partitions._asdict())
 
 
-def running_or_first(settings: KafkaSettings, prefix: str, first: Running) -> Written:
+def running_or_first(
+    settings: KafkaSettings, prefix: str, first: Running, backfill_of: str | None = None
+) -> Written:
     """What the prefix runs under; `first`, written down now, where it ran under nothing so far.
+
+    `backfill_of`: of the prefix that a new one is to follow.
+    """
+    begun: list[Record] = [*running_records(first)]
+    if backfill_of is not None:
+        begun.append((BACKFILL, canonical_json({"of": backfill_of})))
+    return _settled(settings, prefix, lambda written: [] if written.running else begun)
+
+
+def gone_live(settings: KafkaSettings, prefix: str) -> Written:
+    """What is written once nothing says any more that the prefix is still to follow another."""
+    live: list[Record] = [(BACKFILL, None)]
+    return _settled(settings, prefix, lambda written: live if written.backfill_of else [])
+
+
+def _settled(
+    settings: KafkaSettings, prefix: str, missing: Callable[[Written], list[Record]]
+) -> Written:
+    """What is written once nothing is `missing` from it.
 
     Of several workers that start at once only one writes: whoever initialises the transactional id
     ends the attempts of others, so what it reads then cannot have changed when its commit succeeds.
     """
     written = read_plans(settings, prefix)
     for _ in range(CLAIMS_MAX):
-        if written.running is not None:
+        if not missing(written):
             return written
         producer = _producer(settings)
         try:
             producer.init_transactions(TRANSACTION_S)
+            records = missing(read_plans(settings, prefix))
+            if records:
+                _write(producer, prefix, records)
             written = read_plans(settings, prefix)
-            if written.running is None:
-                _write(producer, prefix, running_records(first))
-                return Written(first, written.partitions)
         except ck.KafkaException as error:
             why = error.args[0]
             lost_the_race = why.fatal() or why.txn_requires_abort()
@@ -136,9 +170,7 @@ def running_or_first(settings: KafkaSettings, prefix: str, first: Running) -> Wr
     raise StopWorker("the plan cannot be written down: others keep trying to, too; start again")
 
 
-def write_records(
-    settings: KafkaSettings, prefix: str, records: Iterable[tuple[bytes, bytes]]
-) -> None:
+def write_records(settings: KafkaSettings, prefix: str, records: Iterable[Record]) -> None:
     """Writes records to the topic, in a transaction."""
     producer = _producer(settings)
     try:
@@ -158,7 +190,7 @@ def _producer(settings: KafkaSettings) -> ck.Producer:
     )
 
 
-def _write(producer: ck.Producer, prefix: str, records: Iterable[tuple[bytes, bytes]]) -> None:
+def _write(producer: ck.Producer, prefix: str, records: Iterable[Record]) -> None:
     producer.begin_transaction()
     for key, value in records:
         producer.produce(topic_name(prefix, PLANS), value, key, 0)

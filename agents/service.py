@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from agents.accept import accept
+from agents.bounds import ends_now
 from agents.checkpoints import StopWorker
 from agents.maintenance import drain
 from agents.plans import (
@@ -15,6 +16,8 @@ from agents.plans import (
     Written,
     check_plan,
     first_running,
+    gone_live,
+    has_numbers,
     partitions_record,
     read_plans,
     running_or_first,
@@ -34,13 +37,14 @@ from agents.topics import (
     create,
     partition_counts,
     topic_name,
-    topics_of,
 )
 from agents.transport.kafka import KafkaSettings
 from schemas.plan.models import Plan
 from streams.topology import Partitions, Topology
 
 log = logging.getLogger(__name__)
+
+_LIVE = "workers of {} are live now; there is nothing left to backfill"
 
 
 def work(
@@ -53,21 +57,23 @@ def work(
     accept_plan: bool = False,
     show_accounts: bool = False,
     stop_when: Callable[[], bool] | None = None,
-) -> None:
+    backfill_of: str | None = None,
+) -> bool:
     """Works until SIGTERM or SIGINT, or until everything is read and stands at `until_ms`.
 
-    Also ends when `stop_when`, asked ten times a second, says so. The consumer group is named as
-    the plan's prefix. With `accept_plan` the prefix goes over to
-    this plan if it runs under another one. Raises TopicError if topics are missing or wrong,
-    PlanDiffers if the prefix runs under another plan, MaintenanceError if it cannot go over to this
-    one, and StopWorker for what only a restart or a person can settle.
+    Also ends when `stop_when`, asked ten times a second, says so. True: it came to an end by
+    itself. The consumer group is named as the plan's prefix. With `accept_plan` the prefix goes
+    over to this plan if it runs under another one. With `backfill_of`, a prefix to follow, it reads
+    what the inputs hold now, and ends (agents/backfill.py). Raises TopicError if topics are missing
+    or wrong, PlanDiffers if the prefix runs under another plan, MaintenanceError if it cannot go
+    over to this one, and StopWorker for what only a restart or a person can settle.
     """
     inputs = [input.topic for input in plan.inputs]
     written = plans_of(plan, settings, inputs)
     of_worker = settings.of_worker(plan.prefix)
     if written.running is None:
         first = first_running(plan, time.time_ns() // 1_000_000)
-        written = running_or_first(of_worker, plan.prefix, first)
+        written = running_or_first(of_worker, plan.prefix, first, backfill_of)
     assert written.running is not None
     running = written.running
     counts = input_partitions_of(running, plan, settings)
@@ -78,17 +84,22 @@ def work(
             raise
         log.warning("%s", told_change(running, plan))
         running = accept(running, plan, written.partitions, counts, of_worker)
-        written = Written(running, written.partitions)
+        written = written._replace(running=running)
+    if backfill_of is None and written.backfill_of is not None:
+        written = gone_live(of_worker, plan.prefix)
+    elif written.backfill_of != backfill_of:
+        raise StopWorker(_LIVE.format(plan.prefix))
     read = {topic: counts[topic] for topic in inputs}
     topology = Topology(
         plan,
         read,
         partitions=written.partitions,
         until=lambda: until_ms,
+        finite=backfill_of is not None,
         history=running.history,
         key=privacy_key(plan),
     )
-    asyncio.run(
+    return asyncio.run(
         run_worker(
             stages_of_topics(topology, counts),
             of_worker,
@@ -97,6 +108,7 @@ def work(
             until_ms=until_ms,
             from_ms=from_ms,
             accept_loss=accept_loss,
+            bounds=None if backfill_of is None else ends_now(of_worker, read),
             http=settings.http,
             show_accounts=show_accounts,
             admit=_admission(of_worker, plan.prefix, written, settings, counts),
@@ -139,9 +151,12 @@ def create_topics(
     """
     security, bootstrap = settings.security(), settings.bootstrap_servers
     prefix, created = plan.prefix, list[str]()
-    plans = topic_name(prefix, PLANS)
-    if partition_counts(bootstrap, [plans], security=security):
-        known = read_plans(settings.of_worker(prefix), prefix).partitions
+    of_worker, plans = settings.of_worker(prefix), topic_name(prefix, PLANS)
+    names = [topic.name(prefix) for topic in TOPICS]
+    there = list(partition_counts(bootstrap, names, security=security))
+    # Without numbers, and alone: whoever made it came no further.
+    if plans in there and (there != [plans] or has_numbers(of_worker, prefix)):
+        known = read_plans(of_worker, prefix).partitions
         if wanted not in (None, known):
             raise TopicError(
                 f"The prefix {prefix} has {known} already: `headwater topics reshard` changes it."
@@ -150,13 +165,16 @@ def create_topics(
         known = wanted or Partitions()
         # Before anything has these numbers: a repeated command has to know them.
         created = create(bootstrap, prefix, replication, only=PLANS, security=security)
-        write_records(settings.of_worker(prefix), prefix, [partitions_record(known)])
-    erasable = plan.erasure is not None
+        write_records(of_worker, prefix, [partitions_record(known)])
     created += create(
-        bootstrap, prefix, replication, partitions=known, erasable=erasable, security=security
+        bootstrap,
+        prefix,
+        replication,
+        partitions=known,
+        erasable=plan.erasure is not None,
+        security=security,
     )
-    order = [topic.name(prefix) for topic in topics_of(known, erasable=erasable)]
-    return sorted(created, key=order.index)
+    return sorted(created, key=names.index)
 
 
 def plans_of(plan: Plan, settings: Settings, inputs: Sequence[str] = ()) -> Written:
@@ -201,6 +219,8 @@ def _admission(
             raise StopWorker(
                 f"the prefix {prefix} runs under another plan now; restart this worker with it"
             )
+        if now.backfill_of != written.backfill_of:
+            raise StopWorker(_LIVE.format(prefix))
         if now.partitions != written.partitions:
             raise StopWorker(f"the partitions of {prefix} were resharded; restart this worker")
         counts = partition_counts(

@@ -248,6 +248,15 @@ def partition_counts(
         return _partition_counts(admin, names)
 
 
+def copies_of(bootstrap: str, name: str, *, security: Mapping[str, Any] = PLAINTEXT) -> int | None:
+    """How many copies each partition of a topic has; None: there is no such topic."""
+    with _admin(bootstrap, security) as admin:
+        for topic in admin.describe_topics():
+            if topic["name"] == name:
+                return len(topic["partitions"][0]["replica_nodes"])
+    return None
+
+
 def _missing_input(name: str) -> Difference:
     return Difference(
         name,

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import click
 
-from agents.cli.options import plan_in, pseudonyms_in
+from agents.cli.options import clean, plan_in, pseudonyms_in
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,18 +91,18 @@ def _answer(account: str, addresses: tuple[str, ...]) -> bytes:
 
 def show(view: dict[str, Any], console: Console) -> None:
     """Prints what is known of an account."""
-    console.print(f"[bold]{_clean(view['account'])}[/] as of {_moment(view['as_of'])} UTC")
+    console.print(f"[bold]{clean(view['account'])}[/] as of {_moment(view['as_of'])} UTC")
     for kind, state in view["states"].items():
         since, what = _moment(state.pop("since")), kind.replace("_", " ")
-        details = ", ".join(f"{_clean(name)} {_clean(of)}" for name, of in state.items())
+        details = ", ".join(f"{clean(name)} {clean(of)}" for name, of in state.items())
         console.print(f"  {what} since {since}: {details or 'yes'}")
     for kpi, standing in view["memberships"].items():
-        because = "; ".join(_clean(each["condition"]) for each in standing["because"])
+        because = "; ".join(clean(each["condition"]) for each in standing["because"])
         since, what = _moment(standing["since"]), kpi.replace("_", " ")
         console.print(f"[green]in[/] {what} since {since}: {because}")
     for alert in view["alerts"]:
-        said = f"{_clean(alert['title'])}, {_moment(alert['at'])}"
-        console.print(f"[red]{_clean(alert['severity'])}[/] {said}")
+        said = f"{clean(alert['title'])}, {_moment(alert['at'])}"
+        console.print(f"[red]{clean(alert['severity'])}[/] {said}")
     _show_users(view["users"], view["members"][:MEMBERS_SHOWN], console)
     _show_values([each for each in view["values"] if each["value"] is not None], console)
 
@@ -114,7 +114,7 @@ def _show_users(users: int, members: list[dict[str, Any]], console: Console) -> 
     for member in members:
         activated = member["first"].get("activation")
         table.add_row(
-            _clean(member["user"]),
+            clean(member["user"]),
             member.get("last_active_day", "-"),
             str(member.get("active_days_of_30", "-")),
             "-" if activated is None else _moment(activated),
@@ -132,7 +132,7 @@ def _show_values(values: list[dict[str, Any]], console: Console) -> None:
     for each in values[:VALUES_SHOWN]:
         name = " ".join(filter(None, (each["kpi"], each["variant"])))
         ended = f"{each['period']}, {_moment(each['end'])}"
-        table.add_row(_clean(name), ended, f"{each['value']:,.6g}")
+        table.add_row(clean(name), ended, f"{each['value']:,.6g}")
     if values:
         console.print(table)
     if len(values) > VALUES_SHOWN:
@@ -143,13 +143,6 @@ def _table(title: str) -> Table:
     from rich.table import Table
 
     return Table(title=title, title_justify="left", box=None)
-
-
-def _clean(value: object) -> str:
-    """Ids come from events, and so from anybody: they may not talk to the terminal."""
-    from rich.markup import escape
-
-    return escape("".join(c if c.isprintable() else "?" for c in str(value)))
 
 
 def _moment(text: str | None) -> str:

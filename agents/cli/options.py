@@ -1,4 +1,4 @@
-"""What several commands take: a plan, a moment, the address of a broker."""
+"""What several commands take: a plan, a moment, the address of a broker; and how they speak."""
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -151,6 +151,13 @@ def notes() -> "Console":
     from rich.console import Console
 
     return Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def clean(value: object) -> str:
+    """Ids come from events, and so from anybody: they may not talk to the terminal."""
+    from rich.markup import escape
+
+    return escape("".join(c if c.isprintable() else "?" for c in str(value)))
 
 
 def kafka_options(command: Callable[..., None]) -> Callable[..., None]:

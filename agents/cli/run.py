@@ -60,6 +60,13 @@ from agents.cli.options import (
     is_flag=True,
     help="Go over to this plan where the prefix runs under another one. No other worker may run.",
 )
+@click.option(
+    "--backfill",
+    "backfill_prefix",
+    metavar="NEW_PREFIX",
+    help="Make the numbers of this plan anew under a new prefix, from all that its inputs hold, "
+    "show how they differ from those under the plan's own prefix, which runs on, and end.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Log every assignment and restore.")
 def run(
     plan_file: Path,
@@ -72,6 +79,7 @@ def run(
     until_ms: int | None,
     accept_loss: bool,
     accept_plan: bool,
+    backfill_prefix: str | None,
     verbose: bool,
 ) -> None:
     """Read the plan's topics, and keep numbers and signals on topics of the plan's prefix true.
@@ -87,7 +95,10 @@ def run(
       headwater run --plan plan.yaml --bootstrap-servers localhost:9092
       headwater run --plan plan.yaml --bootstrap-servers localhost:9092 --slot second
       headwater run --plan plan.yaml --bootstrap-servers localhost:9092 --until 2026-03-31
+      headwater run --plan changed.yaml --bootstrap-servers localhost:9092 --backfill headwater-2
     """
+    if backfill_prefix is not None and (until_ms is not None or accept_plan):
+        raise click.UsageError("--backfill goes with neither --until nor --accept-plan")
     plan = plan_in(plan_file)
     check_key(plan)
     settings = settings_in(bootstrap_servers, kafka, slot, http)
@@ -98,6 +109,18 @@ def run(
     from agents.service import work
 
     log_to_standard_error(verbose=verbose)
+    if backfill_prefix is not None:
+        from agents.cli.differences import backfill_and_compare
+
+        backfill_and_compare(
+            plan,
+            backfill_prefix,
+            settings,
+            from_ms=from_ms,
+            accept_loss=accept_loss,
+            show_accounts=show_accounts,
+        )
+        return
     with telling_topic_errors():
         try:
             work(
