@@ -23,6 +23,7 @@ from schemas.plan.models import Plan
 from schemas.times import DAY_MS, iso, parse_iso
 from streams.topology import Partitions
 from tests.agents.cli.test_run import UNTIL, edits, wait_for_records
+from tests.agents.kafka_topics import delete_records
 from tests.agents.test_plans_kafka import KPIS_THAT_RUN, SMALL, Prefix
 from tests.kafka_runs import TIMEOUT_S, Headwater, committed_offsets, ended
 from tests.records import settled
@@ -178,6 +179,24 @@ def test_asked_to_stop_it_says_that_it_is_not_at_the_end(old: Prefix) -> None:
     written = read_plans(old.settings.of_worker(new.name), new.name)
     assert written.backfill_of == old.name
     assert backfill(changed(old), new.name, old.settings)
+
+
+def test_what_the_inputs_hold_no_longer_is_only_in_the_old_one(old: Prefix) -> None:
+    new = at_new(old)
+    # the first two days of one partition are gone, and all that the other one had
+    old.send([b"{", b"{"], partitions=2)
+    delete_records(old.bootstrap, f"{old.name}-in", 0, 400)
+    delete_records(old.bootstrap, f"{old.name}-in", 1, -1)
+
+    assert backfill(changed(old), new.name, old.settings)
+
+    found = read_differences(old.settings.of_worker(new.name), old.name, new.name)
+    (dau,) = (each for each in found.kpis if each.kpi == "dau")
+    assert dau.counts["only_old"] > 3
+    assert dau.counts["equal"] > 3
+    assert dau.counts["only_new"] == 0
+    (activated,) = (each for each in found.signals if each.name == "activated")
+    assert activated.only_old > 5
 
 
 def test_its_worker_stops_where_others_have_gone_live(
