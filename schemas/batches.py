@@ -147,6 +147,8 @@ class UserState(msgspec.Struct, array_like=True, frozen=True):
     root: str
     version: int
     excluded: bool
+    names: tuple[tuple[tuple[int, str], ...], ...] = ()
+    """The latest names that the person has by facts of any account: see latest_names."""
 
 
 class UserStateBatch(msgspec.Struct, array_like=True, tag=True):

@@ -22,6 +22,16 @@ class Members(Strict):
     at_least: int | str
 
 
+class Different(Strict):
+    """The users of the account who are active in a window have, by their latest such facts of any
+    account, at least so many different names.
+    """
+
+    different: FactSelector
+    among: Literal["trailing_7d", "trailing_30d"]
+    at_least: Annotated[int, Field(ge=1)] | str
+
+
 class AllOf(Strict):
     all: tuple["Condition", ...] = Field(min_length=1)
 
@@ -34,7 +44,18 @@ class Not(Strict):
     not_: "Condition" = Field(alias="not")
 
 
-Condition = InWindow | Members | AllOf | AnyOf | Not
+Condition = InWindow | Members | Different | AllOf | AnyOf | Not
+
+
+def parts_of(condition: Condition) -> Iterator[Condition]:
+    """The conditions that a condition is made of."""
+    if isinstance(condition, AllOf | AnyOf):
+        for part in condition.all if isinstance(condition, AllOf) else condition.any:
+            yield from parts_of(part)
+    elif isinstance(condition, Not):
+        yield from parts_of(condition.not_)
+    else:
+        yield condition
 
 
 class Silent(Strict):

@@ -6,22 +6,25 @@ form under `kpis.own`. `setting.x` stands for a value of the plan's settings.
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self, TypeGuard
+from typing import Annotated, Literal, Self, TypeGuard, TypeVar
 
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from schemas.conditions import (
     Condition,
+    Different,
     FewCameBack,
     Holds,
     LeaderSilent,
     Many,
+    Members,
     MembersEver,
     Scores,
     Since,
     Times,
     holds_of_nobody,
     leaves_of,
+    parts_of,
 )
 from schemas.fact_kinds import THING_KINDS
 from schemas.goals import ActiveOnDay, Given, Goal, InOrder, ReachesFact, ReachesNames
@@ -40,6 +43,7 @@ from schemas.selectors import (
 from schemas.terms import Input, OfMonths, OfSegments, Period, Term
 
 ALL_SEGMENT = "all"
+RowType = TypeVar("RowType")
 
 
 def unit(level: str, kpi: str, variant: str = "") -> str:
@@ -83,11 +87,23 @@ class _Row(Strict):
         return max((self._since_ms[p] for p in places if p in self._since_ms), default=None)
 
 
+def _checked_members(row: RowType, subject: str, conditions: tuple[Condition, ...]) -> RowType:
+    """Refuses conditions on users of an account where there is none."""
+    parts = (part for condition in conditions for part in parts_of(condition))
+    if subject != "account" and any(isinstance(part, Members | Different) for part in parts):
+        raise ValueError("`members` and `different` go with `subject: account`")
+    return row
+
+
 class DistinctRow(_Row):
     operator: Literal["distinct"]
     subject: Literal["user", "account"]
     facts: FactSelector = FactSelector(kind="activity")
     when: Condition
+
+    @model_validator(mode="after")
+    def _members_are_of_accounts(self) -> Self:
+        return _checked_members(self, self.subject, (self.when,))
 
 
 class JointRow(_Row):
@@ -130,6 +146,10 @@ class ShareRow(_Row):
     facts: FactSelector = FactSelector(kind="activity")
     base: Condition
     passes: Condition
+
+    @model_validator(mode="after")
+    def _members_are_of_accounts(self) -> Self:
+        return _checked_members(self, self.subject, (self.base, self.passes))
 
 
 SubjectOfFact = Literal["any", "user", "account"]

@@ -6,8 +6,10 @@ in the order of their firsts; a member that changes adds and takes away its own 
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
+from schemas.conditions import Different, parts_of
 from schemas.keys import shown_user
 from schemas.rows import DistinctRow, MilestoneRow, Row, ShareRow, variants_of
 from schemas.selectors import FactSelector
@@ -20,6 +22,7 @@ from streams.operators.conditions import MaskFunction, MembersKey, smeared
 from streams.parts.part import Cells
 from streams.program import span_conditions
 from streams.subject_measures import Measures
+from streams.told_names import Names
 
 Entry = tuple[int, str, str, str]
 """A member in the order of its firsts: (time ms, user as shown, event id, root leaf)."""
@@ -36,6 +39,18 @@ class AccountTotals:
         self.windows: dict[tuple[_Window, str], MemberCounts] = {}
         """(window, segment) -> users active in it"""
         self.orders: list[list[Entry]] = [[] for _ in program.orders]
+        self.named: dict[tuple[_Named, str], MemberCounts] = {}
+        """(what names are asked for, name) -> users active in the window who have it"""
+
+
+class _Named(NamedTuple):
+    """Users who are active in these windows of days are counted by their latest name."""
+
+    measure: int
+    """Of their active days."""
+    told: int
+    """Of their names."""
+    period: str
 
 
 class _Window(NamedTuple):
@@ -52,8 +67,9 @@ class _Spans(NamedTuple):
     measure: int
     segments: bool
     """False: the rows are not split by segments."""
-    members: tuple[tuple[_Window | int, int], ...]
-    """(window, n): when n members are active in it; (order, n): since n members have their first"""
+    members: tuple[tuple[_Window | _Named | int, int], ...]
+    """(window, n): when n members are active in it; (order, n): since n members have their first;
+    (names, n): when members have n different names"""
 
 
 class Standings(NamedTuple):
@@ -91,6 +107,7 @@ class AccountProgram:
         self._order_slots: list[int] = []
         self.memberships: list[tuple[MilestoneRow, int]] = []
         """Rows whose entries are signals, with the number of the order they read."""
+        self.named: list[_Named] = []
         windows: dict[tuple[int, str], tuple[set[int], set[bool]]] = {}
         groups: dict[tuple[int, bool], tuple[MaskFunction, list[tuple[str, str, str, int]]]] = {}
         since: dict[int, int | None] = {}
@@ -101,7 +118,7 @@ class AccountProgram:
                 since_ms = row.since_ms()
                 measure = measures.days(row.facts, since_ms)
                 since[measure] = since_ms
-                self.slots_of[row.id] = frozenset({measure})
+                self.slots_of[row.id] = frozenset({measure, *self._told(row, since_ms)})
                 function, slots = groups.setdefault((measure, row.segments), (MaskFunction(), []))
                 for period in row.periods:
                     for part, condition in enumerate(span_conditions(row)):
@@ -118,6 +135,8 @@ class AccountProgram:
                     thresholds, splits = windows.setdefault((measure, detail), (set(), set()))
                     thresholds.add(at_least)
                     splits.add(segments)
+                elif what == "different":
+                    self.named.append(self._named(measure, since[measure], detail))
                 else:
                     self._order(FactSelector.model_validate_json(detail), since[measure])
         self.windows = tuple(
@@ -136,7 +155,8 @@ class AccountProgram:
         self.groups = tuple(
             SpanGroup(tuple(slots), function.build()) for function, slots in groups.values()
         )
-        self.slots = frozenset((*self._measured, *self._order_slots))
+        told = (named.told for named in self.named)
+        self.slots = frozenset((*self._measured, *self._order_slots, *told))
         """Measures of a member that an account looks at."""
         self._asked = tuple(
             max((int(n) for row, o in self.memberships if o == order for n in row.reach), default=0)
@@ -151,14 +171,28 @@ class AccountProgram:
 
     def _members(
         self, measure: int, since_ms: int | None, key: MembersKey
-    ) -> tuple[_Window | int, int]:
+    ) -> tuple[_Window | _Named | int, int]:
         """What the account looks up for a condition on its members."""
         what, detail, n = key
+        if what == "different":
+            return self._named(measure, since_ms, detail), n
         if what == "first":
             facts = FactSelector.model_validate_json(detail)
             return self.orders.index((facts, since_ms)), n
         (window,) = (w for w in self.windows if (w.measure, w.period) == (measure, detail))
         return window, n
+
+    def _told(self, row: DistinctRow | ShareRow, since_ms: int | None) -> Iterator[int]:
+        """Where members have the latest names that a row asks for."""
+        for condition in span_conditions(row):
+            for each in parts_of(condition):
+                if isinstance(each, Different):
+                    yield self._measures.told_names(each.different, since_ms)
+
+    def _named(self, measure: int, since_ms: int | None, detail: str) -> _Named:
+        condition = Different.model_validate_json(detail)
+        told = self._measures.told_names(condition.different, since_ms)
+        return _Named(measure, told, condition.among)
 
     # ---- a member
 
@@ -179,6 +213,9 @@ class AccountProgram:
                         self._count(totals, measure, segment, was, now, is_user=bool(root))
         if not root:
             return
+        for named in self.named:
+            if any(old[slot] is not new[slot] for slot in (named.measure, named.told)):
+                self._count_names(totals, named, old, new)
         for slot, order in zip(self._order_slots, totals.orders, strict=True):
             if old[slot] is not new[slot]:
                 left, entered = self._entry(old, slot, root), self._entry(new, slot, root)
@@ -229,6 +266,25 @@ class AccountProgram:
                     index = calendar.index_of_day(grid, base)
                     counts.change(index, smeared(old, width), smeared(new, width))
 
+    def _count_names(
+        self, totals: AccountTotals, named: _Named, old: Sequence[Any], new: Sequence[Any]
+    ) -> None:
+        """Counts a person where it has each of its names and is active in the window."""
+        for sign, values in ((-1, old), (+1, new)):
+            active: ActiveDays | None = values[named.measure] and values[named.measure][ALL]
+            names: Names = values[named.told] or ()
+            if active is None or not names:
+                continue
+            days = smeared(active.days, WINDOW_DAYS[named.period])
+            for (day, name), after in zip_longest(names, names[1:]):
+                since = -1 << max(day - active.base, 0)
+                until = -1 if after is None else ~(-1 << max(after[0] - active.base, 0))
+                mask = days & since & until
+                if mask:
+                    counts = totals.named.setdefault((named, name), MemberCounts((1,)))
+                    was, now = (mask, 0) if sign < 0 else (0, mask)
+                    counts.change(active.base, was, now)
+
     # ---- the account
 
     def standings(self, totals: AccountTotals) -> Standings:
@@ -273,13 +329,17 @@ class AccountProgram:
             totals.any[measure, segment, grid].at_least(1, index_of_day(grid, base))
             for grid in GRIDS
         )
-        members = tuple(
-            self._since(totals, of, n, base)
-            if isinstance(of, int)
-            else self._within(totals, of, segment, n, base)
-            for of, n in spans.members
-        )
+        members = tuple(self._of_members(totals, of, segment, n, base) for of, n in spans.members)
         return Shape(base, days, weeks, months, members)
+
+    def _of_members(
+        self, totals: AccountTotals, of: "_Window | _Named | int", segment: str, n: int, base: int
+    ) -> int:
+        if isinstance(of, int):
+            return self._since(totals, of, n, base)
+        if isinstance(of, _Named):
+            return _different(totals, of, n, base)
+        return self._within(totals, of, segment, n, base)
 
     def _within(
         self, totals: AccountTotals, window: _Window, segment: str, n: int, base: int
@@ -294,6 +354,17 @@ class AccountProgram:
             return 0
         since = self._calendar.day(entries[-1][0]) - base
         return -(1 << max(since, 0))
+
+
+def _different(totals: AccountTotals, named: _Named, n: int, base: int) -> int:
+    """When users have at least n different names, as a mask relative to a day."""
+    at_least = [-1, *[0] * n]
+    for (of, _), counts in totals.named.items():
+        if of == named:
+            days = counts.at_least(1, base)
+            for number in range(n, 0, -1):
+                at_least[number] |= at_least[number - 1] & days
+    return at_least[n]
 
 
 def _reached(order: Sequence[Entry], n: int) -> Sequence[Entry]:

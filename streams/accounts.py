@@ -137,7 +137,7 @@ class Accounts:
         self._program, self._news, self._heard = programs.account, programs.news, programs.heard
         self._together, self._crowds = programs.together, programs.crowds
         self._standing, self._entitlements = programs.standing, programs.entitlements
-        self._things_told = programs.things_told
+        self._things_told, self._names = programs.things_told, programs.names
         self._slots_together = programs.together_slots
         self._thing_programs = compiled.things
         self._things = Things(compiled.things.measures)
@@ -434,7 +434,9 @@ class Accounts:
             return
         if state.version < member.version:
             return
-        if (member.root, member.excluded) == (state.root, state.excluded):
+        names = dict(zip(self._names, state.names, strict=False))
+        same = all(member.values[slot] == names.get(slot) for slot in self._names)
+        if same and (member.root, member.excluded) == (state.root, state.excluded):
             member.version = state.version
             self._unsaved[member.place] = member
             return
@@ -448,6 +450,8 @@ class Accounts:
             for cell, n in member.counted.items():
                 self._add_cell(state.account, cell, -n if state.excluded else n)
         member.excluded, member.version = state.excluded, state.version
+        for slot in self._names:
+            member.values[slot] = names.get(slot)
         account.join(member, state.root)
         self._touch_person(account, state.root, before=member)
         if counts_otherwise:  # whose leaf it is makes no difference to what all did together

@@ -17,6 +17,7 @@ from streams.catalogue import Catalogue, catalogue_of
 from streams.crowds import Crowds
 from streams.entitlements import Entitlements
 from streams.history import ACTIVATED, NEW, History, alert_unit
+from streams.latest_names import Asked, LatestNames, asked_names
 from streams.parts.attributed import split_by_states
 from streams.program import SubjectProgram, rows_about
 from streams.pseudonyms import Pseudonyms
@@ -88,7 +89,7 @@ class CompiledPlan:
         """The rows about users, for the company."""
         rows = rows_about("user", self.catalogue.of_persons)
         measures = Measures(self.plan, self.calendar, self.history.of_persons)
-        return SubjectProgram(
+        found = SubjectProgram(
             rows,
             self.plan,
             self.calendar,
@@ -96,6 +97,17 @@ class CompiledPlan:
             signals=True,
             signal_since_ms=self.signal_since_ms,
         )
+        LatestNames(self.asked_names, measures, self.calendar)  # what these need stands there, too
+        return found
+
+    @cached_property
+    def asked_names(self) -> tuple[Asked, ...]:
+        return asked_names(self.catalogue.of_company.values())
+
+    @cached_property
+    def names_of_person(self) -> LatestNames:
+        """What accounts have to know of a person over all accounts."""
+        return LatestNames(self.asked_names, self.person.measures, self.calendar)
 
     @cached_property
     def things(self) -> "ThingPrograms":
@@ -126,7 +138,13 @@ class MemberPrograms:
             signal_since_ms=since_ms,
         )
         """The rows about users as users has them."""
-        self.news = frozenset(self.everywhere.slots)
+        self.latest_names = LatestNames(compiled.asked_names, self.measures, calendar)
+        """What members bring to what accounts have to know of a person."""
+        self.names = [
+            self.measures.told_names(each.facts, each.since_ms) for each in compiled.asked_names
+        ]
+        """Where members have what users told of their latest names."""
+        self.news = frozenset(self.everywhere.slots | self.latest_names.slots)
         """Measures that users holds too: what changes none of them is no news to users."""
         self.person = SubjectProgram(
             rows_about("user", per_account),

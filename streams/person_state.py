@@ -3,6 +3,7 @@
 from typing import Any
 
 from streams.signals import Revisions
+from streams.told_names import Names
 from streams.traits import TraitDays
 
 
@@ -58,6 +59,7 @@ class Person:
 
     def __init__(self) -> None:
         self.copies: dict[str, Copy] = {}
-        self.told: dict[tuple[str, str], tuple[int, bool]] = {}
-        """(account, leaf) -> (version, excluded) as accounts know it; absent: nothing special."""
+        self.told: dict[tuple[str, str], tuple[int, bool, tuple[Names, ...]]] = {}
+        """(account, leaf) -> (version, excluded, latest names) as accounts know it; absent: nothing
+        special."""
         self.revisions = Revisions()

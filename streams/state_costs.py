@@ -130,11 +130,14 @@ def readers_of(compiled: CompiledPlan, stage: str, kind: str) -> tuple[Measures,
         things = compiled.things
         return things.measures, _readers([things.company, things.account])
     if stage == USERS:
-        return compiled.person.measures, _readers([compiled.person])
+        people = dict(_readers([compiled.person]))
+        for kpi, slots in compiled.names_of_person.slots_of.items():
+            people.update((slot, people.get(slot, frozenset()) | {kpi}) for slot in slots)
+        return compiled.person.measures, people
     member = compiled.member
     programs = [member.everywhere, member.person, member.together, member.standing]
     found = {slot: set(kpis) for slot, kpis in _readers(programs).items()}
-    for others in (member.account, member.entitlements, member.things_told):
+    for others in (member.account, member.entitlements, member.things_told, member.latest_names):
         for kpi, slots in others.slots_of.items():
             for slot in slots:
                 found.setdefault(slot, set()).add(kpi)

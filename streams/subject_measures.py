@@ -45,6 +45,7 @@ from streams.measures import (
     reads,
 )
 from streams.steps import Steps
+from streams.told_names import ToldNames
 
 Values = Sequence[Any]
 """The values of a subject's measures."""
@@ -287,6 +288,10 @@ class Measures:
         """What accounts told of the same."""
         what = f"told of {attribute}"
         return self._slot(what, [facts], since_ms, lambda: Told(facts, attribute))
+
+    def told_names(self, facts: FactSelector, since_ms: int | None = None) -> int:
+        """The latest names of a person, as users told them."""
+        return self._slot("told names", [facts], since_ms, ToldNames)
 
     def first_whole_by_name(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """The first time ever of each name, with the attributes and the value that it had."""

@@ -66,6 +66,7 @@ from streams.state_keys import (
 )
 from streams.state_keys import ALERTS as ALERTS_RECORD
 from streams.subject_measures import Step, Values
+from streams.told_names import names_of
 from streams.traits import TraitDays, TraitSegments, latest, merged, tell
 from streams.user_scores import UserScores
 from streams.warmth import WARM, Warm
@@ -75,6 +76,7 @@ ACTIVATED = "activated"
 """The signal of a person's first activation."""
 PEERS_ROLE = "user-facts"
 USER_STATE_ROLE = "user-state"
+NOTHING_TOLD = (0, False, ())
 NAMES_MAX = 100_000
 BATCH_ENTRIES = 500
 """A message between partitions holds so many at most, to fit into a Kafka record."""
@@ -117,7 +119,7 @@ class Users:
         self._user_partitions = user_partitions
         self._account_partitions, self._tally_partitions = account_partitions, tally_partitions
         self._program = compiled.person
-        self._measures = self._program.measures
+        self._measures, self._names = self._program.measures, compiled.names_of_person
         self._segments = TraitSegments(plan.segments, self._measures.all, self._calendar)
         self._excluding = [compile_where([condition]) for condition in plan.exclude_users]
         self._traits_matter = bool(plan.exclude_users) or any(d.trait for d in plan.segments)
@@ -747,7 +749,8 @@ class Users:
     ) -> None:
         """Tells the accounts of a person's leaves whose they are, where that is not the default."""
         own = self._alone(root)
-        if own is not None and not own.version and not self._excluding:
+        names = self._names.of(self._values(root)) if self._names else ()
+        if own is not None and not own.version and not self._excluding and not names:
             return  # nothing was ever told, and there is nothing to tell
         leaves = self._leaves_of(root)
         excluded = self._excluded(leaves.values())
@@ -756,8 +759,8 @@ class Users:
             assert isinstance(leaf, Leaf | Copy)
             for account in sorted(leaf.accounts):
                 person = self._persons.get(root)
-                known = person.told.get((account, key), (0, False)) if person else (0, False)
-                news = leaf.version, excluded
+                known = person.told.get((account, key), NOTHING_TOLD) if person else NOTHING_TOLD
+                news = leaf.version, excluded, names
                 if news != known:
                     self._person(root).told[account, key] = news
                     changed = True
@@ -790,7 +793,10 @@ class Users:
     def _save_person(
         self, root: str, person: Person, entities: list[tuple[bytes, bytes | None]]
     ) -> None:
-        told = [(*place, *news) for place, news in person.told.items()]
+        told = [
+            (*place, version, excluded, *((names,) if names else ()))
+            for place, (version, excluded, names) in person.told.items()
+        ]
         value = state_value((told, person.revisions.revised))
         entities.append((state_key(PERSON, root), value))
 
@@ -809,7 +815,14 @@ class Users:
         elif what == PERSON:
             person = self._person(place[0])
             told, revised = content
-            person.told = {(t[0], t[1]): (t[2], t[3]) for t in told}
+            person.told = {
+                (account, leaf): (
+                    version,
+                    excluded,
+                    tuple(names_of(each) for of in names for each in of),
+                )
+                for account, leaf, version, excluded, *names in told
+            }
             person.revisions = Revisions(revised)
         elif what == AGENDA:
             self._agenda.load(place[0], content)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from schemas.conditions import AllOf, AnyOf, Condition, Members, Not
+from schemas.conditions import AllOf, AnyOf, Condition, Different, Members, Not
 from schemas.goals import StandsAt
 from schemas.plan.check import Problem
 from schemas.plan.models import Plan
@@ -155,6 +155,8 @@ def _goes_by_days(condition: Condition) -> bool:
         return any(map(_goes_by_days, condition.any))
     if isinstance(condition, Not):
         return _goes_by_days(condition.not_)
+    if isinstance(condition, Different):
+        return True
     if isinstance(condition, Members):
         return isinstance(condition.members, FirstEver) or _goes_by_days(condition.members)
     return condition.active in WINDOW_DAYS

@@ -7,12 +7,13 @@ conditions over the same masks become one function, so that what they share is c
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from schemas.conditions import AllOf, AnyOf, Condition, Members, Not
+from schemas.conditions import AllOf, AnyOf, Condition, Different, Members, Not
 from schemas.selectors import FirstEver
 from streams.calendar import DAY, GRID, MONTH, TRAILING_7D, TRAILING_30D, WEEK, WINDOW_DAYS
 
 MembersKey = tuple[str, str, int]
-"""What has to hold for n members: ('window', period, n) or ('first', canonical facts, n)."""
+"""What has to hold for n members: ('window', period, n) or ('first', canonical facts, n)
+or ('different', canonical condition, n)."""
 
 _MASK_OF_GRID = {DAY: "days", WEEK: "weeks", MONTH: "months"}
 
@@ -72,7 +73,7 @@ class MaskFunction:
             return self._named(" | ".join(parts))
         if isinstance(condition, Not):
             return self._named(f"~{self._compiled(condition.not_, period)}")
-        if isinstance(condition, Members):
+        if isinstance(condition, Members | Different):
             key = members_key(condition, period)
             if key not in self.members:
                 self.members.append(key)
@@ -89,8 +90,10 @@ class MaskFunction:
         return whole if window == "P" else self._named(f"{whole} << {width}")
 
 
-def members_key(condition: Members, period: str) -> MembersKey:
+def members_key(condition: Members | Different, period: str) -> MembersKey:
     """What the account has to count for a condition on its members."""
+    if isinstance(condition, Different):
+        return "different", condition.model_dump_json(), int(condition.at_least)
     at_least = condition.at_least
     assert isinstance(at_least, int), "settings are resolved before rows are compiled"
     inner = condition.members

@@ -153,6 +153,16 @@ def test_a_row_of_each_operator_is_read_and_written_back(row: dict[str, Any]):
         (DISTINCT | {"periods": []}, "periods"),
         (DISTINCT | {"periods": ["year"]}, "periods"),
         (DISTINCT | {"when": {"active": "tomorrow"}}, "when"),
+        (DISTINCT | {"when": {"members": {"active": "P"}, "at_least": 2}}, "subject: account"),
+        (
+            SHARE
+            | {
+                "subject": "user",
+                "base": {"different": DONE, "among": "trailing_7d", "at_least": 2},
+                "passes": {"active": "P"},
+            },
+            "subject: account",
+        ),
         (DISTINCT | {"when": {"all": []}}, "all"),
         (DISTINCT | {"sneaky": 1}, "sneaky"),
         ({k: v for k, v in DISTINCT.items() if k != "definition"}, "definition"),
