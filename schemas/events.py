@@ -7,6 +7,8 @@ import msgspec
 EMPTY_OBJECT: Final = msgspec.Raw(b"{}")
 """Properties or traits of an event that carries none."""
 
+USES: Final = ("track", "page", "screen")
+"""The types of calls that say what somebody did."""
 EVENT_TYPES: Final = ("track", "page", "screen", "identify", "group", "alias")
 
 DEAD_LETTER_CODES: Final[dict[str, str]] = {

@@ -12,7 +12,7 @@ import msgspec
 import xxhash
 
 from schemas.batches import Attributes, Erasure, FactOfEvent, Meaning, Pointer, Traits, Values
-from schemas.events import EMPTY_OBJECT, Event, Rejected
+from schemas.events import EMPTY_OBJECT, USES, Event, Rejected
 from schemas.fact_kinds import KINDS_OF_NOBODY, THING_KINDS
 from schemas.formats import Format
 from schemas.keys import ANONYMOUS, USER, account_key, leaf_key, nobody_key, thing_key
@@ -229,9 +229,7 @@ def _is_fixed(rule: Rule) -> bool:
 
 
 def _selects(selector: Selector, type: str, name: str) -> bool:
-    if type not in ("track", "page", "screen"):
-        return False
-    if selector.type not in ("any", type):
+    if selector.type != type and (selector.type != "any" or type not in USES):
         return False
     return pattern_matcher(selector.pattern)(name)
 

@@ -23,12 +23,12 @@ def facts_of(rule: Rule, currency: Currency | None) -> Callable[[Event], list[Ma
             (fact.kind, _name(fact, iter(())), _constants(fact), None) for fact in rule.facts
         ]
         return lambda event: made
-    extract = extractor(paths)
+    extract, of_traits = extractor(paths), rule.selector.type == "identify"
     steps = [(fact, len(_told_paths(fact)), _told_of(fact, currency)) for fact in rule.facts]
 
     def facts(event: Event) -> list[Made]:
         found: list[Made] = []
-        read = iter(extract(event.properties))
+        read = iter(extract(event.traits if of_traits else event.properties))
         for fact, n, told_of in steps:
             name = _name(fact, read)
             told = tuple(islice(read, n))

@@ -141,6 +141,9 @@ def readers_of(compiled: CompiledPlan, stage: str, kind: str) -> tuple[Measures,
         for kpi, slots in others.slots_of.items():
             for slot in slots:
                 found.setdefault(slot, set()).add(kpi)
+    for prediction in member.predictions:
+        for slot in prediction.slots:
+            found.setdefault(slot, set()).add(prediction.row.id)
     for measure, place in member.crowds.gathered():
         found.setdefault(measure, set()).update(found.get(place, ()))
     return member.measures, {slot: frozenset(kpis) for slot, kpis in found.items()}

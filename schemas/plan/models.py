@@ -15,7 +15,7 @@ from schemas.rows import Row
 from schemas.terms import Period
 from schemas.times import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 
-SelectorType = Literal["track", "page", "screen", "any"]
+SelectorType = Literal["track", "page", "screen", "identify", "any"]
 Operator = Literal[
     "equals", "not_equals", "in", "not_in", "gt", "ge", "lt", "le", "exists", "matches"
 ]
@@ -57,7 +57,7 @@ class Condition(Frozen):
 class Selector(Frozen):
     """The events that a rule is about: of this type and name, and meeting every condition.
 
-    `any` stands for track, page and screen; identify, group and alias are never selected.
+    `any` stands for track, page and screen. What an identify call says stands among its traits.
     `pattern` is a name in which `*` stands for any text and `?` for one character.
     """
 

@@ -162,6 +162,9 @@ def _selector(form: Any) -> Selector:
     if isinstance(form, str):
         return Selector(type="track", pattern=form)
     where = _where(form.where)
+    if form.trait is not None:
+        told = _condition(TRAITS_PREFIX + form.trait, "exists", True)
+        return Selector(type="identify", where=tuple(sorted((told, *where), key=_order)))
     for key, selected in _TYPE_OF_KEY:
         pattern = getattr(form, key)
         if pattern is not None:
@@ -177,7 +180,11 @@ def _where(where: Mapping[str, Any]) -> tuple[Condition, ...]:
             test.operators() if isinstance(test, WrittenCondition) else [("equals", test)]
         )
     )
-    return tuple(sorted(conditions, key=lambda condition: (condition.path, condition.op)))
+    return tuple(sorted(conditions, key=_order))
+
+
+def _order(condition: Condition) -> tuple[str, str]:
+    return condition.path, condition.op
 
 
 def _condition(path: str, op: Any, operand: Any) -> Condition:
@@ -308,6 +315,8 @@ def _fact_name(entry: WrittenEvent) -> FactName:
         return NameFromProperty(path=entry.name.property)
     if entry.name is not None:
         return NameConst(name=entry.name)
+    if entry.trait is not None:
+        return NameFromProperty(path=entry.trait)
     return NameConst(name=_selector(entry).pattern)
 
 

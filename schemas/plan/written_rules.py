@@ -123,13 +123,20 @@ Where = Annotated[
     ),
 ]
 
-_NAME_KEYS = ("event", "page", "screen")
+TraitPath = Annotated[
+    PropertyPath,
+    Field(
+        description="Identify calls that tell this trait. A fact is named by it unless it has "
+        "another name, and what it carries stands among the traits."
+    ),
+]
+_NAME_KEYS = ("event", "page", "screen", "trait")
 
 
 class _Selecting(Written):
     """The checks of what selects events; subclasses declare names before `where`."""
 
-    @field_validator("page", "screen", check_fields=False)
+    @field_validator("page", "screen", "trait", check_fields=False)
     @classmethod
     def _has_one_name(cls, name: str, info: ValidationInfo) -> str:
         other = _given(info, _NAME_KEYS)
@@ -164,6 +171,7 @@ class WrittenSelector(_Selecting):
     event: EventPattern | None = None
     page: PagePattern | None = None
     screen: ScreenPattern | None = None
+    trait: TraitPath | None = None
     where: Where = Field(default_factory=dict, validate_default=True)
 
 
@@ -207,6 +215,7 @@ class WrittenActivation(_Selecting):
     event: EventPattern | None = None
     page: PagePattern | None = None
     screen: ScreenPattern | None = None
+    trait: TraitPath | None = None
     any_of: Annotated[list[Selectable], Field(min_length=1)] | None = Field(
         default=None, description="Several selectors, whose events count together."
     )

@@ -30,6 +30,7 @@ sessions: Session Started
 events:
 - {event: Used, is: feature, name: {property: what}}
 - {event: Opened, is: key_task, name: open}
+- {trait: job.role, is: role}
 exclude:
   events: [{where: {isRobot: true}}, Secret, {event: Opened, where: {traits.role: guest}}]
   users: [{trait: internal, equals: true}]
@@ -86,6 +87,10 @@ INTERPRETER = Interpreter(load_plan(PLAN))
         ({"event": "Opened", "properties": {"isRobot": "true"}}, ["activity", "key_task open"]),
         ({"event": "Opened", "context": {"traits": {"role": "guest"}}}, []),
         ({"type": "identify", "traits": {"a": 1}}, []),
+        ({"type": "identify", "traits": {"job": {"role": "cook"}}}, ["role cook"]),
+        ({"type": "identify", "traits": {"job": {"role": None}}}, []),
+        ({"type": "group", "groupId": "a1", "traits": {"job": {"role": "cook"}}}, []),
+        ({"event": "Nothing", "context": {"traits": {"job": {"role": "cook"}}}}, []),
         ({"type": "group", "groupId": "a1"}, []),
     ],
 )
