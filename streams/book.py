@@ -222,6 +222,11 @@ class Book:
         found = self._formulas.get(key) or self._tallies.get(key)
         return None if found is None else found[0]
 
+    def adds_up(self, key: TallyKey) -> bool:
+        """True if a longer period is the sum of its days."""
+        source = self._source(key)
+        return isinstance(source, count.Tally | total.Tally)
+
     def first_index(self, key: TallyKey, period: str) -> int | None:
         """The first index that has a value; None: there is none yet."""
         source = self._source(key)
@@ -376,6 +381,10 @@ class _Read:
 
     def get(self, place: Place, index: int) -> Fraction | None:
         return self._book.exact(TallyKey(*place[:3]), place[3], index)
+
+    def over_days(self, place: Place, period: str, index: int) -> Fraction | None:
+        key = TallyKey(*place[:3])
+        return self._book.exact(key, period, index) if self._book.adds_up(key) else None
 
     def first_index(self, place: Place) -> int | None:
         return self._book.first_index(TallyKey(*place[:3]), place[3])

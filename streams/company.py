@@ -67,6 +67,9 @@ class Inputs:
             return values[index]
         return self._empty[place[0]]
 
+    def over_days(self, place: Place, period: str, index: int) -> Fraction | None:
+        return None
+
     def first_index(self, place: Place) -> int | None:
         return min(self._values.get(place, ()), default=None)
 

@@ -66,6 +66,10 @@ class Values(Protocol):
         """A value; one that is not known is empty: 0 of a number, null of a ratio."""
         ...
 
+    def over_days(self, place: Place, period: str, index: int) -> Fraction | None:
+        """The sum over the days of a period; None where it has to be added up."""
+        ...
+
     def first_index(self, place: Place) -> int | None:
         """The first index that may have a value."""
         ...
@@ -130,8 +134,11 @@ class Reading:
 
     def _input(self, input: Input, period: str, index: int) -> Fraction | None:
         if input.sum_of is not None:
-            first, after = self._calendar.days(period, index)
             place = self._place(input, DAY)
+            known = self._inputs.over_days(place, period, index)
+            if known is not None:
+                return known
+            first, after = self._calendar.days(period, index)
             days = [self._inputs.get(place, day) for day in range(first, after)]
             return sum((day for day in days if day is not None), Fraction(0))
         place = self._place(input, period)
