@@ -311,13 +311,21 @@ class Book:
                     self._unsaved.add(key)
                     if published.status == PROVISIONAL:
                         self._provisional_ms = now_ms
-                    for reader in self._readers.get(key.kpi, ()):
-                        self._formulas[reader][0].hear((*key, period), index)
-                        touched.add(reader)
+                    self._tell_readers(key, period, index, touched)
                     yield Change(key, period, index, kpi_key, published, value)
+                if empty_of(self._rows[key.kpi]) is None:
+                    for index in timeline.unsaid:  # 0 may have become null, or null 0
+                        self._tell_readers(key, period, index, touched)
                 self._due_ms = min(self._due_ms, timeline.due_ms)
                 if timeline.holds_back:
                     self._touched.add(key)
+
+    def _tell_readers(
+        self, key: TallyKey, period: str, index: int, touched: set[TallyKey]
+    ) -> None:
+        for reader in self._readers.get(key.kpi, ()):
+            self._formulas[reader][0].hear((*key, period), index)
+            touched.add(reader)
 
     def _touched_formulas(
         self, touched: Container[TallyKey]

@@ -93,6 +93,8 @@ class Timeline:
         self._watermark_ms = self._due_ms = _NO_INDEX
         self._first_fact_ms: int | None = None
         self._unsaved: set[int] = set()
+        self.unsaid: list[int] = []
+        """What the last `publish` looked at and found to be nothing, as it was: 0 or null."""
 
     def publish(
         self, watermark_ms: int, first_fact_ms: int | None, *, provisional: bool
@@ -102,6 +104,7 @@ class Timeline:
         `provisional` False holds provisional values back until a later call.
         """
         period, source, calendar = self._period, self._source, self._calendar
+        self.unsaid = []
         changed = source.take_changed(period)
         if changed.start is not None:
             self._pending.widen(changed.start, changed.end)
@@ -142,6 +145,8 @@ class Timeline:
             if published is not None:
                 start_ms, end_ms = calendar.bounds_ms(period, index)
                 yield index, KpiKey(*self._key, period, start_ms, end_ms), published, value
+            elif index not in self._known:
+                self.unsaid.append(index)
 
     def forget(self, before_ms: int) -> Iterator[KpiKey]:
         """Drops what ended before a time, and publishes it no more; the keys of what was."""
