@@ -143,6 +143,12 @@ class Calendar:
         first, after = self.days(period, index)
         return self.day_start_ms(first), self.day_start_ms(after)
 
+    def end_ms(self, period: str, index: int) -> int:
+        """The end of a period, UTC milliseconds."""
+        if period == HOUR:
+            return (index + 1) * HOUR_MS
+        return self.day_start_ms(self.days(period, index)[1])
+
     def opening_ms(self, period: str, index: int) -> int:
         """When a period begins to be published: the start of its last day (of an hour: its own)."""
         if period == HOUR:

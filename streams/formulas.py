@@ -208,7 +208,7 @@ class Reading:
         return False
 
     def final_ms(self, period: str, index: int) -> int:
-        end_ms = self._calendar.bounds_ms(period, index)[1]
+        end_ms = self._calendar.end_ms(period, index)
         return whole_hour_ms(end_ms + self._settling_ms) if self._settling_ms else end_ms
 
     def is_empty(self, period: str, index: int) -> bool:

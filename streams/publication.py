@@ -189,7 +189,7 @@ class Timeline:
         """When that period ended; None: none is over, or nothing was published of it."""
         if self._closed not in self._known:
             return None
-        return self._calendar.bounds_ms(self._period, self._closed)[1]
+        return self._calendar.end_ms(self._period, self._closed)
 
     def _value_now(self, index: int) -> Number | None:
         if index not in self._known:

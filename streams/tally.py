@@ -138,7 +138,7 @@ class Tally(ABC):
 
     def final_ms(self, period: str, index: int) -> int:
         """When the watermark makes a period final: its end, and the horizon of the row."""
-        return self.calendar.bounds_ms(period, index)[1]
+        return self.calendar.end_ms(period, index)
 
     def is_empty(self, period: str, index: int) -> bool:
         """True if nothing lies in a period for certain."""
@@ -251,8 +251,14 @@ class CellTally(Tally):
             return False
         if period == HOUR:
             return index not in self._hours
-        days = self._days
-        return not any(day in days for day in range(*self.calendar.days(period, index)))
+        return not self._days_in(period, index)
+
+    def _days_in(self, period: str, index: int) -> list[int]:
+        """The days of a period that have cells, in no order."""
+        (first, after), days = self.calendar.days(period, index), self._days
+        if len(days) < after - first:  # most series of an account are of few days
+            return [day for day in days if first <= day < after]
+        return [day for day in range(first, after) if day in days]
 
     def cells(self, day: int) -> Iterator[tuple[tuple[int, int], int]]:
         """((part, x), n) of a day."""
@@ -265,15 +271,14 @@ class CellTally(Tally):
             for cells in self._hours.get(index, {}).values():
                 yield from cells.items()
             return
-        for day in range(*self.calendar.days(period, index)):
+        for day in self._days_in(period, index):
             yield from self.cells(day)
 
     def total(self, period: str, index: int, part: int) -> int:
         """The sum of a part at x = 0 over a period."""
         if period == HOUR:
             return self._at_0(self._hours, index, part)
-        days = range(*self.calendar.days(period, index))
-        return sum(self._at_0(self._days, day, part) for day in days)
+        return sum(self._at_0(self._days, day, part) for day in self._days_in(period, index))
 
     def _at_0(self, cells: dict[int, dict[int, Cells]], at: int, part: int) -> int:
         chunks = cells.get(at)

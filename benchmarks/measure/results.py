@@ -25,6 +25,7 @@ HEADLINES: dict[str, tuple[str, Callable[[dict[str, Any]], float]]] = {
     "recovery_s": ("recovery", lambda f: f["recovery_s"]),
     "scaling_ratio_two_workers": ("scaling", lambda f: f["ratio_two_to_one"]),
     "history_ratio_last_to_first": ("growth", lambda f: f["over_400_days"]["ratio_last_to_first"]),
+    "ratio_whole_catalogue": ("catalogue", lambda f: f["ratio_whole_to_default"]),
     "soak_slope_mb_per_minute": ("soak", lambda f: f["slope_mb_per_minute"]),
 }
 """The figures that others look for: key -> (measurement, where it is)."""

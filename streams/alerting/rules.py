@@ -48,7 +48,7 @@ class Rule:
         return max(self.end_ms(index), *ends)
 
     def end_ms(self, index: int) -> int:
-        return self._calendar.bounds_ms(self.period, index)[1]
+        return self._calendar.end_ms(self.period, index)
 
     def closed(self, watermark_ms: int, after: int) -> int:
         """The last index that is final; `after`: one that is known to be, or the one before all."""

@@ -43,7 +43,7 @@ class Tally(CellTally):
 
     def final_ms(self, period: str, index: int) -> int:
         if self._within_ms is not None:
-            return whole_hour_ms(self.calendar.bounds_ms(period, index)[1] + self._within_ms)
+            return whole_hour_ms(self.calendar.end_ms(period, index) + self._within_ms)
         return self._day_over_ms(self.calendar.days(period, index)[1] - 1)
 
     def value(self, period: str, index: int, watermark_ms: int) -> Value:

@@ -110,7 +110,7 @@ class Tally(CellTally):
         self.never_settles = horizon_ms is None and not by_end
 
     def final_ms(self, period: str, index: int) -> int:
-        end_ms = self.calendar.bounds_ms(period, index)[1]
+        end_ms = self.calendar.end_ms(period, index)
         return end_ms if self._horizon_ms is None else whole_hour_ms(end_ms + self._horizon_ms)
 
     def value(self, period: str, index: int, watermark_ms: int) -> Value:

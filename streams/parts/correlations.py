@@ -125,7 +125,7 @@ class _Correlation:
 
     def _after(self, y: Counted | Summed | Gained | Standing, slot: int) -> YOf:
         def later(values: Values, month: int) -> tuple[int, int]:
-            end_ms = self._calendar.bounds_ms(MONTH, month)[1]
+            end_ms = self._calendar.end_ms(MONTH, month)
             later_ms = end_ms + self._after_ms
             if isinstance(y, Counted | Summed):
                 return _amount(y, values[slot] or {}, end_ms, later_ms), 1

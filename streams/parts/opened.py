@@ -48,7 +48,7 @@ class _Open:
         calendar = self._calendar
         borders = sorted({calendar.holding(period, calendar.day(ms))[0] for ms in edges_ms})
         for start, end in zip(borders, [*borders[1:], None], strict=True):
-            at_ms = calendar.bounds_ms(period, start)[1]
+            at_ms = calendar.end_ms(period, start)
             if first[0] < at_ms and (end_ms is None or at_ms <= end_ms):
                 worth = self._worth_of(told, at_ms)
                 if worth:

@@ -1,0 +1,82 @@
+"""What the whole catalogue costs, beside what a plan runs that says nothing of KPIs.
+
+The demo company's log, which has facts of every group, is replayed by its plan twice: once with the
+KPIs that run by default, and once with all of them. A smaller log of the same length in days is
+taken off, so that start-up cancels out.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from benchmarks.measure.asked import Asked
+from benchmarks.measure.shared import ROOT, WORK, Timed, headwater, without_startup
+from benchmarks.processes import run
+from streams.catalogue import catalogue_rows
+
+PLAN = ROOT / "plans" / "demo.yaml"
+OF_DEMO = ("levels", "also", "own")
+"""What the demo's plan asks for beside the default."""
+
+
+class Size(NamedTuple):
+    few_accounts: int
+    many_accounts: int
+    days: int
+
+
+FULL = Size(100, 1_000, 60)
+QUICK = Size(10, 60, 20)
+
+
+def measure(asked: Asked) -> dict[str, Any]:
+    size = QUICK if asked.quick else FULL
+    logs = [_log(accounts, size.days) for accounts in (size.few_accounts, size.many_accounts)]
+    found = {}
+    for name, kpis in (("default", {}), ("whole_catalogue", {"also": opt_in()})):
+        plan = WORK / f"catalogue-{name}.yaml"
+        plan.write_text(yaml.safe_dump(plan_with(kpis), sort_keys=False))
+        small, large = (_replay(log, plan) for log in logs)
+        measured = without_startup(f"headwater replay, {name}", small, large)
+        found[name] = {"kpis": _running(plan), **measured.figures()}
+    speeds = [1 / found[name]["cpu_s_per_million_events"] for name in found]
+    return {**found, "ratio_whole_to_default": round(speeds[1] / speeds[0], 2)}
+
+
+def opt_in() -> list[str]:
+    """The KPIs that run only where a plan asks for them."""
+    return [row.id for row in catalogue_rows() if row.opt_in and row.published]
+
+
+def plan_with(kpis: dict[str, Any]) -> dict[str, Any]:
+    """The demo's plan with other KPIs, and without its alerts."""
+    plan = yaml.safe_load(PLAN.read_text())
+    plan["kpis"] = {k: v for k, v in plan["kpis"].items() if k not in OF_DEMO} | kpis
+    del plan["alerts"]
+    return dict(plan)
+
+
+def _log(accounts: int, days: int) -> Path:
+    path = WORK / f"company-{accounts}-{days}.jsonl"
+    options = ["--out", str(path), "--accounts", str(accounts), "--days", str(days)]
+    run([headwater(), "simulate", *options], cwd=ROOT, log=path.with_suffix(".log"))
+    return path
+
+
+def _replay(log: Path, plan: Path) -> Timed:
+    """In one process: what is compared is computing, not reading."""
+    out = plan.with_suffix(".out")
+    options = ["--plan", str(plan), "--out", str(out), "--processes", "1"]
+    used = run([headwater(), "replay", str(log), *options], cwd=ROOT, log=out.with_suffix(".log"))
+    events = json.loads((out / "summary.json").read_text())["events"]
+    return Timed(events, *used)
+
+
+def _running(plan: Path) -> int:
+    """How many KPIs had values in the last replay."""
+    lines = (plan.with_suffix(".out") / "kpis.jsonl").read_bytes().splitlines()
+    return len({json.loads(line)["kpi"] for line in lines})
