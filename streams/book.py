@@ -320,9 +320,7 @@ class Book:
                 if timeline.holds_back:
                     self._touched.add(key)
 
-    def _tell_readers(
-        self, key: TallyKey, period: str, index: int, touched: set[TallyKey]
-    ) -> None:
+    def _tell_readers(self, key: TallyKey, period: str, index: int, touched: set[TallyKey]) -> None:
         for reader in self._readers.get(key.kpi, ()):
             self._formulas[reader][0].hear((*key, period), index)
             touched.add(reader)

@@ -237,10 +237,9 @@ class Company:
         if isinstance(row, RankingRow):
             if isinstance(row.rank, OfMembers):
                 assert self._members is not None
+                lateness_ms = self._lateness_ms if row.id in self._by_scores else 0
                 settling_ms = settling_days * DAY_MS
-                if row.id in self._by_scores:
-                    settling_ms += self._lateness_ms
-                return MemberRanking(row, self._members, self._calendar, settling_ms)
+                return MemberRanking(row, self._members, self._calendar, settling_ms, lateness_ms)
             return Ranking(row, segment, self._inputs, self._calendar, settling_days)
         return Formula(row, variant, segment, self._inputs, self._calendar, settling_days)
 
@@ -336,6 +335,11 @@ class Company:
             predicted = self.predictions.flush(now_ms, self._take_score)
             entities += predicted.entities
             records += predicted.records
+            settled_ms = self.predictions.settled_ms
+            if settled_ms is not None and settled_ms == self._until():
+                for source, _ in self._formulas.values():
+                    if isinstance(source, MemberRanking):
+                        source.wait_no_more(settled_ms)
         self._publish(now_ms, records, RankingRow)
         alerts = self._alert(now_ms)
         entities += alerts.entities

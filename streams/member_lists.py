@@ -173,13 +173,20 @@ class MemberRanking:
     zero_tells = False
 
     def __init__(
-        self, row: RankingRow, facts: MemberFacts, calendar: Calendar, settling_ms: int
+        self,
+        row: RankingRow,
+        facts: MemberFacts,
+        calendar: Calendar,
+        settling_ms: int,
+        lateness_ms: int = 0,
     ) -> None:
-        """`settling_ms`: so long after its end a period is final."""
+        """`settling_ms`: so long after its end a period is final; `lateness_ms`: and so long after
+        that, while what it goes by is settled.
+        """
         assert isinstance(row.rank, OfMembers)
         self._row, self._facts, self._calendar = row, facts, calendar
         self.membership = row.rank.members
-        self._settling_ms = settling_ms
+        self._settling_ms, self._lateness_ms = settling_ms, lateness_ms
         self._order = Order(row.by, row.top, row.bottom, row.shows)
         self._heard: dict[Read, list[str]] = {}
         """What is read -> the periods in which it is."""
@@ -229,8 +236,18 @@ class MemberRanking:
         return None
 
     def final_ms(self, period: str, index: int) -> int:
+        waits_ms = self._settling_ms + self._lateness_ms
         end_ms = self._calendar.end_ms(period, index)
-        return whole_hour_ms(end_ms + self._settling_ms) if self._settling_ms else end_ms
+        return whole_hour_ms(end_ms + waits_ms) if waits_ms else end_ms
+
+    def wait_no_more(self, watermark_ms: int) -> None:
+        """Time has come to its end, and so all is settled that it goes by."""
+        if self._lateness_ms:
+            waited_ms = watermark_ms - self._settling_ms - self._lateness_ms
+            for period in self._row.periods:
+                first, last = (self._calendar.index(period, ms) for ms in (waited_ms, watermark_ms))
+                self._changed[period].widen(first, last + 1)
+            self._lateness_ms = 0
 
     def is_empty(self, period: str, index: int) -> bool:
         return False
