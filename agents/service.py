@@ -30,13 +30,13 @@ from agents.running import run_worker
 from agents.settings import Settings
 from agents.stages import stages_of_topics
 from agents.topics import (
-    TOPICS,
     Difference,
     TopicError,
     check,
     create,
     partition_counts,
     topic_name,
+    topics_of,
 )
 from agents.transport.kafka import KafkaSettings
 from schemas.plan.models import Plan
@@ -152,7 +152,8 @@ def create_topics(
     security, bootstrap = settings.security(), settings.bootstrap_servers
     prefix, created = plan.prefix, list[str]()
     of_worker, plans = settings.of_worker(prefix), topic_name(prefix, PLANS)
-    names = [topic.name(prefix) for topic in TOPICS]
+    erasable = plan.erasure is not None
+    names = [topic.name(prefix) for topic in topics_of(Partitions(), erasable=erasable)]
     there = list(partition_counts(bootstrap, names, security=security))
     # Without numbers, and alone: whoever made it came no further.
     if plans in there and (there != [plans] or has_numbers(of_worker, prefix)):
@@ -171,7 +172,7 @@ def create_topics(
         prefix,
         replication,
         partitions=known,
-        erasable=plan.erasure is not None,
+        erasable=erasable,
         security=security,
     )
     return sorted(created, key=names.index)
@@ -242,7 +243,7 @@ def _same(one: Running, other: Running) -> bool:
 
 def _told(differences: Sequence[Difference], prefix: str) -> str:
     """A sentence for each; one for all that `headwater topics create` would create."""
-    names = {topic.name(prefix) for topic in TOPICS}
+    names = {topic.name(prefix) for topic in topics_of(Partitions(), erasable=True)}
     missing = [each for each in differences if each.kind == "missing" and each.topic in names]
     if len(missing) < 2:
         return "\n".join(each.sentence for each in differences)

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from schemas.keyed_hash import KeyedHash
 from schemas.plan.check import load_plan
+from schemas.rows import PredictionRow
+from streams.catalogue import catalogue_rows
 from streams.compiled_plan import CompiledPlan
 from streams.engine import Engine
 from tests.laws import examples
@@ -20,11 +22,19 @@ from tests.test_catalogue_properties import events, fuzzed, plan, runs, worked
 HASHING = PLAN + "privacy: {pseudonyms: [users, accounts]}\n"
 
 
+BY_THE_ORDER_OF_IDS = {
+    *(row.id for row in catalogue_rows() if isinstance(row, PredictionRow)),
+    "champion_risk",  # of two that did as much the first by id is the champion
+}
+"""What follows from the order of ids, too: pseudonyms have another one."""
+
+
 def shape(engine: Engine) -> Counter[Any]:
     """The values, without the names of subjects."""
     return Counter(
         (*key[:3], *key[4:], record["value"])
         for key, record in result_of(engine.outputs).kpis.items()
+        if key.kpi not in BY_THE_ORDER_OF_IDS
     )
 
 

@@ -26,7 +26,7 @@ def condition(written: Any) -> Condition:
         "group": "own",
         "unit": "users",
         "periods": ["day"],
-        "subject": "user",
+        "subject": "account",
         "definition": "d",
         "example": "e",
         "when": written,
