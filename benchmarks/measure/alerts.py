@@ -1,7 +1,8 @@
 """From produce to a visible alert, for a reader of committed records.
 
-Event time runs an hour a second, so that hours close while one looks. Newcomers come in every
-second hour, which a rule on an hour's activations notices: it fires at the end of one hour, and is
+Event time runs an hour a second, so that hours close while one looks, and stays within one day: at
+its own pace a day does not begin for everybody in the same second. Newcomers come in every second
+hour, which a rule on an hour's activations notices: it fires at the end of one hour, and is
 resolved at the end of the next.
 
 - an account's alert: a rule on the signal `account_user_milestones.enter`, counted from when the
@@ -44,7 +45,7 @@ class Size(NamedTuple):
     """After warm-up, for each rate."""
 
 
-FULL = Size((1_000, 10_000), 5, 60)
+FULL = Size((1_000, 10_000), 3, 17)
 QUICK = Size((500,), 2, 6)
 
 
@@ -104,7 +105,8 @@ def rules(workload: Workload, rate_per_s: int) -> dict[str, Any]:
 
 def _introduce(on: Installation, workload: Workload, seconds: int) -> None:
     """Sends the events by which the population is known, two hours before the load begins."""
-    at_s = time.time() - (seconds + 2) * SPEED
+    load = Schedule(time.time(), 1, seconds, SPEED)
+    at_s = load.event_ms(0) / 1000 - 2 * HOUR_S
     fill(on.bootstrap, on.input, workload.introduction(), Schedule(at_s, EVENT_TIME_PER_S, USERS))
 
 

@@ -22,7 +22,7 @@ from benchmarks.measure.workload import Planned, Workload, line
 TICK_S = 0.002
 """Events are handed over in groups: waking for each would take a core at 10,000/s."""
 
-HOUR_S = 3600
+HOUR_S, DAY_S = 3600, 86_400
 NOTES = 100_000
 """How often lateness is noted at most: a long soak must not fill memory with it."""
 
@@ -34,8 +34,8 @@ class Schedule(NamedTuple):
     rate_per_s: float
     events: int
     speed: int = 1
-    """Above 1, event time runs so many times as fast as the clock, and ends at a full hour that has
-    passed when the sending begins.
+    """Above 1, event time runs so many times as fast as the clock, and ends at the last hour of the
+    day (UTC) before the one on which the sending begins.
     """
 
     @classmethod
@@ -46,8 +46,8 @@ class Schedule(NamedTuple):
         """The event time of the n-th event."""
         if self.speed == 1:
             return int(self.due_s(n) * 1000)
-        full_hour_s = self.start_s // HOUR_S * HOUR_S
-        return int((full_hour_s - (self.events - n) * self.speed / self.rate_per_s) * 1000)
+        ended_s = self.start_s // DAY_S * DAY_S - HOUR_S
+        return int((ended_s - (self.events - n) * self.speed / self.rate_per_s) * 1000)
 
     def due_s(self, n: int) -> float:
         return self.start_s + n / self.rate_per_s
