@@ -10,7 +10,7 @@ from agents.topics import TopicError, topic_name
 from schemas.batches import Erasure
 from schemas.plan.models import Plan
 from streams.erasure import requested
-from streams.ingest import FACTS_ROLE
+from streams.roles import FACTS_ROLE
 
 DELIVERED_S = 30.0
 

@@ -39,7 +39,7 @@ from agents.transport.kafka import (
 from agents.transport.memory import MemoryBroker
 from agents.web import Address
 from agents.worker import UNBOUNDED, StageSpec, Worker
-from streams.ingest import FACTS_ROLE
+from streams.roles import FACTS_ROLE
 from streams.stage import RecordBatch
 
 REPLAY_PACE = Pace(quiet_s=None, records=100_000)

@@ -5,10 +5,12 @@ it, and looks up the state behind it, once a batch. Arrays are msgpack arrays wi
 `VERSION` leads them, and a reader refuses what it does not know.
 """
 
+from fractions import Fraction
 from typing import Any
 
 import msgspec
 
+INT64_MAX = (1 << 63) - 1
 VERSION = 3
 
 
@@ -217,6 +219,25 @@ class DeltaBatch(msgspec.Struct, array_like=True):
 
 Numeral = int | str
 """A whole number; text where 64 bits do not suffice."""
+Numerals = tuple[Numeral | None, Numeral]
+"""Numerator, or None of what is null; denominator."""
+
+
+def numerals_of(exact: Fraction | int | None) -> Numerals:
+    """A fraction as batches have it.
+
+    >>> numerals_of(Fraction(1, 3)), numerals_of(1 << 70), numerals_of(None)
+    ((1, 3), ('1180591620717411303424', '1'), (None, 1))
+    """
+    if exact is None:
+        return None, 1
+    n, d = exact.numerator, exact.denominator
+    return (n, d) if max(abs(n), d) <= INT64_MAX else (str(n), str(d))
+
+
+def fraction_of(numerator: Numeral | None, denominator: Numeral) -> Fraction | None:
+    """The fraction that batches have as numerals."""
+    return None if numerator is None else Fraction(int(numerator), int(denominator))
 
 
 class Members(msgspec.Struct, array_like=True):
@@ -248,8 +269,8 @@ class ValueBatch(msgspec.Struct, array_like=True):
     header: Header
     keys: list[tuple[str, str, str, str]]
     """(kpi, variant, segment, period)"""
-    values: list[tuple[int, int, int | str | None, int | str]]
-    """(key, index, numerator or None, denominator); text where 64 bits do not suffice"""
+    values: list[tuple[int, int, Numeral | None, Numeral]]
+    """(key, index, numerator or None, denominator)"""
     members: Members | None = None
     snapshots: Snapshots | None = None
 

@@ -48,6 +48,7 @@ from streams.listing import Listing
 from streams.measures import ALL, Fact, Measure, Moment
 from streams.parts.memberships import Passage, passages
 from streams.publication import Horizon
+from streams.roles import USER_FACTS_ROLE, USER_STATE_ROLE
 from streams.schedule import Schedule
 from streams.signals import Revisions, Standing
 from streams.snapshots import Telling
@@ -80,12 +81,10 @@ from streams.state_keys import (
 from streams.subject_measures import Values
 from streams.tally import HOURLY
 from streams.things import Things
-from streams.users import USER_STATE_ROLE
 from streams.value_records import removals, value_records
 from streams.warmth import WARM, Warm
 from streams.watermark import Announcements, Sources
 
-USER_FACTS_ROLE = "user-facts"
 LARGE_ACCOUNT = 256
 """Accounts with more members stay warm: to unpack one would take too long."""
 
@@ -876,8 +875,8 @@ class Accounts:
             for change in book.publish(
                 watermark_ms, self._sources.first_fact_ms, now_ms, at_once=at_once
             ):
-                if change.tally.kpi in self.shown:
-                    records += value_records(change.key, change.published, change.value, now_ms)
+                if change.said is not None and change.tally.kpi in self.shown:
+                    records += value_records(*change.said, change.value, now_ms)
                 if self._listing is not None:
                     self._listing.hear(key, change)
                 self.board.hear_value(key, change.tally.kpi, change.at, change.period)

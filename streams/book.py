@@ -115,14 +115,16 @@ def tally_of(row: Row, variant: str, calendar: Calendar) -> Tally:
 
 
 class Change(NamedTuple):
-    """A value to publish, and where it came from."""
+    """A value as it is now, and where it came from."""
 
     tally: TallyKey
     period: str
     at: int
     """Index of the period."""
-    key: KpiKey
-    published: Published
+    said: tuple[KpiKey, Published] | None
+    """What is to be published; None: it is 0 or null, and was never worth saying. It may have been
+    the other of these two, which is not the same to what reads it.
+    """
     value: Value
 
 
@@ -291,7 +293,10 @@ class Book:
         *,
         at_once: bool = False,
     ) -> Iterator[Change]:
-        """What is to be published at this watermark; `at_once`: nothing is held back."""
+        """What is to be published at this watermark, or may be another nothing than it was.
+
+        `at_once`: nothing is held back.
+        """
         if watermark_ms is None:
             return
         provisional = at_once or abs(now_ms - self._provisional_ms) >= self._every_ms
@@ -312,10 +317,11 @@ class Book:
                     if published.status == PROVISIONAL:
                         self._provisional_ms = now_ms
                     self._tell_readers(key, period, index, touched)
-                    yield Change(key, period, index, kpi_key, published, value)
+                    yield Change(key, period, index, (kpi_key, published), value)
                 if empty_of(self._rows[key.kpi]) is None:
-                    for index in timeline.unsaid:  # 0 may have become null, or null 0
+                    for index, value in timeline.unsaid:
                         self._tell_readers(key, period, index, touched)
+                        yield Change(key, period, index, None, value)
                 self._due_ms = min(self._due_ms, timeline.due_ms)
                 if timeline.holds_back:
                     self._touched.add(key)

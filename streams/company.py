@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from schemas.batches import check_version, decode_values
+from schemas.batches import check_version, decode_values, fraction_of
 from schemas.ranks import OfDimension, OfMembers
 from schemas.row_reading import kpis_read
 from schemas.rows import CorrelationRow, FormulaRow, OverValues, RankingRow, Row
@@ -37,7 +37,7 @@ from streams.state_keys import (
     state_key,
     state_value,
 )
-from streams.tally import CHUNK
+from streams.tally import CHUNK, Value
 from streams.value_records import removals, value_records
 from streams.watermark import Sources
 
@@ -69,6 +69,9 @@ class Inputs:
 
     def over_days(self, place: Place, period: str, index: int) -> Fraction | None:
         return None
+
+    def knows(self, place: Place, index: int) -> bool:
+        return index in self._values.get(place, ())
 
     def first_index(self, place: Place) -> int | None:
         return min(self._values.get(place, ()), default=None)
@@ -262,10 +265,7 @@ class Company:
                         self._take_scores_of(account)
             for number_of_key, index, numerator, denominator in message.values:
                 place = message.keys[number_of_key]
-                exact = None
-                if numerator is not None:
-                    exact = Fraction(int(numerator), int(denominator))
-                self._take(place, index, exact)
+                self._take(place, index, fraction_of(numerator, denominator))
 
     def _take_score(self, scored: Scored) -> None:
         """Lets rankings of members know a score that is published."""
@@ -284,8 +284,10 @@ class Company:
                 self._members.put_value((kpi, account, DAY), day, Fraction(score))
 
     def _take(self, place: Place, index: int, exact: Fraction | None) -> None:
-        self._inputs.put(place, index, exact)
         self.board.hear_value("", place[0], index, place[3])
+        if exact is None and not self._inputs.knows(place, index):
+            return  # what is not known of it reads as null already
+        self._inputs.put(place, index, exact)
         for formula in self._reading(place):
             formula.hear(place, index)
 
@@ -394,16 +396,19 @@ class Company:
             if watermark_ms is None or not isinstance(row, kind):
                 continue
             for period, timeline in timelines:
+                told: list[tuple[int, Value]] = []
                 for index, key, published, value in timeline.publish(
                     watermark_ms, first_fact_ms, provisional=True
                 ):
                     if row.published:
                         records += value_records(key, published, value, now_ms)
                     self.board.hear_value("", kpi, index, period)
-                    if kpi in self._readers:
-                        exact = None if value.exact is None else Fraction(value.exact)
-                        self._take((kpi, variant, segment, period), index, exact)
-                        heard = True
+                    told.append((index, value))
+                told += timeline.unsaid  # 0 is not null to what reads it
+                for index, value in told if kpi in self._readers else ():
+                    exact = None if value.exact is None else Fraction(value.exact)
+                    self._take((kpi, variant, segment, period), index, exact)
+                    heard = True
         return heard
 
     def _watermark_of(self, kpi: str) -> int | None:

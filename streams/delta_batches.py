@@ -3,9 +3,9 @@
 from schemas.batches import DeltaBatch, Header, encode, unfinished
 from schemas.keys import partition_of
 from streams.contributions import Deltas, TallyKey
+from streams.roles import TALLIES_ROLE
 from streams.stage import Outgoing
 
-TALLIES_ROLE = "tallies"
 BATCH_DELTAS = 5000
 """A batch is closed at so many deltas, to stay below what a Kafka record may hold."""
 

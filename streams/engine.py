@@ -9,19 +9,16 @@ from collections.abc import Sequence
 from schemas.outputs import ROLES, kpi_record_key
 from schemas.plan.models import Plan
 from streams.calendar import Calendar
-from streams.delta_batches import TALLIES_ROLE
 from streams.history import NEW, History, definitions
-from streams.ingest import FACTS_ROLE
 from streams.plan_change import Change, change_of, history_after, history_of, without
+from streams.roles import FACTS_ROLE, TALLIES_ROLE, USER_FACTS_ROLE, USER_STATE_ROLE, VALUES_ROLE
 from streams.stage import Outgoing, RecordBatch, StagePartition
-from streams.tallies import VALUES_ROLE
 from streams.topology import Partitions, Topology
-from streams.users import PEERS_ROLE, USER_STATE_ROLE
 from streams.warmth import WARM
 
 READS = {
     "accounts": (FACTS_ROLE, USER_STATE_ROLE),
-    "users": (PEERS_ROLE,),
+    "users": (USER_FACTS_ROLE,),
     "tallies": (TALLIES_ROLE,),
     "company": (VALUES_ROLE,),
 }

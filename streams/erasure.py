@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from schemas.batches import (
     VERSION,
     Erased,
@@ -31,8 +33,6 @@ from streams.state_keys import ERASURE, SUPPRESSED, state_key, state_value
 Message = FactBatch | PeerBatch | UserStateBatch | ErasureBatch
 State = list[tuple[bytes, bytes | None]]
 BATCH_ENTRIES = 500
-ACCOUNTS_ROLE = "user-state"
-USERS_ROLE = "user-facts"
 
 
 class AnotherKey(Exception):
@@ -290,11 +290,11 @@ def facts_without(batch: FactBatch, suppressed: Suppressed) -> FactBatch:
             [rows.event_id[n] for n in kept],
             [rows.values[n] for n in kept],
         )
-    return FactBatch(
-        batch.header,
-        rows,
-        [pointer for pointer in batch.pointers if not hides(pointer.leaf)],
-        [told for told in batch.traits if not hides(told.leaf)],
+    return msgspec.structs.replace(
+        batch,
+        rows=rows,
+        pointers=[pointer for pointer in batch.pointers if not hides(pointer.leaf)],
+        traits=[told for told in batch.traits if not hides(told.leaf)],
     )
 
 

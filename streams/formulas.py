@@ -32,7 +32,7 @@ from streams.calendar import DAY, PERIODS, Calendar
 from streams.operators.conversion import whole_hour_ms
 from streams.operators.formula import compiled
 from streams.operators.planned import of_months, of_segment
-from streams.tally import NULL, Hull, Value, number
+from streams.tally import NULL, Hull, PlainSource, Value, number
 
 SAME = "same"
 """As the variant of an input: that of the formula."""
@@ -211,20 +211,13 @@ class Reading:
         end_ms = self._calendar.end_ms(period, index)
         return whole_hour_ms(end_ms + self._settling_ms) if self._settling_ms else end_ms
 
-    def is_empty(self, period: str, index: int) -> bool:
-        return False
-
     def take_changed(self, period: str) -> Hull:
         hull, self._changed[period] = self._changed[period], Hull()
         return hull
 
 
-class Formula(Reading):
+class Formula(Reading, PlainSource):
     """A formula in one variant and segment: a source of values, as a tally is."""
-
-    depends_on_watermark = False
-    never_settles = False
-    zero_tells = False
 
     def __init__(
         self,

@@ -32,12 +32,12 @@ from streams.amounts import Unconvertible
 from streams.compiled_plan import CompiledPlan
 from streams.erasure import requested
 from streams.fact_batches import ROUTES_MAX, Code, FactBatches, Member, Row
+from streams.roles import FACTS_ROLE
 from streams.rule_facts import facts_of, paths_of_fact
 from streams.segments import bounded_value, shown_value
 from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.watermark import ASIDE_MS, Announcements
 
-FACTS_ROLE = "activity"
 NEVER_MS = 1 << 62
 NAMES_MAX = 100_000
 """Event names, or combinations of segments, that are remembered at a time."""

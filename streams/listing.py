@@ -5,10 +5,9 @@ the KPIs that its lines show. An account that never was says nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from fractions import Fraction
 from typing import Any, NamedTuple
 
-from schemas.batches import Members, Numeral, ValueBatch, encode, unfinished
+from schemas.batches import Members, ValueBatch, encode, numerals_of, unfinished
 from schemas.keys import ACCOUNT, shown_account
 from schemas.outputs import canonical_json
 from schemas.ranks import OfMembers
@@ -19,13 +18,13 @@ from streams.calendar import Calendar
 from streams.contributions import tally_key
 from streams.measures import ALL
 from streams.parts.memberships import Membership
+from streams.roles import VALUES_ROLE
 from streams.stage import Outgoing
 from streams.state_keys import LISTED, LISTED_FOR, state_key, state_value
 from streams.subject_measures import Values
-from streams.tally import WHOLE_MAX, Value
+from streams.tally import Value
 from streams.watermark import Announcements
 
-COMPANY_ROLE = "company"
 BATCH_TOLD = 5000
 """A batch holds so many of each at most, to stay below what a Kafka record may hold."""
 
@@ -137,7 +136,7 @@ class Listing:
             if read in self._names
         ]
         numbers = [
-            (kpi, _shown(key), period, at, *_numerals(value))
+            (kpi, _shown(key), period, at, *numerals_of(value.exact))
             for kpi, period, key, at, value in values
         ]
         self._stands, self._news = {}, {}
@@ -149,7 +148,7 @@ class Listing:
             end = start + BATCH_TOLD
             told = Members(stands[start:end], numbers[start:end], names[start:end])
             headed = header if end >= most else unfinished(header)
-            yield Outgoing(COMPANY_ROLE, 0, None, encode(ValueBatch(headed, [], [], told)))
+            yield Outgoing(VALUES_ROLE, 0, None, encode(ValueBatch(headed, [], [], told)))
 
     def _tell_before(self, key: str, book: Book, watermark_ms: int) -> None:
         """Tells of the values that an account had before it was told of."""
@@ -196,15 +195,3 @@ def _shown(key: str) -> str:
 
 def _top(value: Value) -> list[str]:
     return [] if value.lines is None else [line["name"] for line in value.lines["top"]]
-
-
-def _numerals(value: Value) -> tuple[Numeral | None, Numeral]:
-    if value.exact is None:
-        return None, 1
-    exact = Fraction(value.exact)
-    small = max(abs(exact.numerator), exact.denominator) <= WHOLE_MAX
-    return (
-        (exact.numerator, exact.denominator)
-        if small
-        else (str(exact.numerator), str(exact.denominator))
-    )

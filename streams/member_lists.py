@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from schemas.batches import Members
+from schemas.batches import Members, fraction_of
 from schemas.ranks import ENTERED, OfMembers
 from schemas.rows import RankingRow, Row
 from schemas.terms import kpi_in
@@ -15,7 +15,7 @@ from streams.listing import Read, names_read, values_read
 from streams.operators.conversion import whole_hour_ms
 from streams.operators.ranking import Order, Ranked
 from streams.state_keys import MEMBER_NAMES, MEMBER_STANDS, MEMBER_VALUES, state_key, state_value
-from streams.tally import CHUNK, Hull, Value
+from streams.tally import CHUNK, Hull, PlainSource, Value
 
 
 class Stand(NamedTuple):
@@ -63,8 +63,7 @@ class MemberFacts:
         for kpi, account, stands in told.stands:
             self._take_stands(kpi, account, [Stand(*each) for each in stands])
         for kpi, account, period, at, numerator, denominator in told.values:
-            exact = None if numerator is None else Fraction(int(numerator), int(denominator))
-            self.put_value((kpi, account, period), at, exact)
+            self.put_value((kpi, account, period), at, fraction_of(numerator, denominator))
         for kpi, account, period, at, names in told.names:
             self._names.setdefault((kpi, account, period), {})[at] = names
             self._save(MEMBER_NAMES, (kpi, account, period), at, self._names)
@@ -165,12 +164,8 @@ def _packed(value: Fraction | list[str] | None) -> Any:
     return str(value) if isinstance(value, Fraction) else value
 
 
-class MemberRanking:
+class MemberRanking(PlainSource):
     """A ranking of members: a source of values, as a tally is."""
-
-    depends_on_watermark = False
-    never_settles = False
-    zero_tells = False
 
     def __init__(
         self,
@@ -248,9 +243,6 @@ class MemberRanking:
                 first, last = (self._calendar.index(period, ms) for ms in (waited_ms, watermark_ms))
                 self._changed[period].widen(first, last + 1)
             self._lateness_ms = 0
-
-    def is_empty(self, period: str, index: int) -> bool:
-        return False
 
     def take_changed(self, period: str) -> Hull:
         hull, self._changed[period] = self._changed[period], Hull()

@@ -93,8 +93,8 @@ class Timeline:
         self._watermark_ms = self._due_ms = _NO_INDEX
         self._first_fact_ms: int | None = None
         self._unsaved: set[int] = set()
-        self.unsaid: list[int] = []
-        """What the last `publish` looked at and found to be nothing, as it was: 0 or null."""
+        self.unsaid: list[tuple[int, Value]] = []
+        """(index, value) of what the last `publish` found to be 0 or null, and was never told."""
 
     def publish(
         self, watermark_ms: int, first_fact_ms: int | None, *, provisional: bool
@@ -146,7 +146,7 @@ class Timeline:
                 start_ms, end_ms = calendar.bounds_ms(period, index)
                 yield index, KpiKey(*self._key, period, start_ms, end_ms), published, value
             elif index not in self._known:
-                self.unsaid.append(index)
+                self.unsaid.append((index, value))
 
     def forget(self, before_ms: int) -> Iterator[KpiKey]:
         """Drops what ended before a time, and publishes it no more; the keys of what was."""

@@ -10,18 +10,14 @@ from streams.formulas import Place, Reading, Values
 from streams.measures import ALL
 from streams.operators.ranking import Order, Ranked
 from streams.segments import NO_VALUE
-from streams.tally import Hull, Value
+from streams.tally import Hull, PlainSource, Value
 
 
-class Ranking:
+class Ranking(PlainSource):
     """A ranking in one segment: a source of values, as a tally is.
 
     The names are those of the variants that it hears of, or of the values of a dimension.
     """
-
-    depends_on_watermark = False
-    never_settles = False
-    zero_tells = False
 
     def __init__(
         self,
@@ -109,9 +105,6 @@ class Ranking:
 
     def final_ms(self, period: str, index: int) -> int:
         return self._whole.final_ms(period, index)
-
-    def is_empty(self, period: str, index: int) -> bool:
-        return False
 
     def take_changed(self, period: str) -> Hull:
         return self._whole.take_changed(period)

@@ -12,13 +12,13 @@ from schemas.batches import Settled, Snapshots, ValueBatch, encode, unfinished
 from schemas.keys import ACCOUNT, shown_account
 from streams.calendar import Calendar
 from streams.parts.predictions import Prediction, Told
+from streams.roles import VALUES_ROLE
 from streams.settling import heard_from
 from streams.stage import Outgoing
 from streams.state_keys import LAST_DAY, SETTLED, state_key, state_value
 from streams.subject_measures import Values
 from streams.watermark import Announcements, Sources
 
-COMPANY_ROLE = "company"
 BATCH_TOLD = 5000
 """A batch holds so many at most, to stay below what a Kafka record may hold."""
 _NEVER = 1 << 62
@@ -137,7 +137,7 @@ class Telling:
             last = start + BATCH_TOLD >= len(news)
             told = self._columns(news[start : start + BATCH_TOLD])
             batch = ValueBatch(header if last else unfinished(header), [], [], None, told)
-            yield Outgoing(COMPANY_ROLE, 0, None, encode(batch))
+            yield Outgoing(VALUES_ROLE, 0, None, encode(batch))
 
     def _columns(self, news: Sequence[tuple[Place, Told | None]]) -> Snapshots:
         accounts: dict[str, int] = {}

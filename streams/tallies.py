@@ -8,7 +8,15 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
-from schemas.batches import ValueBatch, check_version, decode_deltas, encode, unfinished
+from schemas.batches import (
+    Numeral,
+    ValueBatch,
+    check_version,
+    decode_deltas,
+    encode,
+    numerals_of,
+    unfinished,
+)
 from schemas.outputs import KPIS, kpi_record, kpi_record_key
 from schemas.row_reading import kpis_read
 from schemas.rows import CorrelationRow, OverValues, Row, stated_variants
@@ -20,13 +28,12 @@ from streams.measures import ALL
 from streams.operators import lag
 from streams.operators.correlation import sum_input
 from streams.publication import Timeline
+from streams.roles import VALUES_ROLE
 from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.state_keys import BOOK, PARTITION, read_key, read_value, state_key, state_value
 from streams.tally import Value
 from streams.watermark import Announcements, Sources
 
-VALUES_ROLE = "company"
-INT64_MAX = (1 << 63) - 1
 BATCH_VALUES = 5000
 """A batch holds so many values at most, to stay below what a Kafka record may hold."""
 
@@ -118,9 +125,8 @@ class Tallies:
         for gone in self._book.forget(sources.watermark_ms):
             records.append(Outgoing(KPIS, None, kpi_record_key(gone), None))
         for change in self._book.publish(sources.watermark_ms, sources.first_fact_ms, now_ms):
-            if self._book.shows(change.tally):
-                record = kpi_record(change.key, change.published, now_ms)
-                records.append(Outgoing(KPIS, None, *record))
+            if change.said is not None and self._book.shows(change.tally):
+                records.append(Outgoing(KPIS, None, *kpi_record(*change.said, now_ms)))
             if change.tally.kpi in self._correlations:
                 passed_on += _sums(change)
             elif change.tally.kpi in self._read_by_company:
@@ -172,15 +178,10 @@ def _sums(change: Change) -> Iterator[Passed]:
 
 def _columns(
     passed: Iterable[Passed],
-) -> tuple[list[tuple[str, str, str, str]], list[tuple[int, int, int | str | None, int | str]]]:
+) -> tuple[list[tuple[str, str, str, str]], list[tuple[int, int, Numeral | None, Numeral]]]:
     keys: dict[tuple[str, str, str, str], int] = {}
-    values: list[tuple[int, int, int | str | None, int | str]] = []
+    values: list[tuple[int, int, Numeral | None, Numeral]] = []
     for place, at, exact in passed:
         number = keys.setdefault(place, len(keys))
-        if exact is None:
-            values.append((number, at, None, 1))
-        else:
-            n, d = exact.numerator, exact.denominator
-            small = max(abs(n), d) <= INT64_MAX
-            values.append((number, at, n if small else str(n), d if small else str(d)))
+        values.append((number, at, *numerals_of(exact)))
     return list(keys), values

@@ -111,8 +111,8 @@ class Steps:
         return min(self._differences, default=None)
 
 
-class Tally(ABC):
-    """What every operator's tally has in common."""
+class PlainSource:
+    """A source of values, as timelines read them, that has none of their peculiarities."""
 
     depends_on_watermark = False
     """True: a later watermark alone may change values until they are final."""
@@ -120,6 +120,15 @@ class Tally(ABC):
     """True: so it may even afterwards, and a value is final once its period is over."""
     zero_tells = False
     """True: 0 is no sign that there is nothing; of nothing the value is null."""
+
+    def is_empty(self, period: str, index: int) -> bool:
+        """True if nothing lies in a period for certain."""
+        return False
+
+
+class Tally(PlainSource, ABC):
+    """What every operator's tally has in common."""
+
     lasting = False
     """True: a change lasts from its period on for ever."""
 
@@ -139,10 +148,6 @@ class Tally(ABC):
     def final_ms(self, period: str, index: int) -> int:
         """When the watermark makes a period final: its end, and the horizon of the row."""
         return self.calendar.end_ms(period, index)
-
-    def is_empty(self, period: str, index: int) -> bool:
-        """True if nothing lies in a period for certain."""
-        return False
 
     def take_changed(self, period: str) -> Hull:
         hull, self.changed[period] = self.changed[period], Hull()

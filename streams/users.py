@@ -11,6 +11,8 @@ number by the difference of what a person said before and says now.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
+import msgspec
+
 from schemas.batches import (
     VERSION,
     ChainOf,
@@ -45,6 +47,7 @@ from streams.launches import EVERYBODY, Launches
 from streams.measures import Fact, Moment
 from streams.parts.memberships import Passage, passages
 from streams.person_state import Copy, Leaf, LeafState, Person
+from streams.roles import USER_FACTS_ROLE, USER_STATE_ROLE
 from streams.settling import Rounds
 from streams.signals import Revisions, Standing
 from streams.stage import Flushed, Outgoing, RecordBatch
@@ -74,8 +77,6 @@ from streams.watermark import Announcements, Sources
 
 ACTIVATED = "activated"
 """The signal of a person's first activation."""
-PEERS_ROLE = "user-facts"
-USER_STATE_ROLE = "user-state"
 NOTHING_TOLD = (0, False, ())
 NAMES_MAX = 100_000
 BATCH_ENTRIES = 500
@@ -390,7 +391,7 @@ class Users:
 
     def _own_place(self, leaf: str) -> Address:
         """Where a leaf is at home, and who owns requests about it."""
-        return PEERS_ROLE, partition_of(leaf, self._user_partitions)
+        return USER_FACTS_ROLE, partition_of(leaf, self._user_partitions)
 
     def _places_of(self, leaf: str) -> Iterator[Place]:
         yield Place("users", *self._own_place(leaf))
@@ -450,13 +451,11 @@ class Users:
         for copy in message.copies:
             if copy.counted and copy.state is not None and hides(copy.root):
                 self._differ(self._values_of([self._copy_of(copy)], everybody=False), self._nobody)
-        return PeerBatch(
-            message.version,
-            message.plan,
-            [c for c in message.children if not hides(c.parent)],
-            [c for c in message.chains if not hides(c.leaf)],
-            [c for c in message.copies if not hides(c.root)],
-            message.settled,
+        return msgspec.structs.replace(
+            message,
+            children=[c for c in message.children if not hides(c.parent)],
+            chains=[c for c in message.chains if not hides(c.leaf)],
+            copies=[c for c in message.copies if not hides(c.root)],
         )
 
     def _take_gone(self, entities: list[tuple[bytes, bytes | None]]) -> None:
@@ -625,7 +624,7 @@ class Users:
                 records.append(Outgoing(USER_STATE_ROLE, partition, None, encode(batch)))
         for partition, peers in sorted(self._peers.items()):
             for message in self._peer_batches(peers):
-                records.append(Outgoing(PEERS_ROLE, partition, None, encode(message)))
+                records.append(Outgoing(USER_FACTS_ROLE, partition, None, encode(message)))
         self._peers = {}
         self._say_settled(entities, records)
         self._save(entities)
@@ -660,7 +659,7 @@ class Users:
             to_peers = encode(PeerBatch(VERSION, self._plan_hash, [], [], [], settled))
             to_accounts = encode(UserStateBatch(VERSION, self._plan_hash, [], settled))
             for partition in range(self._user_partitions):
-                records.append(Outgoing(PEERS_ROLE, partition, None, to_peers))
+                records.append(Outgoing(USER_FACTS_ROLE, partition, None, to_peers))
             for partition in range(self._account_partitions):
                 records.append(Outgoing(USER_STATE_ROLE, partition, None, to_accounts))
         for number, heard in self._rounds.take_unsaved():

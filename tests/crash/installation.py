@@ -14,7 +14,7 @@ from agents.settings import read_settings
 from agents.topics import BROKER_DEFAULT, topic_name
 from schemas.outputs import ALERTS, DEAD_LETTERS, KPIS, SIGNALS
 from schemas.plan.check import load_plan
-from streams.tallies import VALUES_ROLE
+from streams.roles import VALUES_ROLE
 from tests.crash.company import write_plan
 from tests.crash.worker import Worker
 from tests.kafka_runs import committed_offsets, committed_records, create_input

@@ -34,9 +34,36 @@ PLAN = {
 }
 
 
+SEGMENTED = {
+    "product": "T",
+    "activity": "all",
+    "first_action": "Opened",
+    "activation": "Shared",
+    "segments": {"country": {"property": "country"}},
+    "kpis": {
+        "only": ["dau", "activation_rate"],
+        "settings": {"horizons_days": {"activation_rate": 7}},
+        "own": [
+            {
+                "id": "never_activated",
+                "name": "Never activated",
+                "group": "own",
+                "operator": "formula",
+                "inputs": {"activated": {"kpi": "activation_rate"}},
+                "formula": {"sub": [1, "activated"]},
+                "unit": "ratio",
+                "periods": ["week"],
+                "definition": "Those who do not activate.",
+                "example": "0.25 -> 0.75.",
+            }
+        ],
+    },
+}
+
+
 def call(id: str, time: str, **fields: object) -> bytes:
-    event = {"messageId": id, "timestamp": time, "context": {"groupId": "a1"}, **fields}
-    return orjson.dumps({"type": "track", "event": "Opened", **event})
+    event = {"messageId": id, "timestamp": time, "context": {"groupId": "a1"}}
+    return orjson.dumps({"type": "track", "event": "Opened", **event, **fields})
 
 
 def test_a_formula_hears_that_a_0_nobody_was_told_of_is_null_now() -> None:
@@ -56,6 +83,31 @@ def test_a_formula_hears_that_a_0_nobody_was_told_of_is_null_now() -> None:
     engine.feed([call("4", "2026-01-10T12:00:00Z", **left_out)])
     engine.settle()
     assert last_value(engine) is None  # nobody is gained, and nobody is lost
+
+
+def test_a_ratio_of_0_that_is_not_worth_saying_is_0_to_a_formula_in_a_segment() -> None:
+    engine = Engine(load_plan(yaml.safe_dump(SEGMENTED)), partitions=1)
+    at = "2026-03-02T12:00:00Z"
+    engine.feed([call("1", at, userId="u1", properties={"country": "de"})])
+    engine.advance(parse_iso("2026-03-20"))
+    engine.settle()
+    assert in_germany(engine) == 1  # nobody of one was activated
+
+    late = {"event": "Shared", "properties": {"country": "de"}, "userId": "u1"}
+    engine.feed([call("2", "2026-03-03T12:00:00Z", **late)])
+    engine.settle()
+    assert in_germany(engine) == 0
+
+
+def in_germany(engine: Engine) -> object:
+    found = result_of(engine.outputs).kpis
+    starts_ms = parse_iso("2026-03-02")
+    (value,) = (
+        record["value"]
+        for key, record in found.items()
+        if (key.kpi, key.segment, key.start_ms) == ("never_activated", "country=de", starts_ms)
+    )
+    return value
 
 
 def last_value(engine: Engine) -> object:

@@ -1,0 +1,12 @@
+"""What the topics between the stages are for; the name of a topic is its prefix and its role."""
+
+FACTS_ROLE = "activity"
+"""From ingest to accounts."""
+USER_FACTS_ROLE = "user-facts"
+"""From accounts to users, and among users."""
+USER_STATE_ROLE = "user-state"
+"""From users to accounts, and among accounts."""
+TALLIES_ROLE = "tallies"
+"""From accounts and users to tallies."""
+VALUES_ROLE = "company"
+"""From tallies, and from accounts, to the company's last step."""
