@@ -13,35 +13,23 @@ from schemas.goals import InOrder
 from schemas.outputs import KpiKey, Published, kpi_record
 from schemas.quantities import DaysWith, DifferentNames, Quantity
 from schemas.ranks import ENTERED, OfMembers
-from schemas.row_reading import kpis_read, needed_kinds
-from schemas.rows import (
-    BIAS,
-    BalanceRow,
+from schemas.row_forms.comparing import BIAS, CorrelationRow, PredictionRow
+from schemas.row_forms.facts import CountRow, MeanRow, RateRow
+from schemas.row_forms.people import (
     ConversionRow,
-    CorrelationRow,
-    CountRow,
     DistinctRow,
-    DurationRow,
     EntitledRow,
-    FactRow,
-    FormulaRow,
     JointRow,
     LagRow,
     LaunchRow,
-    MeanRow,
     MembershipRow,
     MilestoneRow,
-    MovementRow,
-    PredictionRow,
-    RankingRow,
-    RateRow,
-    Row,
-    ScoreRow,
     ShareRow,
-    credit_of,
-    of_facts,
-    per_account,
 )
+from schemas.row_forms.standing import BalanceRow, DurationRow, MovementRow
+from schemas.row_forms.values import FormulaRow, RankingRow, ScoreRow
+from schemas.row_reading import kpis_read, needed_kinds
+from schemas.rows import FactRow, Row, credit_of, of_facts, per_account
 from schemas.selectors import SETTING, Variant
 from schemas.terms import Input, OfMonths, OfSegments, Term
 from schemas.times import parse_iso

@@ -6,7 +6,10 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 from schemas.ranks import OfMembers
-from schemas.rows import MembershipRow, OverValues, RankingRow, Row, TriedRow, unit
+from schemas.row_forms.form import unit
+from schemas.row_forms.people import MembershipRow, TriedRow
+from schemas.row_forms.values import RankingRow
+from schemas.rows import OverValues, Row
 from schemas.selectors import EACH, ENTRY, SETTING
 from schemas.terms import kpis_named
 

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from schemas.conditions import Different, parts_of
 from schemas.keys import shown_user
-from schemas.rows import DistinctRow, MilestoneRow, Row, ShareRow, variants_of
+from schemas.row_forms.people import DistinctRow, MilestoneRow, ShareRow
+from schemas.rows import Row, variants_of
 from schemas.selectors import FactSelector
 from streams.active_days import ActiveDays
 from streams.calendar import DAY, GRID, MONTH, WEEK, WINDOW_DAYS, Calendar

@@ -27,7 +27,8 @@ from schemas.outputs import (
     SIGNALS,
     signal_record,
 )
-from schemas.rows import PredictionRow, Row
+from schemas.row_forms.comparing import PredictionRow
+from schemas.rows import Row
 from schemas.times import DAY_MS, HOUR_MS, MINUTE_MS, iso
 from streams.account_program import AccountTotals, Entered, Entry, entry_signal
 from streams.account_state import Account, Member

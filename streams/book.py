@@ -7,32 +7,24 @@ from typing import Any, NamedTuple
 
 from schemas.goals import InOrder
 from schemas.outputs import KpiKey, Published
-from schemas.row_reading import kpis_read
-from schemas.rows import (
-    BalanceRow,
+from schemas.row_forms.comparing import CorrelationRow
+from schemas.row_forms.facts import CountRow, MeanRow, RateRow, SumRow
+from schemas.row_forms.people import (
     ConversionRow,
-    CorrelationRow,
-    CountRow,
     DistinctRow,
-    DurationRow,
     EntitledRow,
     JointRow,
     LagRow,
     LaunchRow,
-    MeanRow,
     MembershipRow,
     MilestoneRow,
-    MovementRow,
-    NamesRow,
-    OpenRow,
-    OverValues,
-    RankingRow,
-    RateRow,
-    Row,
     ShareRow,
-    SumRow,
     TriedRow,
 )
+from schemas.row_forms.standing import BalanceRow, DurationRow, MovementRow, NamesRow, OpenRow
+from schemas.row_forms.values import RankingRow
+from schemas.row_reading import kpis_read
+from schemas.rows import OverValues, Row
 from schemas.times import DAY_MS, SECOND_MS
 from streams.calendar import Calendar
 from streams.contributions import Cell, SpanKey, TallyKey

@@ -6,8 +6,10 @@ from typing import Any
 
 from schemas.batches import check_version, decode_values, fraction_of
 from schemas.ranks import OfDimension, OfMembers
+from schemas.row_forms.comparing import CorrelationRow
+from schemas.row_forms.values import FormulaRow, RankingRow
 from schemas.row_reading import kpis_read
-from schemas.rows import CorrelationRow, FormulaRow, OverValues, RankingRow, Row
+from schemas.rows import OverValues, Row
 from schemas.times import DAY_MS
 from streams.alerting.rules import Series
 from streams.book import LONGEST_PERIOD_DAYS

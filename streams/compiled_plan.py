@@ -7,8 +7,9 @@ from schemas.keyed_hash import KeyedHash
 from schemas.plan.fingerprint import plan_hash
 from schemas.plan.models import Plan, PseudonymsOf
 from schemas.ranks import OfMembers
+from schemas.row_forms.comparing import PredictionRow
+from schemas.row_forms.values import RankingRow
 from schemas.row_reading import begun
-from schemas.rows import PredictionRow, RankingRow
 from streams.account_program import AccountProgram
 from streams.alerting.board import Board
 from streams.alerting.rules import Rules

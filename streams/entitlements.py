@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from schemas.batches import FactOfEvent
-from schemas.rows import EntitledRow, Row
+from schemas.row_forms.people import EntitledRow
+from schemas.rows import Row
 from streams.entitled_measures import Had, Told
 from streams.measures import FirstFact
 from streams.subject_measures import Measures, Values

@@ -5,7 +5,8 @@ from typing import NamedTuple
 from schemas.batches import Meaning
 from schemas.fact_kinds import THING_KINDS, USE_KINDS, VALUED_KINDS
 from schemas.keys import thing_key
-from schemas.rows import LaunchRow, adds_facts
+from schemas.row_forms.people import LaunchRow
+from schemas.rows import adds_facts
 from streams.compiled_plan import CompiledPlan
 from streams.fact_batches import Code
 from streams.fact_cells import Addition, additions

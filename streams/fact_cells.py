@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from schemas.batches import Attributes, FactOfEvent, Meaning
-from schemas.rows import Band, FactRow, MeanRow, MovementRow, RateRow, SumRow, of_facts
+from schemas.row_forms.facts import Band, MeanRow, RateRow, SumRow
+from schemas.row_forms.standing import MovementRow
+from schemas.rows import FactRow, of_facts
 from schemas.selectors import Passing, Variant
 from streams.attributes import whole_number
 from streams.calendar import HOUR

@@ -4,28 +4,21 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Protocol
 
-from schemas.row_reading import kpis_read
-from schemas.rows import (
-    BalanceRow,
+from schemas.row_forms.comparing import CorrelationRow
+from schemas.row_forms.facts import CountRow, SumRow
+from schemas.row_forms.people import (
     ConversionRow,
-    CorrelationRow,
-    CountRow,
     DistinctRow,
-    DurationRow,
     EntitledRow,
-    FormulaRow,
     JointRow,
     MembershipRow,
     MilestoneRow,
-    MovementRow,
-    NamesRow,
-    OpenRow,
-    OverValues,
-    RankingRow,
-    Row,
-    SumRow,
     TriedRow,
 )
+from schemas.row_forms.standing import BalanceRow, DurationRow, MovementRow, NamesRow, OpenRow
+from schemas.row_forms.values import FormulaRow, RankingRow
+from schemas.row_reading import kpis_read
+from schemas.rows import OverValues, Row
 from schemas.terms import Input, OfMonths, OfSegments, against_in, kpi_in
 from schemas.times import DAY_MS
 from streams.calendar import DAY, PERIODS, Calendar

@@ -11,22 +11,18 @@ from typing import Any, NamedTuple
 
 from schemas.plan.fingerprint import fingerprint, meaning_of_facts, meaning_of_input
 from schemas.plan.models import Plan, PseudonymsOf
-from schemas.row_reading import WORDS_OF_OTHERS, kpis_read
-from schemas.rows import (
+from schemas.row_forms.form import dimension_unit, unit
+from schemas.row_forms.people import (
     ConversionRow,
     DistinctRow,
     EntitledRow,
-    FactRow,
     JointRow,
     MilestoneRow,
-    OverValues,
-    Row,
-    ScoreRow,
     ShareRow,
-    dimension_unit,
-    unit,
-    variants_of,
 )
+from schemas.row_forms.values import ScoreRow
+from schemas.row_reading import WORDS_OF_OTHERS, kpis_read
+from schemas.rows import FactRow, OverValues, Row, variants_of
 from schemas.selectors import ENTRY, FactSelector
 from streams.alerting.identity import identity
 from streams.calendar import HOUR

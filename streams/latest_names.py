@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from schemas.conditions import Different, parts_of
-from schemas.rows import DistinctRow, Row, ShareRow
+from schemas.row_forms.people import DistinctRow, ShareRow
+from schemas.rows import Row
 from schemas.selectors import FactSelector
 from streams.calendar import Calendar
 from streams.measures import Change

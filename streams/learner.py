@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from river import linear_model, metrics, optim, utils
 
-from schemas.rows import BIAS
+from schemas.row_forms.comparing import BIAS
 
 BUCKETS = 100
 """Scores are judged by hundredths."""

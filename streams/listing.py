@@ -11,7 +11,8 @@ from schemas.batches import Members, ValueBatch, encode, numerals_of, unfinished
 from schemas.keys import ACCOUNT, shown_account
 from schemas.outputs import canonical_json
 from schemas.ranks import OfMembers
-from schemas.rows import RankingRow, Row
+from schemas.row_forms.values import RankingRow
+from schemas.rows import Row
 from schemas.terms import kpi_in
 from streams.book import Book, Change
 from streams.calendar import Calendar

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from schemas.batches import Members, fraction_of
 from schemas.ranks import ENTERED, OfMembers
-from schemas.rows import RankingRow, Row
+from schemas.row_forms.values import RankingRow
+from schemas.rows import Row
 from schemas.terms import kpi_in
 from schemas.times import iso
 from streams.calendar import PERIODS, Calendar

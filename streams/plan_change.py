@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 from schemas.keys import shown_account, shown_user
 from schemas.outputs import KpiKey
 from schemas.plan.models import Plan
-from schemas.rows import ALL_SEGMENT, MilestoneRow, dimension_unit, of_facts, unit, variants_of
+from schemas.row_forms.form import ALL_SEGMENT, dimension_unit, unit
+from schemas.row_forms.people import MilestoneRow
+from schemas.rows import of_facts, variants_of
 from streams.calendar import Calendar
 from streams.catalogue import catalogue_of
 from streams.compiled_plan import CompiledPlan

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from schemas.batches import Header, Snapshots
 from schemas.keys import partition_of
 from schemas.outputs import KPIS, KpiKey, Published, kpi_record, kpi_record_key
-from schemas.rows import PredictionRow
+from schemas.row_forms.comparing import PredictionRow
 from schemas.times import iso
 from streams.calendar import DAY, Calendar
 from streams.measures import ALL

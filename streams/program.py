@@ -10,34 +10,24 @@ from typing import Any
 
 from schemas.conditions import Condition
 from schemas.plan.models import Plan
-from schemas.row_reading import tried
-from schemas.rows import (
-    BalanceRow,
+from schemas.row_forms.comparing import CorrelationRow, PredictionRow
+from schemas.row_forms.facts import CountRow, MeanRow, RateRow, SumRow
+from schemas.row_forms.people import (
     ConversionRow,
-    CorrelationRow,
-    CountRow,
     DistinctRow,
-    DurationRow,
     EntitledRow,
     JointRow,
     LagRow,
     LaunchRow,
-    MeanRow,
     MembershipRow,
     MilestoneRow,
-    MovementRow,
-    NamesRow,
-    OpenRow,
-    PredictionRow,
-    RateRow,
-    Row,
-    ScoreRow,
     ShareRow,
-    SumRow,
     TriedRow,
-    has_users_beside,
-    of_facts,
 )
+from schemas.row_forms.standing import BalanceRow, DurationRow, MovementRow, NamesRow, OpenRow
+from schemas.row_forms.values import ScoreRow
+from schemas.row_reading import tried
+from schemas.rows import Row, has_users_beside, of_facts
 from schemas.selectors import FactSelector
 from streams.active_days import ActiveDays
 from streams.calendar import Calendar

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from schemas.ranks import OfDimension, OfMembers
-from schemas.rows import RankingRow
+from schemas.row_forms.values import RankingRow
 from streams.calendar import PERIODS, Calendar
 from streams.formulas import Place, Reading, Values
 from streams.measures import ALL

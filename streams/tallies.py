@@ -18,8 +18,9 @@ from schemas.batches import (
     unfinished,
 )
 from schemas.outputs import KPIS, kpi_record, kpi_record_key
+from schemas.row_forms.comparing import CorrelationRow
 from schemas.row_reading import kpis_read
-from schemas.rows import CorrelationRow, OverValues, Row, stated_variants
+from schemas.rows import OverValues, Row, stated_variants
 from streams.book import PROVISIONAL_EVERY_MS, Book, Change
 from streams.compiled_plan import CompiledPlan
 from streams.contributions import SpanKey, TallyKey

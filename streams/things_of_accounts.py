@@ -11,7 +11,8 @@ from typing import NamedTuple
 from schemas.batches import FactOfEvent
 from schemas.fact_kinds import THING_KINDS
 from schemas.keys import thing_key
-from schemas.rows import OpenRow, Row
+from schemas.row_forms.standing import OpenRow
+from schemas.rows import Row
 from schemas.selectors import FactSelector
 from streams.entitled_measures import Told
 from streams.measures import FirstFact

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from schemas.outputs import KPIS, LISTS, KpiKey, Published, kpi_record, kpi_record_key, list_record
-from schemas.rows import RankingRow, Row
+from schemas.row_forms.values import RankingRow
+from schemas.rows import Row
 from streams.stage import Outgoing
 from streams.tally import Value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from schemas.rows import MembershipRow
+from schemas.row_forms.people import MembershipRow
 from schemas.times import parse_iso
 from tests.oracle import Key
 from tests.records import Record

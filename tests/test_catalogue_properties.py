@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from schemas.fact_kinds import CARRIES
 from schemas.plan.check import load_plan
 from schemas.plan.models import Plan
+from schemas.row_forms.comparing import PredictionRow
 from schemas.row_reading import kpis_read
-from schemas.rows import PredictionRow, per_account
+from schemas.rows import per_account
 from schemas.times import DAY_MS, HOUR_MS, MINUTE_MS, iso, parse_iso
 from streams.catalogue import catalogue_of, catalogue_rows
 from streams.engine import Engine

@@ -38,8 +38,9 @@ from schemas.plan.models import (
     WeekStart,
 )
 from schemas.ranks import ENTERED, OfMembers
+from schemas.row_forms.values import FormulaRow, RankingRow, ScoreRow
 from schemas.row_reading import kinds_of, kpis_read
-from schemas.rows import FormulaRow, OverValues, RankingRow, Row, ScoreRow
+from schemas.rows import OverValues, Row
 from schemas.selectors import SETTING
 from schemas.terms import Period, terms_fit
 

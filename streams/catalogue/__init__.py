@@ -9,6 +9,8 @@ import yaml
 
 from schemas.plan.models import ActivationTasks, FirstActivity, NameConst, Plan
 from schemas.ranks import OfDimension, OfMembers
+from schemas.row_forms.comparing import PredictionRow
+from schemas.row_forms.values import RankingRow
 from schemas.row_reading import (
     kpis_read,
     needed_kinds,
@@ -17,7 +19,7 @@ from schemas.row_reading import (
     rows_of,
     settings_in,
 )
-from schemas.rows import OverValues, PredictionRow, RankingRow, Row
+from schemas.rows import OverValues, Row
 from schemas.terms import Input, kpis_named
 
 GROUPS = (

@@ -5,15 +5,10 @@ from collections.abc import Iterator, Mapping
 from schemas.plan.check import Problem
 from schemas.plan.models import ALL, AlertRule, Plan, Watch
 from schemas.plan.values import did_you_mean
-from schemas.rows import (
-    MembershipRow,
-    MilestoneRow,
-    OverValues,
-    PredictionRow,
-    Row,
-    ScoreRow,
-    variants_of,
-)
+from schemas.row_forms.comparing import PredictionRow
+from schemas.row_forms.people import MembershipRow, MilestoneRow
+from schemas.row_forms.values import ScoreRow
+from schemas.rows import OverValues, Row, variants_of
 from streams.calendar import DAY
 
 ACTIVATED = "activated"

@@ -7,30 +7,21 @@ from schemas.goals import StandsAt
 from schemas.plan.check import Problem
 from schemas.plan.models import Plan
 from schemas.ranks import OfMembers
-from schemas.row_reading import kpis_read, numbers_missing, resolved
-from schemas.rows import (
-    Answered,
+from schemas.row_forms.comparing import Answered, CorrelationRow, PredictionRow
+from schemas.row_forms.facts import MeanRow, RateRow
+from schemas.row_forms.people import (
     ConversionRow,
-    CorrelationRow,
     DistinctRow,
     EntitledRow,
-    FactRow,
     JointRow,
-    MeanRow,
     MembershipRow,
-    OverValues,
-    PredictionRow,
-    RankingRow,
-    RateRow,
-    Row,
-    ScoreRow,
     ShareRow,
     TriedRow,
-    has_named_variants,
-    per_account,
     scores_read,
-    variants_of,
 )
+from schemas.row_forms.values import RankingRow, ScoreRow
+from schemas.row_reading import kpis_read, numbers_missing, resolved
+from schemas.rows import FactRow, OverValues, Row, has_named_variants, per_account, variants_of
 from schemas.selectors import EACH, FirstEver
 from schemas.terms import Input, kpi_in, kpis_named
 from streams.calendar import DAY, GRID, HOUR, MONTH, PERIODS, WEEK, WINDOW_DAYS, YEAR_TO_DATE

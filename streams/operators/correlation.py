@@ -7,7 +7,8 @@ same for all names and stand once: what is kept of a name is of those subjects t
 from collections.abc import Iterator
 from fractions import Fraction
 
-from schemas.rows import CorrelationRow, FormulaRow
+from schemas.row_forms.comparing import CorrelationRow
+from schemas.row_forms.values import FormulaRow
 from schemas.terms import Input
 from schemas.times import DAY_MS
 from streams.calendar import Calendar

@@ -1,7 +1,7 @@
 """distinct: how many subjects satisfy a condition in a period."""
 
 from schemas.conditions import Condition
-from schemas.rows import DistinctRow
+from schemas.row_forms.people import DistinctRow
 from streams.tally import SpanTally, Value
 
 

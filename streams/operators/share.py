@@ -1,7 +1,7 @@
 """share: of the subjects that satisfy a base condition in a period, how many pass another one."""
 
 from schemas.conditions import Condition
-from schemas.rows import ShareRow
+from schemas.row_forms.people import ShareRow
 from streams.tally import SpanTally, Value, ratio
 
 

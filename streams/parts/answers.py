@@ -7,7 +7,7 @@ from itertools import pairwise
 from operator import itemgetter
 from typing import NamedTuple
 
-from schemas.rows import Answered, CorrelationRow, Counted
+from schemas.row_forms.comparing import Answered, CorrelationRow, Counted
 from schemas.times import DAY_MS
 from streams.calendar import WINDOW_DAYS
 from streams.contributions import Moves, span_key

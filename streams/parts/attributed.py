@@ -9,17 +9,10 @@ from itertools import takewhile
 from typing import TypeGuard
 
 from schemas.plan.models import Dimension, Plan
+from schemas.row_forms.facts import Credit, SumRow
+from schemas.row_forms.values import FormulaRow
 from schemas.row_reading import kpis_read
-from schemas.rows import (
-    Credit,
-    FactRow,
-    FormulaRow,
-    Row,
-    SumRow,
-    credit_of,
-    has_users_beside,
-    of_facts,
-)
+from schemas.rows import FactRow, Row, credit_of, has_users_beside, of_facts
 from schemas.times import HOUR_MS
 from streams.calendar import HOUR
 from streams.contributions import Moves

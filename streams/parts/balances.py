@@ -7,7 +7,7 @@ its own on, and, as the state at their start, the periods after it.
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from schemas.rows import BalanceRow, MovementRow
+from schemas.row_forms.standing import BalanceRow, MovementRow
 from schemas.times import HOUR_MS
 from streams.attributes import whole_number
 from streams.calendar import HOUR

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from schemas.goals import InOrder, ReachesFact
+from schemas.row_forms.people import ConversionRow
 from schemas.row_reading import entry_name
-from schemas.rows import ConversionRow
 from schemas.times import DAY_MS
 from streams.contributions import Moves, tally_key
 from streams.measures import FirstFact, WholeFact

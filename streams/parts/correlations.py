@@ -7,7 +7,7 @@ from itertools import zip_longest
 from operator import itemgetter
 from typing import NamedTuple
 
-from schemas.rows import (
+from schemas.row_forms.comparing import (
     ActiveIn,
     Answered,
     CorrelationRow,

@@ -1,6 +1,6 @@
 """Rows about how long things last, compiled."""
 
-from schemas.rows import DurationRow
+from schemas.row_forms.standing import DurationRow
 from streams.contributions import tally_key
 from streams.measures import FirstFact
 from streams.operators import coverage, total

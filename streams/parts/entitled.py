@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from schemas.rows import EntitledRow
+from schemas.row_forms.people import EntitledRow
 from streams.active_days import ActiveDays, runs
 from streams.calendar import DAY, GRID, MONTH, WEEK, WINDOW_DAYS
 from streams.contributions import Moves, span_key

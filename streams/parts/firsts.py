@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from schemas.rows import Addend, CountRow, MeanRow, SumRow
+from schemas.row_forms.facts import Addend, CountRow, MeanRow, SumRow
 from schemas.selectors import FactSelector
 from schemas.times import HOUR_MS
 from streams.calendar import HOUR

@@ -15,7 +15,7 @@ from schemas.goals import (
     Rises,
     StandsAt,
 )
-from schemas.rows import ConversionRow
+from schemas.row_forms.people import ConversionRow
 from schemas.times import DAY_MS
 from streams.measures import ALL, ByName, Chain, FirstFact, Reaching
 from streams.parts.part import Subject

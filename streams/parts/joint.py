@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from schemas.rows import JointRow
+from schemas.row_forms.people import JointRow
 from streams.active_days import ActiveDays, runs
 from streams.calendar import DAY, GRID, MONTH, WEEK, WINDOW_DAYS
 from streams.contributions import Moves, span_key

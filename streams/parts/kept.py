@@ -4,7 +4,7 @@ from bisect import bisect_right
 from operator import itemgetter
 from typing import Any
 
-from schemas.rows import RateRow
+from schemas.row_forms.facts import RateRow
 from schemas.selectors import Kept
 from streams.attributes import whole_number
 from streams.contributions import tally_key

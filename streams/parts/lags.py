@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from schemas.rows import LagRow
+from schemas.row_forms.people import LagRow
 from schemas.selectors import FactSelector
 from schemas.times import DAY_MS
 from streams.contributions import tally_key

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from schemas.rows import MeanRow
+from schemas.row_forms.facts import MeanRow
 from streams.fact_cells import averaged, tallies_of
 from streams.measures import WholeFact
 from streams.operators.latest import FOR_GOOD, lasting

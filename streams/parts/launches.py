@@ -6,7 +6,7 @@ each, in a place that is found and not saved.
 
 from collections.abc import Mapping
 
-from schemas.rows import LaunchRow
+from schemas.row_forms.people import LaunchRow
 from schemas.times import DAY_MS
 from streams.contributions import tally_key
 from streams.day_measures import DayEdges, EdgesValue

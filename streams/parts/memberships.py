@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from schemas.conditions import AllHold, AnyHolds, Holds, HoldsNot, Member
-from schemas.rows import MembershipRow
+from schemas.row_forms.people import MembershipRow
 from schemas.times import iso
 from streams.agenda import Coming
 from streams.contributions import Cell, tally_key

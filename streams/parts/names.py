@@ -1,6 +1,6 @@
 """Rows about the different names of a subject's facts."""
 
-from schemas.rows import NamesRow
+from schemas.row_forms.standing import NamesRow
 from streams.contributions import tally_key
 from streams.measures import ALL
 from streams.operators import names

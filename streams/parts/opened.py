@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from schemas.rows import OpenRow
+from schemas.row_forms.standing import OpenRow
 from streams.contributions import Moves, span_key
 from streams.entitled_measures import Had
 from streams.measures import ALL, Change, FirstFact

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from schemas.quantities import DaysWith, DifferentNames, FactsDone, Feature, UsersWith
-from schemas.rows import Gained, PredictionRow, StandingAt
+from schemas.row_forms.comparing import Gained, PredictionRow, StandingAt
 from schemas.selectors import FactSelector
 from streams.active_days import ActiveDays
 from streams.crowds import Crowds

@@ -12,7 +12,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from schemas.quantities import DaysWith, DifferentNames, Quantity
-from schemas.rows import ScoreRow
+from schemas.row_forms.values import ScoreRow
 from streams.active_days import ActiveDays, runs
 from streams.calendar import WINDOW_DAYS
 from streams.day_measures import DayCounts

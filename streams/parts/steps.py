@@ -1,7 +1,7 @@
 """Rows about steps that subjects take one after the other, compiled."""
 
 from schemas.goals import InOrder
-from schemas.rows import ConversionRow
+from schemas.row_forms.people import ConversionRow
 from schemas.times import DAY_MS
 from streams.contributions import tally_key
 from streams.measures import FirstFact

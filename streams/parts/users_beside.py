@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from schemas.rows import CountRow
+from schemas.row_forms.facts import CountRow
 from streams.active_days import ActiveDays, runs
 from streams.contributions import tally_key
 from streams.measures import ALL, ByName

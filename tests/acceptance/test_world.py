@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from schemas.rows import MembershipRow
+from schemas.row_forms.people import MembershipRow
 from schemas.times import DAY_MS, parse_iso
 from streams.catalogue import catalogue_ids, catalogue_rows
 from tests.acceptance.shared_data import SHARED, TALLIES, needs_shared_data

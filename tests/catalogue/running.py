@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,8 +13,9 @@ from schemas.fact_kinds import CARRIES
 from schemas.plan.check import load_plan
 from schemas.plan.models import KpiSettings
 from schemas.ranks import OfDimension
-from schemas.rows import RankingRow, per_account
-from schemas.times import HOUR_MS, iso
+from schemas.row_forms.values import RankingRow
+from schemas.rows import per_account
+from schemas.times import HOUR_MS, MINUTE_MS, iso
 from streams.catalogue import catalogue_rows
 from streams.engine import Engine
 from tests.catalogue.cases import Case, Fact
@@ -119,3 +120,23 @@ def _records(facts: list[Fact]) -> Iterator[bytes]:
         if fact.user is not None:
             event["userId"] = fact.user
         yield orjson.dumps(event)
+
+
+def told_one_by_one(
+    asked: Mapping[str, Any], events: Iterable[Mapping[str, Any]], until_ms: int, *, restart: bool
+) -> Engine:
+    """PLAN with other keys at work on events, each settled before the next one comes.
+
+    `restart`: after each one, everything goes on from what was saved.
+    """
+    engine = Engine(load_plan(yaml.safe_dump({**PLAN, **asked})), partitions=3, warm=0)
+    now_ms = NOW_MS
+    for event in events:
+        now_ms += 2 * MINUTE_MS
+        engine.feed([orjson.dumps(event)], now_ms=now_ms)
+        engine.settle(now_ms)
+        if restart:
+            engine.restart()
+    engine.advance(until_ms)
+    engine.settle(now_ms + 2 * MINUTE_MS)
+    return engine

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from schemas.rows import MembershipRow
+from schemas.row_forms.people import MembershipRow
 from schemas.times import iso
 from streams.catalogue import catalogue_rows
 from tests.catalogue.cases import Case, Line, Value, load_cases

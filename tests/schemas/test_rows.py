@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from schemas.row_forms.people import ConversionRow, LagRow, MilestoneRow
+from schemas.row_forms.values import FormulaRow
 from schemas.row_reading import kinds_of, needed_kinds, resolved, row_of, rows_of
-from schemas.rows import ConversionRow, FormulaRow, LagRow, MilestoneRow, per_account, variants_of
+from schemas.rows import per_account, variants_of
 from schemas.selectors import FactSelector, FirstEver
 from schemas.terms import Input, kpi_in
 

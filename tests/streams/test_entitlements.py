@@ -3,17 +3,12 @@
 from itertools import permutations
 from typing import Any
 
-import orjson
 import pytest
-import yaml
 
-from schemas.plan.check import load_plan
 from schemas.times import parse_iso
-from streams.engine import Engine
-from tests.catalogue.running import PLAN
+from tests.catalogue.running import told_one_by_one
 from tests.records import result_of
 
-NOW_MS = parse_iso("2030-01-01")
 UNTIL_MS = parse_iso("2026-04-01")
 ASKED = {
     "kpis": {"only": ["vas_penetration"], "levels": {"account": ["users_by_add_on"]}},
@@ -45,15 +40,7 @@ INTERNAL = {"messageId": "t", "type": "identify", "timestamp": "2026-03-25T00:00
 
 def shares(events: list[Event], *, restart: bool = False) -> dict[str, Any]:
     """Month -> vas_penetration of x."""
-    engine = Engine(load_plan(yaml.safe_dump(PLAN | ASKED)), partitions=3, warm=0)
-    now_ms = NOW_MS
-    for each in events:
-        engine.feed([orjson.dumps(each)], now_ms=(now_ms := now_ms + 120_000))
-        engine.settle(now_ms)
-        if restart:
-            engine.restart()
-    engine.advance(UNTIL_MS)
-    engine.settle(now_ms + 120_000)
+    engine = told_one_by_one(ASKED, events, UNTIL_MS, restart=restart)
     return {
         record["start"][:7]: record["value"]
         for record in result_of(engine.outputs).kpis.values()

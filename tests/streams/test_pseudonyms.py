@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.keyed_hash import KeyedHash
 from schemas.plan.check import load_plan
-from schemas.rows import PredictionRow
+from schemas.row_forms.comparing import PredictionRow
 from streams.catalogue import catalogue_rows
 from streams.compiled_plan import CompiledPlan
 from streams.engine import Engine

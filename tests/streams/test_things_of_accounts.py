@@ -4,17 +4,12 @@ from collections.abc import Sequence
 from itertools import permutations
 from typing import Any
 
-import orjson
 import pytest
-import yaml
 
-from schemas.plan.check import load_plan
 from schemas.times import parse_iso
-from streams.engine import Engine
-from tests.catalogue.running import PLAN
+from tests.catalogue.running import told_one_by_one
 from tests.records import result_of
 
-NOW_MS = parse_iso("2030-01-01")
 UNTIL_MS = parse_iso("2026-03-09")
 ASKED = {
     "kpis": {"only": ["pipeline_value"]},
@@ -43,15 +38,7 @@ def opened(number: int, day: int, account: str, user: str | None = None) -> Even
 
 def by_day(events: Sequence[Event], *, restart: bool = False) -> list[Any]:
     """pipeline_value of 2 to 7 March."""
-    engine = Engine(load_plan(yaml.safe_dump(PLAN | ASKED)), partitions=3, warm=0)
-    now_ms = NOW_MS
-    for each in events:
-        engine.feed([orjson.dumps(each)], now_ms=(now_ms := now_ms + 120_000))
-        engine.settle(now_ms)
-        if restart:
-            engine.restart()
-    engine.advance(UNTIL_MS)
-    engine.settle(now_ms + 120_000)
+    engine = told_one_by_one(ASKED, events, UNTIL_MS, restart=restart)
     found = {
         record["start"][8:10]: record["value"]
         for record in result_of(engine.outputs).kpis.values()
