@@ -28,13 +28,13 @@ from schemas.outputs import (
     signal_record,
 )
 from schemas.row_forms.comparing import PredictionRow
-from schemas.rows import Row
 from schemas.times import DAY_MS, HOUR_MS, MINUTE_MS, iso
 from streams.account_program import AccountTotals, Entered, Entry, entry_signal
 from streams.account_state import Account, Member
 from streams.agenda import Agenda
 from streams.alerting.rules import Series
 from streams.book import Book
+from streams.book_rows import BookRows
 from streams.compiled_plan import CompiledPlan
 from streams.contributions import Cell, Deltas, Moves, TallyKey, tally_key
 from streams.counted import Counted
@@ -45,7 +45,7 @@ from streams.erasure import StageErasure
 from streams.event_codes import Coded, EventCodes
 from streams.fact_batches import Code, FactBatches
 from streams.launches import EVERYBODY
-from streams.listing import Listing
+from streams.listing import Listing, kpis_of_members
 from streams.measures import ALL, Fact, Measure, Moment
 from streams.parts.memberships import Passage, passages
 from streams.publication import Horizon
@@ -100,7 +100,8 @@ class AccountValues:
         return self._book.first_index(TallyKey(*series), period)
 
     def exact(self, series: Series, period: str, index: int) -> Fraction | None:
-        return self._book.exact(TallyKey(*series), period, index, self._watermark_ms)
+        found = self._book.exact(TallyKey(*series), period, index, self._watermark_ms)
+        return None if found is None else Fraction(found)
 
 
 class Accounts:
@@ -141,11 +142,18 @@ class Accounts:
         self._slots_together = programs.together_slots
         self._thing_programs = compiled.things
         self._things = Things(compiled.things.measures)
-        self._book_rows: dict[str, Row] = {
-            id: row
-            for id, row in rows.items()
-            if id in compiled.catalogue.per_account and not isinstance(row, PredictionRow)
-        }
+        self._book_rows = BookRows(
+            {
+                id: row
+                for id, row in rows.items()
+                if id in compiled.catalogue.per_account and not isinstance(row, PredictionRow)
+            },
+            self._calendar,
+            level="account",
+            heard=self.shown.union(
+                compiled.alert_rules.watched("account"), kpis_of_members(compiled.member_lists)
+            ),
+        )
         self._codes = EventCodes(compiled)
         days = plan.horizons.tally_days
         of_business_ms = days * DAY_MS if bounded and days is not None else None
@@ -186,7 +194,7 @@ class Accounts:
             self._listing = Listing(
                 compiled.member_lists,
                 programs.together.memberships,
-                self._book_rows,
+                self._book_rows.rows,
                 self._calendar,
                 Announcements(compiled.hash, f"accounts:{partition}", throttled=throttled),
             )
@@ -421,7 +429,7 @@ class Accounts:
     def _add_cell(self, account_key: str, cell: Cell, n: int) -> None:
         """A fact that counts for the company, and for its account where the plan asks."""
         self._deltas.cells[cell] += n
-        if cell[0].kpi in self._book_rows and cell[0].segment == ALL:
+        if cell[0].kpi in self._book_rows.rows and cell[0].segment == ALL:
             book = self._account(account_key).book
             if book is not None:
                 book.add_cell(cell, n)
@@ -505,11 +513,9 @@ class Accounts:
         account = self._accounts.get(key)
         if account is None:
             book = None
-            if key.startswith(ACCOUNT) and self._book_rows:
+            if key.startswith(ACCOUNT) and self._book_rows.rows:
                 book = Book(
                     self._book_rows,
-                    self._calendar,
-                    level="account",
                     subject=shown_account(key),
                     provisional_every_ms=self._provisional_every_ms,
                     horizon_days=self._horizon_days,
@@ -857,7 +863,7 @@ class Accounts:
         records: list[Outgoing],
     ) -> None:
         """Values per account, where there may be something to say."""
-        if not self._book_rows:
+        if not self._book_rows.rows:
             return
         watermark_ms = self.watermark_ms
         for key in touched:
@@ -872,7 +878,7 @@ class Accounts:
                 continue
             for gone in book.forget(watermark_ms):
                 if gone.kpi in self.shown:
-                    records += removals(self._book_rows[gone.kpi], gone)
+                    records += removals(self._book_rows.rows[gone.kpi], gone)
             for change in book.publish(
                 watermark_ms, self._sources.first_fact_ms, now_ms, at_once=at_once
             ):

@@ -1,7 +1,6 @@
 """All tallies of one level in one place, with the values published from them."""
 
 from collections.abc import Container, Iterable, Iterator
-from fractions import Fraction
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -22,14 +21,12 @@ from schemas.row_forms.people import (
     TriedRow,
 )
 from schemas.row_forms.standing import BalanceRow, DurationRow, MovementRow, NamesRow, OpenRow
-from schemas.row_forms.values import RankingRow
-from schemas.row_reading import kpis_read
-from schemas.rows import OverValues, Row
+from schemas.rows import Row
 from schemas.times import DAY_MS, SECOND_MS
+from streams.book_rows import BookRows
 from streams.calendar import Calendar
 from streams.contributions import Cell, SpanKey, TallyKey
-from streams.formulas import Formula, Place, empty_of, settling_days
-from streams.measures import ALL
+from streams.formulas import Formula, empty_of
 from streams.operators import (
     balance,
     conversion,
@@ -47,7 +44,7 @@ from streams.operators import (
 )
 from streams.publication import PROVISIONAL, Horizon, Source, Timeline
 from streams.rankings import Ranking
-from streams.tally import CellTally, SpanTally, Tally, Value
+from streams.tally import CellTally, Exact, SpanTally, Tally, Value
 
 PROVISIONAL_EVERY_MS = SECOND_MS
 """Provisional values of the company are published at most so often, in wall time."""
@@ -125,10 +122,8 @@ class Book:
 
     def __init__(
         self,
-        rows: dict[str, Row],
-        calendar: Calendar,
+        rows: BookRows,
         *,
-        level: str,
         subject: str | None = None,
         zeros: Iterable[TallyKey] = (),
         provisional_every_ms: int = PROVISIONAL_EVERY_MS,
@@ -138,31 +133,20 @@ class Book:
 
         `horizon_days`: what lies further behind the watermark is forgotten; None: nothing is.
         """
+        calendar = rows.calendar
         self._horizon = Horizon(horizon_days, calendar)
-        self._rows, self._calendar = rows, calendar
-        self._level, self._subject = level, subject
+        self._read, self._rows, self._calendar = rows, rows.rows, calendar
+        self._subject = subject
         self._zeros = frozenset(zeros)
         self._every_ms = provisional_every_ms
         self._provisional_ms = 0
         self._tallies: dict[TallyKey, tuple[Tally, list[tuple[str, Timeline]]]] = {}
         self._watermark_ms = _NEVER_MS
-        self._formulas: dict[TallyKey, tuple[Formula | Ranking, list[tuple[str, Timeline]]]] = {}
+        self._formulas: dict[TallyKey, tuple[Formula | Ranking, list[tuple[str, Timeline]]]] = {
+            key: (formula, self._timelines(key, formula))
+            for key, formula in rows.formulas(self).items()
+        }
         """In the order of the rows, so that one that another one reads comes first."""
-        self._readers: dict[str, list[TallyKey]] = {}
-        """KPI -> the formulas that read it."""
-        for id, row in rows.items():
-            if isinstance(row, OverValues):
-                key = TallyKey(id, "", ALL)
-                days = settling_days(id, rows)
-                read = _Read(self)
-                formula: Formula | Ranking
-                if isinstance(row, RankingRow):
-                    formula = Ranking(row, ALL, read, calendar, days)
-                else:
-                    formula = Formula(row, "", ALL, read, calendar, days)
-                self._formulas[key] = formula, self._timelines(key, formula)
-                for kpi in kpis_read(row):
-                    self._readers.setdefault(kpi, []).append(key)
         self._touched: set[TallyKey] = set()
         """Tallies that changed since the last `publish`, or hold something back."""
         self._unsaved: set[TallyKey] = set()
@@ -177,16 +161,24 @@ class Book:
             row = self._rows[key.kpi]
             tally = tally_of(row, key.variant, self._calendar)
             series = self._tallies[key] = tally, self._timelines(key, tally)
-            for reader in self._readers.get(key.kpi, ()):
+            for reader in self._read.readers.get(key.kpi, ()):
                 formula = self._formulas[reader][0]
                 if isinstance(formula, Ranking):
                     formula.know((*key, row.periods[0]))
         return series
 
     def _timelines(self, key: TallyKey, source: Source) -> list[tuple[str, Timeline]]:
+        """None for a tally that only formulas read: they hear of every change there may be.
+
+        Where time alone changes values, a timeline finds out.
+        """
         row, calendar, zeros = self._rows[key.kpi], self._calendar, key in self._zeros
-        shown = (key.kpi, key.variant or None, self._level, self._subject, key.segment)
-        since_ms = row.since_ms(self._level, key.variant, key.segment)
+        moves = source.depends_on_watermark or source.never_settles
+        if isinstance(source, Tally) and not moves and not self._read.hears(key.kpi):
+            return []
+        level = self._read.level
+        shown = (key.kpi, key.variant or None, level, self._subject, key.segment)
+        since_ms = row.since_ms(level, key.variant, key.segment)
         return [
             (p, Timeline(shown, p, source, calendar, zeros=zeros, since_ms=since_ms))
             for p in row.periods
@@ -228,14 +220,20 @@ class Book:
 
     def exact(
         self, key: TallyKey, period: str, index: int, watermark_ms: int | None = None
-    ) -> Fraction | None:
+    ) -> Exact | None:
         """A value as it is now, or was at the last `publish`."""
         source = self._source(key)
         if source is None:
             return empty_of(self._rows[key.kpi])
         watermark_ms = self._watermark_ms if watermark_ms is None else watermark_ms
-        exact = source.value(period, index, watermark_ms).exact
-        return None if exact is None else Fraction(exact)
+        return source.value(period, index, watermark_ms).exact
+
+    get = exact
+    """As formulas read it."""
+
+    def over_days(self, key: TallyKey, period: str, index: int) -> Exact | None:
+        """The sum over the days of a period, where its own value is that."""
+        return self.exact(key, period, index) if self.adds_up(key) else None
 
     def value(self, key: TallyKey, period: str, index: int) -> Value:
         """A value as it was at the last `publish`, of a series that there is."""
@@ -299,6 +297,9 @@ class Book:
             self._due_ms, self._first_fact_ms = _NEVER_MS, first_fact_ms
         else:
             tallies = sorted(touched - self._formulas.keys())
+        for key in tallies:
+            if not self._tallies[key][1]:
+                self._tell_of_changes(key, touched)
         series = [(key, self._tallies[key][1]) for key in tallies]
         for key, timelines in chain(series, self._touched_formulas(touched)):
             for period, timeline in timelines:
@@ -319,9 +320,19 @@ class Book:
                     self._touched.add(key)
 
     def _tell_readers(self, key: TallyKey, period: str, index: int, touched: set[TallyKey]) -> None:
-        for reader in self._readers.get(key.kpi, ()):
-            self._formulas[reader][0].hear((*key, period), index)
+        for reader in self._read.readers.get(key.kpi, ()):
+            self._formulas[reader][0].hear((*key, period), index, index + 1)
             touched.add(reader)
+
+    def _tell_of_changes(self, key: TallyKey, touched: set[TallyKey]) -> None:
+        """Tells formulas what may have changed in a tally that only they read."""
+        tally = self._tallies[key][0]
+        for period in self._rows[key.kpi].periods:
+            changed = tally.take_changed(period)
+            if changed.start is not None:
+                for reader in self._read.readers.get(key.kpi, ()):
+                    self._formulas[reader][0].hear((*key, period), changed.start, changed.end)
+                    touched.add(reader)
 
     def _touched_formulas(
         self, touched: Container[TallyKey]
@@ -375,20 +386,3 @@ class Book:
         self._watermark_ms = _NEVER_MS if watermark_ms is None else watermark_ms
         for timeline in self.timelines:
             timeline.resume(watermark_ms, first_fact_ms)
-
-
-class _Read:
-    """The values of a book, for its formulas."""
-
-    def __init__(self, book: Book) -> None:
-        self._book = book
-
-    def get(self, place: Place, index: int) -> Fraction | None:
-        return self._book.exact(TallyKey(*place[:3]), place[3], index)
-
-    def over_days(self, place: Place, period: str, index: int) -> Fraction | None:
-        key = TallyKey(*place[:3])
-        return self._book.exact(key, period, index) if self._book.adds_up(key) else None
-
-    def first_index(self, place: Place) -> int | None:
-        return self._book.first_index(TallyKey(*place[:3]), place[3])

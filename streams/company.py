@@ -15,14 +15,15 @@ from streams.alerting.rules import Series
 from streams.book import LONGEST_PERIOD_DAYS
 from streams.calendar import DAY, Calendar
 from streams.compiled_plan import CompiledPlan
-from streams.formulas import Formula, Place, empty_of, settling_days
+from streams.contributions import TallyKey
+from streams.formulas import Formula, Place, Stated, empty_of, settling_days
 from streams.measures import ALL
 from streams.member_lists import MemberFacts, MemberRanking
 from streams.operators.correlation import SUMS, formula_of, sum_input
 from streams.parts.attributed import is_half_split
 from streams.predictions import Predictions, Scored
 from streams.publication import Horizon, Timeline
-from streams.rankings import Ranking
+from streams.rankings import Ranking, StatedRanking
 from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.state_keys import ALERTS as ALERTS_RECORD
 from streams.state_keys import (
@@ -62,21 +63,21 @@ class Inputs:
         self._values.setdefault(place, {})[index] = value
         self._unsaved.add((place, index // CHUNK))
 
-    def get(self, place: Place, index: int) -> Fraction | None:
+    def get(self, series: TallyKey, period: str, index: int) -> Fraction | None:
         """A value; one that was not published is empty: 0 of a number, null of a ratio."""
-        values = self._values.get(place)
+        values = self._values.get((*series, period))
         if values is not None and index in values:
             return values[index]
-        return self._empty[place[0]]
+        return self._empty[series.kpi]
 
-    def over_days(self, place: Place, period: str, index: int) -> Fraction | None:
+    def over_days(self, series: TallyKey, period: str, index: int) -> Fraction | None:
         return None
 
     def knows(self, place: Place, index: int) -> bool:
         return index in self._values.get(place, ())
 
-    def first_index(self, place: Place) -> int | None:
-        return min(self._values.get(place, ()), default=None)
+    def first_index(self, series: TallyKey, period: str) -> int | None:
+        return min(self._values.get((*series, period), ()), default=None)
 
     def forget(self, before_ms: int, calendar: Calendar) -> None:
         """Drops the values of what ended before a time."""
@@ -118,12 +119,12 @@ class CompanyValues:
         found = self._formulas.get((series.kpi, series.variant, series.segment))
         if found is not None:
             return found[0].first_index(period)
-        return self._inputs.first_index((*series, period))
+        return self._inputs.first_index(TallyKey(*series), period)
 
     def exact(self, series: Series, period: str, index: int) -> Fraction | None:
         found = self._formulas.get((series.kpi, series.variant, series.segment))
         if found is None:
-            return self._inputs.get((*series, period), index)
+            return self._inputs.get(TallyKey(*series), period, index)
         exact = found[0].value(period, index, self._watermark_ms).exact
         return None if exact is None else Fraction(exact)
 
@@ -245,8 +246,10 @@ class Company:
                 lateness_ms = self._lateness_ms if row.id in self._by_scores else 0
                 settling_ms = settling_days * DAY_MS
                 return MemberRanking(row, self._members, self._calendar, settling_ms, lateness_ms)
-            return Ranking(row, segment, self._inputs, self._calendar, settling_days)
-        return Formula(row, variant, segment, self._inputs, self._calendar, settling_days)
+            ranking = StatedRanking(row, segment, self._calendar, settling_days)
+            return Ranking(ranking, self._inputs)
+        stated = Stated(row, variant, segment, self._calendar, settling_days)
+        return Formula(stated, self._inputs)
 
     def process(self, batch: RecordBatch) -> None:
         for value in batch.values:
@@ -291,7 +294,7 @@ class Company:
             return  # what is not known of it reads as null already
         self._inputs.put(place, index, exact)
         for formula in self._reading(place):
-            formula.hear(place, index)
+            formula.hear(place, index, index + 1)
 
     def _reading(self, place: Place) -> Iterator[Formula | Ranking]:
         """The formulas that read a place; of a variant or segment that is new they are made."""

@@ -1,8 +1,9 @@
 """Formulas: rows that follow from the values of other rows, in one variant and segment."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
-from typing import Protocol
+from functools import partial
+from typing import NamedTuple, Protocol
 
 from schemas.row_forms.comparing import CorrelationRow
 from schemas.row_forms.facts import CountRow, SumRow
@@ -21,11 +22,12 @@ from schemas.row_reading import kpis_read
 from schemas.rows import OverValues, Row
 from schemas.terms import Input, OfMonths, OfSegments, against_in, kpi_in
 from schemas.times import DAY_MS
-from streams.calendar import DAY, PERIODS, Calendar
+from streams.calendar import DAY, Calendar
+from streams.contributions import TallyKey
 from streams.operators.conversion import whole_hour_ms
-from streams.operators.formula import compiled
+from streams.operators.formula import Terms, compiled
 from streams.operators.planned import of_months, of_segment
-from streams.tally import NULL, Hull, PlainSource, Value, number
+from streams.tally import NULL, Exact, Hull, PlainSource, Value, number
 
 SAME = "same"
 """As the variant of an input: that of the formula."""
@@ -55,15 +57,15 @@ Place = tuple[str, str, str, str]
 class Values(Protocol):
     """The values that formulas read."""
 
-    def get(self, place: Place, index: int) -> Fraction | None:
+    def get(self, series: TallyKey, period: str, index: int) -> Exact | None:
         """A value; one that is not known is empty: 0 of a number, null of a ratio."""
         ...
 
-    def over_days(self, place: Place, period: str, index: int) -> Fraction | None:
+    def over_days(self, series: TallyKey, period: str, index: int) -> Exact | None:
         """The sum over the days of a period; None where it has to be added up."""
         ...
 
-    def first_index(self, place: Place) -> int | None:
+    def first_index(self, series: TallyKey, period: str) -> int | None:
         """The first index that may have a value."""
         ...
 
@@ -85,15 +87,108 @@ def settling_days(kpi: str, rows: Mapping[str, Row]) -> int:
     return getattr(row, "within_days", None) or 0
 
 
+Lookup = Callable[[Values, int], Exact | None]
+"""From an index of a formula's period to what one of its inputs is there."""
+
+
+class _Read(NamedTuple):
+    """A series that a row reads in one of its periods."""
+
+    series: TallyKey
+    period: str
+    """Of the series: the days of the row's period where they are added up."""
+    summed: bool
+
+
+class Lookups:
+    """How a row looks up its inputs, in one variant and segment: the same for every subject."""
+
+    def __init__(self, row: OverValues, variant: str, segment: str, calendar: Calendar) -> None:
+        self._variant, self._segment, self._calendar = variant, segment, calendar
+        self.readers: dict[Place, list[tuple[str, Input]]] = {}
+        """The row's periods and inputs that read a place."""
+        self.of: dict[str, list[tuple[str, Lookup]]] = {
+            period: [(name, self._lookup(input, period)) for name, input in row.inputs.items()]
+            for period in row.periods
+        }
+        """By period: the name of each input, and how it is looked up."""
+        self.reads: dict[str, list[tuple[_Read, Input]]] = {
+            period: [(self._read(each, period), each) for each in row.kpis.values()]
+            for period in row.periods
+        }
+        for period, reads in self.reads.items():
+            for read, input in reads:
+                place = (*read.series, read.period)
+                self.readers.setdefault(place, []).append((period, input))
+
+    def _lookup(self, input: Input | OfMonths | OfSegments, period: str) -> Lookup:
+        calendar = self._calendar
+        if isinstance(input, OfMonths):
+            months = input
+            return lambda values, index: of_months(months, period, index, calendar)
+        if isinstance(input, OfSegments):
+            constant = of_segment(input, self._segment)
+            return lambda values, index: constant
+        series, read, summed = self._read(input, period)
+        if summed:
+            return partial(_sum_of_days, series, read, period, calendar)
+        against, back = against_in(input, period), input.back
+        if against == "year_before":
+            return partial(_year_before, series, read, period, back, calendar)
+        back += against == "previous"
+        return lambda values, index: values.get(series, read, index - back)
+
+    def _read(self, input: Input, period: str) -> _Read:
+        of = DAY if input.sum_of is not None else period
+        kpi = kpi_in(input, of)
+        assert kpi is not None, "catalogue/checks.py refuses formulas with gaps"
+        variant = self._variant if input.variant == SAME else input.variant or ""
+        if input.without is not None:
+            outer, found, _ = variant.rpartition(f"&{input.without}=")
+            variant = outer if found else variant
+        if input.ending is not None:
+            variant = f"{variant.rpartition('/')[0]}/{input.ending}"
+        series = TallyKey(kpi, variant, self._segment)
+        return _Read(series, input.period or of, input.sum_of is not None)
+
+    def own_reads(self, period: str) -> Iterator[_Read]:
+        """What is read in a period that is of this very variant."""
+        for read, input in self.reads[period]:
+            if not self._variant or input.variant == SAME:
+                yield read
+
+
+def _sum_of_days(
+    series: TallyKey, read: str, period: str, calendar: Calendar, values: Values, index: int
+) -> Exact | None:
+    known = values.over_days(series, period, index)
+    if known is not None:
+        return known
+    days = (values.get(series, read, day) for day in range(*calendar.days(period, index)))
+    return sum(day for day in days if day is not None)
+
+
+def _year_before(
+    series: TallyKey,
+    read: str,
+    period: str,
+    back: int,
+    calendar: Calendar,
+    values: Values,
+    index: int,
+) -> Exact | None:
+    """None where the calendar has no such period."""
+    found = calendar.years_off(period, index - back, -1)
+    return None if found is None else values.get(series, read, found)
+
+
 class Reading:
-    """What a row reads of other KPIs, in one variant and segment."""
+    """What a row reads of other KPIs, in one variant and segment of a subject."""
 
     def __init__(
         self,
-        row: OverValues,
-        variant: str,
-        segment: str,
-        inputs: Values,
+        lookups: Lookups,
+        values: Values,
         calendar: Calendar,
         settling_days: int,
         changed: dict[str, Hull] | None = None,
@@ -102,100 +197,65 @@ class Reading:
         where it notes what has to be looked at again, if others do there, too.
         """
         self._settling_ms = settling_days * DAY_MS
-        self._read_by, self._variant, self._segment = row, variant, segment
-        self._inputs, self._calendar = inputs, calendar
-        self._changed = {period: Hull() for period in PERIODS} if changed is None else changed
-        self._readers: dict[Place, list[tuple[str, Input]]] = {}
-        for period in row.periods:
-            for input in row.kpis.values():
-                place = self._place(input, DAY if input.sum_of is not None else period)
-                self._readers.setdefault(place, []).append((period, input))
+        self._lookups, self._values, self._calendar = lookups, values, calendar
+        self._changed = {} if changed is None else changed
 
-    def exact(self, period: str, index: int) -> dict[str, Fraction | None]:
+    def exact(self, period: str, index: int) -> dict[str, Exact | None]:
         """The inputs by name."""
-        inputs = self._read_by.inputs.items()
-        return {name: self._exact(input, period, index) for name, input in inputs}
+        values = self._values
+        return {name: lookup(values, index) for name, lookup in self._lookups.of[period]}
 
-    def _exact(
-        self, input: Input | OfMonths | OfSegments, period: str, index: int
-    ) -> Fraction | None:
-        if isinstance(input, OfMonths):
-            return of_months(input, period, index, self._calendar)
-        if isinstance(input, OfSegments):
-            return of_segment(input, self._segment)
-        return self._input(input, period, index)
-
-    def _input(self, input: Input, period: str, index: int) -> Fraction | None:
-        if input.sum_of is not None:
-            place = self._place(input, DAY)
-            known = self._inputs.over_days(place, period, index)
-            if known is not None:
-                return known
-            first, after = self._calendar.days(period, index)
-            days = [self._inputs.get(place, day) for day in range(first, after)]
-            return sum((day for day in days if day is not None), Fraction(0))
-        place = self._place(input, period)
-        read = self._read(input, period, index)
-        return None if read is None else self._inputs.get(place, read)
-
-    def _read(self, input: Input, period: str, index: int) -> int | None:
-        """The index whose value an input takes; None if the calendar has none."""
-        against, index = against_in(input, period), index - input.back
-        if against == "year_before":
-            return self._calendar.years_off(period, index, -1)
-        return index - 1 if against == "previous" else index
-
-    def _place(self, input: Input, period: str) -> Place:
-        kpi = kpi_in(input, period)
-        assert kpi is not None, "catalogue/checks.py refuses formulas with gaps"
-        variant = self._variant if input.variant == SAME else input.variant or ""
-        if input.without is not None:
-            outer, found, _ = variant.rpartition(f"&{input.without}=")
-            variant = outer if found else variant
-        if input.ending is not None:
-            variant = f"{variant.rpartition('/')[0]}/{input.ending}"
-        return kpi, variant, self._segment, input.period or period
-
-    def hear(self, place: Place, index: int) -> None:
-        """Widens what has to be looked at again after an input changed."""
-        for period, input in self._readers.get(place, ()):
+    def hear(self, place: Place, start: int, end: int | None) -> None:
+        """Widens what has to be looked at again after an input changed from one index on until
+        before another one; None: for ever.
+        """
+        calendar = self._calendar
+        for period, input in self._lookups.readers.get(place, ()):
             if input.sum_of is not None:
-                self._changed[period].widen(*self._calendar.holding(period, index))
+                first = calendar.holding(period, start)[0]
+                after = None if end is None else calendar.holding(period, end - 1)[1]
+            elif against_in(input, period) == "year_before":
+                self._hear_of_next_year(period, input.back, start, end)
                 continue
-            against = against_in(input, period)
-            at: int | None = index + 1 if against == "previous" else index
-            if against == "year_before":
-                at = self._calendar.years_off(period, index, +1)
+            else:
+                moved = input.back + (against_in(input, period) == "previous")
+                first, after = start + moved, None if end is None else end + moved
+            self._widen(period, first, after)
+
+    def _hear_of_next_year(self, period: str, back: int, start: int, end: int | None) -> None:
+        if end is None:  # a year has no two days less than the one before it
+            start = self._calendar.years_off(period, start, +1) or start
+            self._widen(period, start + back, None)
+            return
+        for index in range(start, end):
+            at = self._calendar.years_off(period, index, +1)
             if at is not None:
-                self._changed[period].widen(at + input.back, at + input.back + 1)
+                self._widen(period, at + back, at + back + 1)
+
+    def _widen(self, period: str, start: int, end: int | None) -> None:
+        self._changed.setdefault(period, Hull()).widen(start, end)
 
     def heard_in(self, place: Place, index: int) -> Iterator[tuple[str, int]]:
         """The periods that read a place, each with the first index that holds one of its own."""
-        for period, input in self._readers.get(place, ()):
+        for period, input in self._lookups.readers.get(place, ()):
             of_day = input.sum_of is not None
             yield period, self._calendar.index_of_day(period, index) if of_day else index
 
     def first_index(self, period: str) -> int | None:
         firsts = []
-        for input in self._read_by.kpis.values():
-            place = self._place(input, DAY if input.sum_of is not None else period)
-            first = self._inputs.first_index(place)
-            if first is not None and input.sum_of is not None:
-                first = self._calendar.index_of_day(period, first)
-            firsts.append(first)
-        return min((f for f in firsts if f is not None), default=None)
+        for (series, of, summed), _ in self._lookups.reads[period]:
+            first = self._values.first_index(series, of)
+            if first is not None:
+                firsts.append(self._calendar.index_of_day(period, first) if summed else first)
+        return min(firsts, default=None)
 
     def was_something(self, period: str, index: int) -> bool:
         """True if some input, as it is in this variant, was other than 0 or null by then."""
-        for input in self._read_by.kpis.values():
-            if self._variant and input.variant != SAME:
-                continue
-            place, last = self._place(input, period), index
-            if input.sum_of is not None:
-                place, last = self._place(input, DAY), self._calendar.days(period, index)[1] - 1
-            first = self._inputs.first_index(place)
+        for series, of, summed in self._lookups.own_reads(period):
+            last = self._calendar.days(period, index)[1] - 1 if summed else index
+            first = self._values.first_index(series, of)
             if first is not None and any(
-                self._inputs.get(place, at) for at in range(first, last + 1)
+                self._values.get(series, of, at) for at in range(first, last + 1)
             ):
                 return True
         return False
@@ -205,28 +265,30 @@ class Reading:
         return whole_hour_ms(end_ms + self._settling_ms) if self._settling_ms else end_ms
 
     def take_changed(self, period: str) -> Hull:
-        hull, self._changed[period] = self._changed[period], Hull()
-        return hull
+        return self._changed.pop(period, None) or Hull()
+
+
+class Stated:
+    """A formula in one variant and segment, as it is stated: compiled once for all subjects."""
+
+    def __init__(
+        self, row: FormulaRow, variant: str, segment: str, calendar: Calendar, settling_days: int
+    ) -> None:
+        self.row, self.calendar, self.settling_days = row, calendar, settling_days
+        self.lookups = Lookups(row, variant, segment, calendar)
+        self.value: Terms = compiled(row.formula)
 
 
 class Formula(Reading, PlainSource):
-    """A formula in one variant and segment: a source of values, as a tally is."""
+    """A formula of a subject: a source of values, as a tally is."""
 
-    def __init__(
-        self,
-        row: FormulaRow,
-        variant: str,
-        segment: str,
-        inputs: Values,
-        calendar: Calendar,
-        settling_days: int,
-    ) -> None:
-        super().__init__(row, variant, segment, inputs, calendar, settling_days)
-        self._row, self._value = row, compiled(row.formula)
+    def __init__(self, stated: Stated, values: Values) -> None:
+        super().__init__(stated.lookups, values, stated.calendar, stated.settling_days)
+        self._row, self._value = stated.row, stated.value
 
     def value(self, period: str, index: int, watermark_ms: int) -> Value:
-        exact = self.exact(period, index)
         row = self._row
+        exact = self.exact(period, index)
         if row.waits and watermark_ms < self.final_ms(period, index):
             return NULL
         result = self._value(exact)

@@ -4,7 +4,7 @@ Of an account that is, or ever was, in such a membership: when it was in and why
 the KPIs that its lines show. An account that never was says nothing.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from schemas.batches import Members, ValueBatch, encode, numerals_of, unfinished
@@ -12,7 +12,6 @@ from schemas.keys import ACCOUNT, shown_account
 from schemas.outputs import canonical_json
 from schemas.ranks import OfMembers
 from schemas.row_forms.values import RankingRow
-from schemas.rows import Row
 from schemas.terms import kpi_in
 from streams.book import Book, Change
 from streams.calendar import Calendar
@@ -53,6 +52,12 @@ def names_read(rows: Iterable[RankingRow]) -> frozenset[Read]:
     return frozenset(Read(*each) for row in rows for each in row.attach.items())
 
 
+def kpis_of_members(rows: Iterable[RankingRow]) -> frozenset[str]:
+    """The KPIs of members that rankings read, values and lists."""
+    rows = tuple(rows)
+    return frozenset(read.kpi for read in values_read(rows) | names_read(rows))
+
+
 class Listing:
     """What is to be told, and of whom."""
 
@@ -60,7 +65,7 @@ class Listing:
         self,
         rows: Sequence[RankingRow],
         memberships: Iterable[Membership],
-        book_rows: dict[str, Row],
+        book_rows: Container[str],
         calendar: Calendar,
         announcements: Announcements,
     ) -> None:

@@ -1,92 +1,104 @@
 """Rankings: names in the order of the values that other rows have of them, in one segment."""
 
 from collections.abc import Iterator
-from fractions import Fraction
 
 from schemas.ranks import OfDimension, OfMembers
 from schemas.row_forms.values import RankingRow
-from streams.calendar import PERIODS, Calendar
-from streams.formulas import Place, Reading, Values
+from streams.calendar import Calendar
+from streams.formulas import Lookups, Place, Reading, Values
 from streams.measures import ALL
 from streams.operators.ranking import Order, Ranked
 from streams.segments import NO_VALUE
 from streams.tally import Hull, PlainSource, Value
 
 
-class Ranking(PlainSource):
-    """A ranking in one segment: a source of values, as a tally is.
+class StatedRanking:
+    """A ranking in one segment, as it is stated: compiled once for all subjects.
 
-    The names are those of the variants that it hears of, or of the values of a dimension.
+    The names are those of the variants that a ranking hears of, or of the values of a dimension.
     """
 
     def __init__(
-        self,
-        row: RankingRow,
-        segment: str,
-        inputs: Values,
-        calendar: Calendar,
-        settling_days: int,
+        self, row: RankingRow, segment: str, calendar: Calendar, settling_days: int
     ) -> None:
         """`settling_days`: so many days after its end a period is final."""
-        self._row, self._segment, self._inputs, self._calendar = row, segment, inputs, calendar
-        self._settling_days = settling_days
+        self.row, self.calendar, self.settling_days = row, calendar, settling_days
         assert not isinstance(row.rank, OfMembers)
         self._of_segments = isinstance(row.rank, OfDimension)
         of = row.rank.segments if isinstance(row.rank, OfDimension) else row.rank.variants
-        self._prefix = f"{of}="
-        self._order = Order(row.by, row.top, row.bottom, row.shows)
-        self._changed = {period: Hull() for period in PERIODS}
+        self._prefix, self._segment = f"{of}=", segment
+        self.order = Order(row.by, row.top, row.bottom, row.shows)
+        self._lookups: dict[str, Lookups] = {}
+
+    def lookups(self, name: str) -> Lookups:
+        """How the values of a name are looked up; of none: what is the same of every name."""
+        found = self._lookups.get(name)
+        if found is None:
+            named = self._prefix + name if name else ""
+            at = ("", named or ALL) if self._of_segments else (named, self._segment)
+            found = self._lookups[name] = Lookups(self.row, *at, self.calendar)
+        return found
+
+    def name_in(self, place: Place) -> str | None:
+        """The name that a place is of; None: of no single one."""
+        named = place[2] if self._of_segments else place[1]
+        if not named.startswith(self._prefix):
+            return None
+        name = named.removeprefix(self._prefix)
+        return None if self._of_segments and name == NO_VALUE else name
+
+
+class Ranking(PlainSource):
+    """A ranking of a subject: a source of values, as a tally is."""
+
+    def __init__(self, stated: StatedRanking, values: Values) -> None:
+        self._stated, self._values, self._row = stated, values, stated.row
+        self._changed: dict[str, Hull] = {}
         self._readings: dict[str, Reading] = {}
         """By name."""
         self._whole = self._reading("")
         """For what is the same of every name: when a period begins and is final."""
-        for name in row.listed:
+        for name in self._row.listed:
             self._readings[name] = self._reading(name)
 
     def _reading(self, name: str) -> Reading:
-        named = self._prefix + name if name else ""
-        variant, segment = ("", named or ALL) if self._of_segments else (named, self._segment)
+        stated = self._stated
         return Reading(
-            self._row,
-            variant,
-            segment,
-            self._inputs,
-            self._calendar,
-            self._settling_days,
+            stated.lookups(name),
+            self._values,
+            stated.calendar,
+            stated.settling_days,
             self._changed,
         )
 
     def know(self, place: Place) -> str | None:
         """The name that a place is of, known from now on; None: of no single one."""
-        named = place[2] if self._of_segments else place[1]
-        if not named.startswith(self._prefix):
-            return None
-        name = named.removeprefix(self._prefix)
-        if self._of_segments and name == NO_VALUE:
-            return None
-        if name not in self._readings:
+        name = self._stated.name_in(place)
+        if name is not None and name not in self._readings:
             self._readings[name] = self._reading(name)
         return name
 
-    def hear(self, place: Place, index: int) -> None:
+    def hear(self, place: Place, start: int, end: int | None) -> None:
         """Widens what has to be looked at again after an input changed."""
         name = self.know(place)
         if name is None:
             for each in self._readings.values():
-                each.hear(place, index)
-            self._whole.hear(place, index)
+                each.hear(place, start, end)
+            self._whole.hear(place, start, end)
             return
         reading = self._readings[name]
-        reading.hear(place, index)
+        reading.hear(place, start, end)
         if self._row.among is None and name not in self._row.listed:
-            for period, at in reading.heard_in(place, index):
+            for period, at in reading.heard_in(place, start):
                 if not reading.was_something(period, at - 1):
-                    self._changed[period].widen(at, None)  # whatever comes later lists it, or not
+                    # whatever comes later lists it, or not
+                    self._changed.setdefault(period, Hull()).widen(at, None)
 
     def value(self, period: str, index: int, watermark_ms: int) -> Value:
+        order = self._stated.order
         if self._row.waits and watermark_ms < self.final_ms(period, index):
-            return self._order.value(())
-        return self._order.value(self._ranked(period, index))
+            return order.value(())
+        return order.value(self._ranked(period, index))
 
     def _ranked(self, period: str, index: int) -> Iterator[Ranked]:
         among, listed = self._row.among, self._row.listed
@@ -95,7 +107,7 @@ class Ranking(PlainSource):
             if among is None:
                 takes_part = name in listed or reading.was_something(period, index)
             else:
-                takes_part = name in listed or (exact[among] or Fraction(0)) > 0
+                takes_part = name in listed or (exact[among] or 0) > 0
             if takes_part:
                 yield Ranked(name, exact)
 

@@ -22,6 +22,7 @@ from schemas.row_forms.comparing import CorrelationRow
 from schemas.row_reading import kpis_read
 from schemas.rows import OverValues, Row, stated_variants
 from streams.book import PROVISIONAL_EVERY_MS, Book, Change
+from streams.book_rows import BookRows
 from streams.compiled_plan import CompiledPlan
 from streams.contributions import SpanKey, TallyKey
 from streams.delta_batches import tally_partition
@@ -60,9 +61,7 @@ class Tallies:
         keys = (TallyKey(id, v, ALL) for id, row in company.items() for v in stated_variants(row))
         zeros = [key for key in keys if tally_partition(key, partitions) == partition]
         self._book = Book(
-            company,
-            compiled.calendar,
-            level="company",
+            BookRows(company, compiled.calendar, level="company"),
             zeros=zeros,
             provisional_every_ms=PROVISIONAL_EVERY_MS if throttled else 0,
             horizon_days=compiled.plan.horizons.tally_days if bounded else None,

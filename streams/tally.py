@@ -40,10 +40,10 @@ class Value(NamedTuple):
 NULL = Value(None, None, None)
 
 
-def number(exact: Fraction | None) -> Number | None:
+def number(exact: Exact | None) -> Number | None:
     """An exact value as a JSON number: whole, or one correctly rounded division."""
-    if exact is None:
-        return None
+    if exact is None or (type(exact) is int and -WHOLE_MAX <= exact <= WHOLE_MAX):
+        return exact
     whole = exact.denominator == 1 and abs(exact.numerator) <= WHOLE_MAX
     return exact.numerator if whole else exact.numerator / exact.denominator
 

@@ -9,14 +9,23 @@ from math import isqrt
 from typing import Any, cast
 
 from schemas.terms import Term
+from streams.tally import Exact
 
-Terms = Callable[[Mapping[str, Fraction | None]], Fraction | None]
+Inputs = Mapping[str, Exact | None]
+Terms = Callable[[Inputs], Exact | None]
+"""Whole numbers stay whole as long as they can: fractions cost ten times as much."""
 
-_FOLDS: dict[str, Callable[[Fraction, Fraction], Fraction | None]] = {
+
+def divided(a: Exact, b: Exact) -> Exact | None:
+    """One number divided by another one; None by 0."""
+    return Fraction(a, b) if b else None
+
+
+_FOLDS: dict[str, Callable[[Exact, Exact], Exact | None]] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,
-    "div": lambda a, b: a / b if b else None,
+    "div": divided,
 }
 
 
@@ -29,7 +38,7 @@ def compiled(term: Term) -> Terms:
     Fraction(1, 4)
     """
     if isinstance(term, int):
-        constant = Fraction(term)
+        constant = term
         return lambda inputs: constant
     if isinstance(term, str):
         name = term
@@ -52,8 +61,8 @@ def compiled(term: Term) -> Terms:
     return _folded(_FOLDS[operator], [compiled(part) for part in terms])
 
 
-def _folded(fold: Callable[[Fraction, Fraction], Fraction | None], parts: Sequence[Terms]) -> Terms:
-    def value(inputs: Mapping[str, Fraction | None]) -> Fraction | None:
+def _folded(fold: Callable[[Exact, Exact], Exact | None], parts: Sequence[Terms]) -> Terms:
+    def value(inputs: Inputs) -> Exact | None:
         total = parts[0](inputs)
         for part in parts[1:]:
             other = part(inputs)
@@ -66,15 +75,15 @@ def _folded(fold: Callable[[Fraction, Fraction], Fraction | None], parts: Sequen
 
 
 def _abs(part: Terms) -> Terms:
-    def value(inputs: Mapping[str, Fraction | None]) -> Fraction | None:
+    def value(inputs: Inputs) -> Exact | None:
         found = part(inputs)
-        return None if found is None else abs(found)
+        return -found if found is not None and found < 0 else found
 
     return value
 
 
 def _given(condition: Terms, part: Terms) -> Terms:
-    def value(inputs: Mapping[str, Fraction | None]) -> Fraction | None:
+    def value(inputs: Inputs) -> Exact | None:
         holds = condition(inputs)
         return part(inputs) if holds is not None and holds > 0 else None
 
@@ -82,7 +91,7 @@ def _given(condition: Terms, part: Terms) -> Terms:
 
 
 def _first(parts: Sequence[Terms]) -> Terms:
-    def value(inputs: Mapping[str, Fraction | None]) -> Fraction | None:
+    def value(inputs: Inputs) -> Exact | None:
         found = (part(inputs) for part in parts)
         return next((each for each in found if each is not None), None)
 
@@ -90,13 +99,13 @@ def _first(parts: Sequence[Terms]) -> Terms:
 
 
 def _weighted(weights: Sequence[int], parts: Sequence[Terms]) -> Terms:
-    def value(inputs: Mapping[str, Fraction | None]) -> Fraction | None:
+    def value(inputs: Inputs) -> Exact | None:
         found = zip(weights, (part(inputs) for part in parts), strict=True)
         counting = [(weight, each) for weight, each in found if each is not None]
         whole = sum(weight for weight, _ in counting)
         if not whole:
             return None
-        return sum((weight * each for weight, each in counting), Fraction(0)) / whole
+        return divided(sum(weight * each for weight, each in counting), whole)
 
     return value
 
@@ -106,7 +115,7 @@ ROOT_BITS = 80
 
 
 def _pearson(parts: list[Terms]) -> Terms:
-    def value(inputs: Mapping[str, Fraction | None]) -> Fraction | None:
+    def value(inputs: Inputs) -> Exact | None:
         found = [part(inputs) for part in parts]
         known = [each for each in found if each is not None]
         return pearson(*known) if len(known) == len(found) else None
@@ -114,9 +123,7 @@ def _pearson(parts: list[Terms]) -> Terms:
     return value
 
 
-def pearson(
-    n: Fraction, x: Fraction, y: Fraction, xx: Fraction, xy: Fraction, yy: Fraction
-) -> Fraction | None:
+def pearson(n: Exact, x: Exact, y: Exact, xx: Exact, xy: Exact, yy: Exact) -> Fraction | None:
     """Pearson's r from sums; null of fewer than three, or where one of both is always the same.
 
     >>> pearson(*map(Fraction, (3, 3, 600, 5, 800, 140_000)))
@@ -125,7 +132,7 @@ def pearson(
     common, of_x, of_y = n * xy - x * y, n * xx - x * x, n * yy - y * y
     if n < 3 or not of_x or not of_y:
         return None
-    square = common * common / (of_x * of_y)
+    square = Fraction(common * common, of_x * of_y)
     scaled = (square.numerator << 2 * ROOT_BITS) // square.denominator
     root = Fraction(isqrt(scaled), 1 << ROOT_BITS)
     return root if common > 0 else -root

@@ -4,21 +4,20 @@ Scores are exact until they are written. A null comes last; ties go by name, asc
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 from schemas.ranks import ENTERED, By
 from streams.operators.formula import Terms, compiled
-from streams.tally import Value, number
+from streams.tally import Exact, Value, number
 
-Scores = tuple[Fraction | None, ...]
+Scores = tuple[Exact | None, ...]
 
 
 class Ranked(NamedTuple):
     """Who, or what, takes part."""
 
     name: str
-    inputs: dict[str, Fraction | None]
+    inputs: dict[str, Exact | None]
 
 
 Scored = tuple[Scores, Ranked]

@@ -6,7 +6,6 @@ else happens, to come; whoever needs the number of a day computes it, and it is 
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from functools import lru_cache
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -21,6 +20,7 @@ from streams.operators.conditions import smeared
 from streams.operators.formula import compiled
 from streams.parts.part import Subject
 from streams.subject_measures import Measures, Values
+from streams.tally import Exact
 
 FORMULAS_MAX = 1 << 16
 """So many results of a formula are remembered: those of a user are asked for again and again."""
@@ -32,7 +32,7 @@ Between = Callable[[int, int], int]
 class Scored(NamedTuple):
     """A score, and what it was made of."""
 
-    value: Fraction | None
+    value: Exact | None
     quantities: tuple[int, ...]
 
 
@@ -63,8 +63,8 @@ class Score:
         names, formula = tuple(row.let), compiled(row.formula)
 
         @lru_cache(FORMULAS_MAX)
-        def value(*quantities: int) -> Fraction | None:
-            return formula(dict(zip(names, map(Fraction, quantities), strict=True)))
+        def value(*quantities: int) -> Exact | None:
+            return formula(dict(zip(names, quantities, strict=True)))
 
         self._value = value
 
