@@ -47,7 +47,7 @@ from streams.fact_batches import Code, FactBatches
 from streams.launches import EVERYBODY
 from streams.listing import Listing, kpis_of_members
 from streams.measures import ALL, Fact, Measure, Moment
-from streams.parts.memberships import Passage, passages
+from streams.parts.memberships import Passage, news, passages
 from streams.publication import Horizon
 from streams.roles import USER_FACTS_ROLE, USER_STATE_ROLE
 from streams.schedule import Schedule
@@ -780,8 +780,9 @@ class Accounts:
             signal, variant, at_ms, _, evidence = passage
             return Standing(signal, variant or None, shown, shown, None, at_ms, evidence)
 
-        was = passages(memberships, old, self._told_until_ms, stands).told
-        now, coming = passages(memberships, account.together, self.watermark_ms, stands)
+        was, now, coming = news(
+            memberships, old, account.together, self._told_until_ms, self.watermark_ms, stands
+        )
         coming += passages(tried, account.together, self.watermark_ms, stands).coming
         if self._listing is not None:
             self._listing.passes(account.key, old, account.together)

@@ -6,10 +6,10 @@ from schemas.batches import Meaning
 from schemas.fact_kinds import THING_KINDS, USE_KINDS, VALUED_KINDS
 from schemas.keys import thing_key
 from schemas.row_forms.people import LaunchRow
-from schemas.rows import adds_facts
+from schemas.rows import FactRow, adds_facts
 from streams.compiled_plan import CompiledPlan
 from streams.fact_batches import Code
-from streams.fact_cells import Addition, additions
+from streams.fact_cells import Addition, additions, kinds_added
 from streams.measures import Counting, reads
 from streams.subject_measures import Step
 
@@ -51,6 +51,7 @@ class EventCodes:
         rows = compiled.catalogue.rows.values()
         self._launches = [row.launch for row in rows if isinstance(row, LaunchRow)]
         self._rows_of_facts = [row for row in rows if adds_facts(row)]
+        self._rows_of_kinds: dict[tuple[str, ...], list[FactRow]] = {}
         self._coded: dict[Key, Coded] = {}
         self._marks: dict[Key, int] = {}
 
@@ -72,7 +73,7 @@ class EventCodes:
             for kind, _, attributes in meaning
         ):
             self._marks.setdefault(key, 1 << len(self._marks))
-        added = additions(self._rows_of_facts, *key)
+        added = additions(self._rows_of(meaning), *key)
         found = {
             id: sum(reads(facts, *fact) for fact in meaning)
             for id, facts in self._measures.counted.items()
@@ -95,3 +96,13 @@ class EventCodes:
             or any(isinstance(m, Counting) for step in steps for _, m in step.measures),
             self._marks.get(key, 0),
         )
+
+    def _rows_of(self, meaning: Meaning) -> list[FactRow]:
+        """The rows that are added up from facts of such kinds."""
+        kinds = tuple(kind for kind, _, _ in meaning)
+        found = self._rows_of_kinds.get(kinds)
+        if found is None:
+            found = self._rows_of_kinds[kinds] = [
+                row for row in self._rows_of_facts if kinds_added(row).intersection(kinds)
+            ]
+        return found

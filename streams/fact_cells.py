@@ -11,7 +11,7 @@ from schemas.selectors import Passing, Variant
 from streams.attributes import whole_number
 from streams.calendar import HOUR
 from streams.contributions import TallyKey, tally_key
-from streams.measures import ALL, reads
+from streams.measures import ALL, kinds_read, reads
 from streams.operators import count, mean, rate, total
 from streams.segments import shown_value
 
@@ -47,6 +47,12 @@ def additions(
         for place, fact in enumerate(meaning)
         for numbers in numbers_of(row, fact)
     )
+
+
+def kinds_added(row: FactRow) -> frozenset[str]:
+    """The kinds of facts that add something to a row."""
+    of = (term.of for term in row.terms) if isinstance(row, SumRow) else (row.of,)
+    return frozenset[str]().union(*map(kinds_read, of))
 
 
 def _needs(row: FactRow) -> str:

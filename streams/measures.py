@@ -90,6 +90,12 @@ def reads(facts: FactSelector, kind: str, name: str | None, attributes: Attribut
     )
 
 
+def kinds_read(facts: FactSelector) -> frozenset[str]:
+    """The kinds of facts of which a selector takes some."""
+    kinds = frozenset((facts.kind,) if isinstance(facts.kind, str) else facts.kind)
+    return kinds if facts.or_ is None else kinds | kinds_read(facts.or_)
+
+
 def _reads(facts: FactSelector, kind: str, name: str | None, attributes: Attributes) -> bool:
     if kind != facts.kind if isinstance(facts.kind, str) else kind not in facts.kind:
         return False

@@ -42,6 +42,7 @@ from streams.measures import (
     Reaching,
     Timeline,
     WholeTimeline,
+    kinds_read,
     reads,
 )
 from streams.steps import Steps
@@ -119,6 +120,7 @@ class Measures:
         self.ids = list(known)
         self._slots = {id: slot for slot, id in enumerate(self.ids)}
         self.all: list[Measure] = [Dropped() for _ in self.ids]
+        self._by_kind: dict[str, list[tuple[int, Measure]]] = {}
         self.counted: dict[str, FactSelector] = {}
         """Id of a count -> the facts that are counted where they come in: see `day_totals`."""
 
@@ -139,6 +141,7 @@ class Measures:
             self.all.append(Dropped())
         if type(self.all[slot]) is Dropped:
             self.all[slot] = make()
+            self._by_kind.clear()
         return slot
 
     def reaching_at(self, slot: int) -> Reaching:
@@ -349,19 +352,33 @@ class Measures:
             *fact,
             tuple(
                 (slot, measure)
-                for slot, measure in enumerate(self.all)
+                for slot, measure in self._of_kind(fact[0])
                 if any(reads(selector, *fact) for selector in measure.selectors)
             ),
         )
+
+    def _of_kind(self, kind: str) -> list[tuple[int, Measure]]:
+        """The measures that take facts of a kind: facts of things are nearly all new."""
+        found = self._by_kind.get(kind)
+        if found is None:
+            found = self._by_kind[kind] = [
+                (slot, measure)
+                for slot, measure in enumerate(self.all)
+                if any(kind in kinds_read(selector) for selector in measure.selectors)
+            ]
+        return found
 
     def merged(
         self, subjects: Sequence[Sequence[Any]], slots: Container[int] | None = None
     ) -> list[Any]:
         """The values of several raw ids as those of one subject; of these measures only."""
-        return [
-            m.merge([s[slot] for s in subjects]) if slots is None or slot in slots else None
-            for slot, m in enumerate(self.all)
-        ]
+        merged: list[Any] = [None] * len(self.all)
+        for slot, of_slot in enumerate(zip(*subjects, strict=True)):
+            known = [value for value in of_slot if value is not None]
+            if known and (slots is None or slot in slots):
+                # what only one of them has is the very same, and nobody looks at it as changed
+                merged[slot] = known[0] if len(known) == 1 else self.all[slot].merge(known)
+        return merged
 
     def packed(self, values: Sequence[Any]) -> list[Any]:
         return [m.packed(v) for m, v in zip(self.all, values, strict=True)]

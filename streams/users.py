@@ -45,7 +45,7 @@ from streams.erasure import Address, Message, Place, StageErasure, facts_without
 from streams.identity import chain_through, root_of
 from streams.launches import EVERYBODY, Launches
 from streams.measures import Fact, Moment
-from streams.parts.memberships import Passage, passages
+from streams.parts.memberships import Passage, news
 from streams.person_state import Copy, Leaf, LeafState, Person
 from streams.roles import USER_FACTS_ROLE, USER_STATE_ROLE
 from streams.settling import Rounds
@@ -600,8 +600,9 @@ class Users:
         records: list[Outgoing] = []
         states: dict[int, list[UserState]] = {}
         for root, before in self._before.items():
-            self._settle(root, before, records, entities)
-            self._tell_accounts(root, states, entities)
+            values = self._values(root)
+            self._settle(root, before, values, records, entities)
+            self._tell_accounts(root, values, states, entities)
         for leaf in self._to_send.values():
             if leaf.root != leaf.key:
                 self._send_copy(leaf, leaf.root, self._packed_state(leaf))
@@ -678,10 +679,12 @@ class Users:
         self,
         root: str,
         before: Values,
+        values: Values,
         records: list[Outgoing],
         entities: list[tuple[bytes, bytes | None]],
     ) -> None:
-        values, own = self._values(root), self._known(root)
+        """Carries what changed in a person further on."""
+        own = self._known(root)
         handed_over = own is not None and self._counts_alone(own)
         counted = values
         if own is not None and handed_over:
@@ -711,8 +714,9 @@ class Users:
             signal, variant, at_ms, _, evidence = passage
             return Standing(signal, variant or None, user, None, user, at_ms, evidence)
 
-        was = passages(memberships, before, self._told_until_ms, stands).told
-        now, coming = passages(memberships, values, self.watermark_ms, stands)
+        was, now, coming = news(
+            memberships, before, values, self._told_until_ms, self.watermark_ms, stands
+        )
         self._agenda.replace(root, coming)
         for place in sorted(was.keys() | now.keys()):
             self._tell(root, was.get(place), now.get(place), records, entities)
@@ -743,12 +747,13 @@ class Users:
     def _tell_accounts(
         self,
         root: str,
+        values: Values,
         states: dict[int, list[UserState]],
         entities: list[tuple[bytes, bytes | None]],
     ) -> None:
         """Tells the accounts of a person's leaves whose they are, where that is not the default."""
         own = self._alone(root)
-        names = self._names.of(self._values(root)) if self._names else ()
+        names = self._names.of(values) if self._names else ()
         if own is not None and not own.version and not self._excluding and not names:
             return  # nothing was ever told, and there is nothing to tell
         leaves = self._leaves_of(root)

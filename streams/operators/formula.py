@@ -21,106 +21,93 @@ def divided(a: Exact, b: Exact) -> Exact | None:
     return Fraction(a, b) if b else None
 
 
-_FOLDS: dict[str, Callable[[Exact, Exact], Exact | None]] = {
-    "add": lambda a, b: a + b,
-    "sub": lambda a, b: a - b,
-    "mul": lambda a, b: a * b,
-    "div": divided,
-}
-
-
 def compiled(term: Term) -> Terms:
     """A function from the values of the inputs to the value of a term.
 
-    >>> compiled({"div": ["new", {"add": ["new", "old"]}]})(
-    ...     {"new": Fraction(1), "old": Fraction(3)}
-    ... )
+    >>> compiled({"div": ["new", {"add": ["new", "old"]}]})({"new": 1, "old": 3})
     Fraction(1, 4)
     """
-    if isinstance(term, int):
-        constant = term
-        return lambda inputs: constant
-    if isinstance(term, str):
-        name = term
-        return lambda inputs: inputs.get(name)
-    ((operator, terms),) = cast(dict[str, Any], term).items()
-    if operator == "weighted":
-        weights, *parts = terms
-        return _weighted(weights, [compiled(part) for part in parts])
-    if operator == "abs":
-        return _abs(compiled(terms[0]))
-    if operator == "positive":
-        part = compiled(terms[0])
-        return _given(part, part)
-    if operator == "given":
-        return _given(compiled(terms[0]), compiled(terms[1]))
-    if operator == "first":
-        return _first([compiled(part) for part in terms])
-    if operator == "pearson":
-        return _pearson([compiled(part) for part in terms])
-    return _folded(_FOLDS[operator], [compiled(part) for part in terms])
+    return _Compiler().function(term)
 
 
-def _folded(fold: Callable[[Exact, Exact], Exact | None], parts: Sequence[Terms]) -> Terms:
-    def value(inputs: Inputs) -> Exact | None:
-        total = parts[0](inputs)
-        for part in parts[1:]:
-            other = part(inputs)
-            if total is None or other is None:
-                return None
-            total = fold(total, other)
-        return total
-
-    return value
+_SIGNS = {"add": "+", "sub": "-", "mul": "*"}
 
 
-def _abs(part: Terms) -> Terms:
-    def value(inputs: Inputs) -> Exact | None:
-        found = part(inputs)
-        return -found if found is not None and found < 0 else found
+class _Compiler:
+    """Makes the source of a function: a line for each term, which may be None."""
 
-    return value
+    def __init__(self) -> None:
+        self._lines: list[str] = []
 
+    def function(self, term: Term) -> Terms:
+        result = self._value(term)
+        body = "".join(f"    {line}\n" for line in self._lines)
+        source = f"def value(inputs):\n{body}    return {result}\n"
+        scope: dict[str, Any] = {"divided": divided, "pearson": pearson}
+        exec(source, scope)  # the source holds names of inputs as literals, and whole numbers
+        function: Terms = scope["value"]
+        return function
 
-def _given(condition: Terms, part: Terms) -> Terms:
-    def value(inputs: Inputs) -> Exact | None:
-        holds = condition(inputs)
-        return part(inputs) if holds is not None and holds > 0 else None
+    def _named(self, expression: str) -> str:
+        name = f"v{len(self._lines)}"
+        self._lines.append(f"{name} = {expression}")
+        return name
 
-    return value
+    def _value(self, term: Term) -> str:
+        """The name of a term's value, or a whole number."""
+        if isinstance(term, int):
+            return f"({term})"
+        if isinstance(term, str):
+            return self._named(f"inputs.get({term!r})")
+        ((operator, terms),) = cast(dict[str, Any], term).items()
+        weights: Sequence[int] = ()
+        if operator == "weighted":
+            weights, *terms = terms
+        values = [self._value(each) for each in terms]
+        if operator == "weighted":
+            return self._weighted(weights, values)
+        if operator == "positive":
+            return self._given(values[0], values[0])
+        if operator == "given":
+            return self._given(*values)
+        if operator == "first":
+            return self._first(values)
+        if operator == "abs":
+            return self._unless_null(values, f"abs({values[0]})")
+        if operator == "pearson":
+            return self._unless_null(values, f"pearson({', '.join(values)})")
+        found = values[0]
+        for each in values[1:]:
+            sign = _SIGNS.get(operator)
+            folded = f"{found} {sign} {each}" if sign else f"divided({found}, {each})"
+            found = self._unless_null([found, each], folded)
+        return found
 
+    def _unless_null(self, values: Sequence[str], expression: str) -> str:
+        nulls = " or ".join(f"{value} is None" for value in values if value.startswith("v"))
+        return self._named(f"None if {nulls} else {expression}" if nulls else expression)
 
-def _first(parts: Sequence[Terms]) -> Terms:
-    def value(inputs: Inputs) -> Exact | None:
-        found = (part(inputs) for part in parts)
-        return next((each for each in found if each is not None), None)
+    def _given(self, condition: str, value: str) -> str:
+        return self._named(f"{value} if ({condition} or 0) > 0 else None")
 
-    return value
+    def _first(self, values: Sequence[str]) -> str:
+        chosen = "None"
+        for value in reversed(values):
+            chosen = f"({chosen} if {value} is None else {value})" if value[0] == "v" else value
+        return self._named(chosen)
 
-
-def _weighted(weights: Sequence[int], parts: Sequence[Terms]) -> Terms:
-    def value(inputs: Inputs) -> Exact | None:
-        found = zip(weights, (part(inputs) for part in parts), strict=True)
-        counting = [(weight, each) for weight, each in found if each is not None]
-        whole = sum(weight for weight, _ in counting)
-        if not whole:
-            return None
-        return divided(sum(weight * each for weight, each in counting), whole)
-
-    return value
+    def _weighted(self, weights: Sequence[int], values: Sequence[str]) -> str:
+        pairs = list(zip(weights, values, strict=True))
+        total = " + ".join(f"{weight} * ({value} or 0)" for weight, value in pairs)
+        whole = " + ".join(
+            f"({weight} if {value} is not None else 0)" if value[0] == "v" else f"{weight}"
+            for weight, value in pairs
+        )
+        return self._named(f"divided({total}, {whole})")
 
 
 ROOT_BITS = 80
 """A square root is exact to so many binary places, more than a number of 64 bits shows."""
-
-
-def _pearson(parts: list[Terms]) -> Terms:
-    def value(inputs: Inputs) -> Exact | None:
-        found = [part(inputs) for part in parts]
-        known = [each for each in found if each is not None]
-        return pearson(*known) if len(known) == len(found) else None
-
-    return value
 
 
 def pearson(n: Exact, x: Exact, y: Exact, xx: Exact, xy: Exact, yy: Exact) -> Fraction | None:

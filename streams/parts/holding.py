@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from itertools import accumulate
 from operator import and_
 from typing import Any, NamedTuple
 
@@ -37,10 +36,9 @@ from streams.measures import ALL, ByName, Change, FirstFact, Reaching
 from streams.parts.part import Subject
 from streams.parts.scores import Score
 from streams.subject_measures import Values
+from streams.windows import RunningTotals
 
 WINDOW_DAYS = 30
-COURSES_MAX = 4096
-"""So many courses of a score are remembered: what a user was and is now is asked for repeatedly."""
 
 
 class Leaf(NamedTuple):
@@ -238,42 +236,61 @@ def _latest(when: Latest, slot: int) -> Leaf:
 
 
 def _halved(when: Halved, slot: int, calendar: Calendar) -> Leaf:
-    at_least, window = int(when.at_least), (1 << WINDOW_DAYS) - 1
+    at_least = int(when.at_least)
+
+    def halved(now: int, before: int) -> bool:
+        return before >= at_least and 2 * now <= before
 
     def course(values: Values) -> Course:
         active: dict[str, ActiveDays] | None = values[slot]
         if active is None:
             return ()
-        base, days = active[ALL].base, active[ALL].days
-        found: list[Edge] = []
-        # bit i of `days` is the day base + i; from two windows after the last one nothing changes
-        for after in range(1, days.bit_length() + 2 * WINDOW_DAYS + 1):
-            now = (days << WINDOW_DAYS >> after & window).bit_count()
-            before = (days << 2 * WINDOW_DAYS >> after & window).bit_count()
-            if (before >= at_least and 2 * now <= before) != bool(len(found) % 2):
-                found.append((calendar.day_start_ms(base + after), AT_DAY_END))
-        return tuple(found)
+        days = active[ALL]
+        counts = RunningTotals.of_mask(days.base, days.days)
+        # from two windows after the last one nothing changes
+        until = days.base + days.days.bit_length() + 2 * WINDOW_DAYS
+        return _at_day_ends(halved, counts, range(days.base, until), calendar)
 
     words = f"{shown_facts(when.halved)} on half as many days as before"
     return Leaf(words, frozenset({slot}), course, lambda values: iter(()))
 
 
 def _seldom(when: Seldom, slot: int, calendar: Calendar) -> Leaf:
-    below, window = int(when.below), (1 << WINDOW_DAYS) - 1
+    below = int(when.below)
 
     def course(values: Values) -> Course:
         active: dict[str, ActiveDays] | None = values[slot]
         found = [*ALWAYS] if below > 0 else []
         if active is not None:
-            base, days = active[ALL].base, active[ALL].days
-            for after in range(1, days.bit_length() + WINDOW_DAYS + 1):
-                n = (days << WINDOW_DAYS >> after & window).bit_count()
-                if (n < below) != bool(len(found) % 2):
-                    found.append((calendar.day_start_ms(base + after), AT_DAY_END))
+            days = active[ALL]
+            until = days.base + days.days.bit_length() + WINDOW_DAYS
+            counts = RunningTotals.of_mask(days.base, days.days)
+            held = below > 0
+            for day, n in enumerate(
+                counts.windows(range(days.base, until), WINDOW_DAYS), days.base
+            ):
+                if (n < below) is not held:
+                    held = not held
+                    found.append((calendar.day_start_ms(day + 1), AT_DAY_END))
         return tuple(found)
 
     words = f"{shown_facts(when.seldom)} on fewer than {below} of thirty days"
     return Leaf(words, frozenset({slot}), course, lambda values: iter(()))
+
+
+def _at_day_ends(
+    holds: Callable[[int, int], bool], counts: RunningTotals, days: range, calendar: Calendar
+) -> Course:
+    """When it holds at the ends of days, by the sums over the last window and the one before it."""
+    found: list[Edge] = []
+    held = False
+    earlier = range(days.start - WINDOW_DAYS, days.stop - WINDOW_DAYS)
+    both = zip(counts.windows(days, WINDOW_DAYS), counts.windows(earlier, WINDOW_DAYS), strict=True)
+    for day, (now, before) in zip(days, both, strict=True):
+        if holds(now, before) is not held:
+            held = not held
+            found.append((calendar.day_start_ms(day + 1), AT_DAY_END))
+    return tuple(found)
 
 
 def _reached(when: Reached, anchor_slot: int, slot: int, measure: Reaching) -> Leaf:
@@ -296,20 +313,15 @@ def _reached(when: Reached, anchor_slot: int, slot: int, measure: Reaching) -> L
 def _grown(when: Grown, slot: int, calendar: Calendar) -> Leaf:
     at_least, percent = int(when.at_least), int(when.percent)
 
+    def grown(now: int, before: int) -> bool:
+        return before > 0 and now >= at_least and 100 * now >= percent * before
+
     def course(values: Values) -> Course:
         counts = DayCounts.days(values[slot])
         if not counts:
             return ()
-        base, last = min(counts), max(counts) + 2 * WINDOW_DAYS
-        sums = [0, *accumulate(counts.get(day, 0) for day in range(base, last + 1))]
-        found: list[Edge] = []
-        for after in range(1, len(sums)):
-            middle, first = max(after - WINDOW_DAYS, 0), max(after - 2 * WINDOW_DAYS, 0)
-            now, before = sums[after] - sums[middle], sums[middle] - sums[first]
-            grown = before > 0 and now >= at_least and 100 * now >= percent * before
-            if grown != bool(len(found) % 2):
-                found.append((calendar.day_start_ms(base + after), AT_DAY_END))
-        return tuple(found)
+        days = range(min(counts), max(counts) + 2 * WINDOW_DAYS + 1)
+        return _at_day_ends(grown, RunningTotals.of_days(counts), days, calendar)
 
     words = f"{when.percent} % of the {shown_facts(when.grown)} facts of the thirty days before"
     return Leaf(words, frozenset({slot}), course, lambda values: iter(()))
@@ -319,26 +331,19 @@ def _scores(when: Scores, score: Score) -> Leaf:
     below = when.at_least is None
     bound = Fraction((when.below if below else when.at_least) or 0)
     period = score.row.periods[0]
-    calendar, slots = score.calendar, sorted(score.slots)
-    known: dict[tuple[int, ...], tuple[Course, list[Any]]] = {}
-    """By the identities of the measures, which stand behind so that nothing else gets them."""
+    calendar = score.calendar
+
+    test = score.test(lambda of: of < bound if below else of >= bound)
 
     def course(values: Values) -> Course:
-        measures = [values[slot] for slot in slots]
-        place = tuple(map(id, measures))
-        if place not in known:
-            if len(known) >= COURSES_MAX:
-                known.clear()
-            known[place] = tuple(edges(values)), measures
-        return known[place][0]
+        return tuple(edges(values))
 
     def edges(values: Values) -> Iterator[Edge]:
         holds = False
-        for days in score.days(values, period):
-            for day, scored in score.scores(values, period, days):
-                of = scored.value
-                if holds != (of is not None and (of < bound if below else of >= bound)):
-                    holds = not holds
+        for days, quantities in score.quantities(values, period):
+            for day, now in zip(days, map(test, quantities), strict=True):
+                if now is not holds:
+                    holds = now
                     yield calendar.day_start_ms(day + 1), AT_DAY_END
             if holds:
                 holds = False

@@ -32,6 +32,10 @@ from streams.signals import Standing
 from streams.subject_measures import EntryValue, Values
 
 ENTERED = 0
+STANDS_MAX = 1 << 12
+"""So many stands of a membership are remembered: what a subject was, and is, is asked for
+repeatedly.
+"""
 
 
 class Passage(NamedTuple):
@@ -73,6 +77,44 @@ def passages(
     return found
 
 
+class News(NamedTuple):
+    """How the signals of a subject may have changed."""
+
+    was: dict[tuple[str, str, int], Standing]
+    """(signal, variant, UTC ms) -> those that stood, without the ones that stand as before."""
+    now: dict[tuple[str, str, int], Standing]
+    """The same of those that stand by now."""
+    coming: list[Coming]
+    """All that time will give."""
+
+
+def news(
+    memberships: Sequence["Membership"],
+    old: Values,
+    new: Values,
+    told_until_ms: int | None,
+    watermark_ms: int | None,
+    stands: Callable[[Passage], Standing],
+) -> News:
+    """What a subject gives whose measures were `old` up to one watermark and are `new` at another.
+
+    What a membership said by facts that are the same as before it still says.
+    """
+    changed = [each for each in memberships if any(old[s] is not new[s] for s in each.slots)]
+    was = passages(changed, old, told_until_ms, stands).told
+    now, coming = passages(changed, new, watermark_ms, stands)
+    for each in memberships:
+        if each not in changed:
+            for passage in each.to_come(new, told_until_ms):
+                due_ms = passage.due_ms
+                assert due_ms is not None, "what a fact did is told"
+                if watermark_ms is not None and due_ms <= watermark_ms:
+                    now[passage.signal, passage.variant, passage.at_ms] = stands(passage)
+                else:
+                    coming.append(Coming(due_ms, stands(passage)))
+    return News(was, now, coming)
+
+
 class Stand(NamedTuple):
     """When a subject is in, and why."""
 
@@ -107,6 +149,9 @@ class Membership:
         self._holds = self._compiled(row.when)
         self.slots = frozenset[int]().union(*(leaf.slots for leaf in self._leaves))
         """The measures it follows from."""
+        self._read_in_order = sorted(self.slots)
+        self._known: dict[tuple[int, ...], tuple[Stand, list[Any]]] = {}
+        """By the identities of the measures, which stand behind so that nothing else gets them."""
         self._place = self._entry = None
         if crowds is not None:
             self._place = self._measures.found(f"stand {row.id}", [])
@@ -161,6 +206,16 @@ class Membership:
         return values[self._place] or OUT
 
     def _found(self, values: Values) -> Stand:
+        measures = [values[slot] for slot in self._read_in_order]
+        place = tuple(map(id, measures))
+        known = self._known.get(place)
+        if known is None:
+            if len(self._known) >= STANDS_MAX:
+                self._known.clear()
+            known = self._known[place] = self._new(values), measures
+        return known[0]
+
+    def _new(self, values: Values) -> Stand:
         courses = [leaf.course(values) for leaf in self._leaves]
         if self.row.check != "instant":
             courses = [
@@ -212,16 +267,30 @@ class Membership:
 
     def passages(self, values: Values) -> Iterator[Passage]:
         """Every entry and exit, past and, as far as can be told, to come."""
-        for variant, of in self._variants(values):
-            yield from self._passages(variant, of)
+        return self._passages(values, lambda due_ms: True)
 
-    def _passages(self, variant: str, values: Values) -> Iterator[Passage]:
+    def to_come(self, values: Values, watermark_ms: int | None) -> Iterator[Passage]:
+        """Those that only a later watermark shows."""
+        return self._passages(
+            values,
+            lambda due_ms: due_ms is not None and (watermark_ms is None or due_ms > watermark_ms),
+        )
+
+    def _passages(self, values: Values, wanted: Callable[[int | None], bool]) -> Iterator[Passage]:
+        for variant, of in self._variants(values):
+            yield from self._passages_of(variant, of, wanted)
+
+    def _passages_of(
+        self, variant: str, values: Values, wanted: Callable[[int | None], bool]
+    ) -> Iterator[Passage]:
         course = self.stand(values).course
         if not course:
             return
         instants = self._instants(values)
         for number, edge in enumerate(course):
             due_ms = self._due_ms(edge, instants)
+            if not wanted(due_ms):
+                continue
             enters = number % 2 == 0
             if enters or self.row.value == "members":
                 evidence = {"because": self.because(edge, values)}

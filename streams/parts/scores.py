@@ -4,10 +4,8 @@ Facts and time alone change a score. What the measures say holds for all days, p
 else happens, to come; whoever needs the number of a day computes it, and it is kept nowhere.
 """
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from itertools import accumulate
 from typing import Any, NamedTuple
 
 from schemas.quantities import DaysWith, DifferentNames, Quantity
@@ -21,12 +19,13 @@ from streams.operators.formula import compiled
 from streams.parts.part import Subject
 from streams.subject_measures import Measures, Values
 from streams.tally import Exact
+from streams.windows import RunningTotals
 
 FORMULAS_MAX = 1 << 16
 """So many results of a formula are remembered: those of a user are asked for again and again."""
 
-Between = Callable[[int, int], int]
-"""A quantity of the days from one on until before another one."""
+Windows = Callable[[range, int], Sequence[int]]
+"""A quantity, for each of some days in a row, of so many days that end with it."""
 
 
 class Scored(NamedTuple):
@@ -44,7 +43,7 @@ class _Part(NamedTuple):
 
     slot: int
     back: bool
-    of: Callable[[Any], Between]
+    of: Callable[[Any], Windows]
     days: Callable[[Any, Any], set[int]]
     """Days on which two values of the measure differ; the first and the last are enough."""
 
@@ -79,19 +78,37 @@ class Score:
 
     def scores(self, values: Values, period: str, days: range) -> Iterator[tuple[int, Scored]]:
         """The score of each of some days; null of those on which a user has none."""
+        at = days.start
+        for run, quantities in self.quantities(values, period, days):
+            yield from ((day, NOTHING) for day in range(at, run.start))
+            for day, of_day in zip(run, quantities, strict=True):
+                yield day, Scored(self._value(*of_day), of_day)
+            at = run.stop
+        yield from ((day, NOTHING) for day in range(at, days.stop))
+
+    def quantities(
+        self, values: Values, period: str, days: range | None = None
+    ) -> Iterator[tuple[range, Iterator[tuple[int, ...]]]]:
+        """The days, of some or of all, on which a user has a score, and what it is made of."""
         width = _width(period)
-        scored = {day for run in self.days(values, period) for day in _common(run, days)}
-        of = [part.of(values[part.slot]) for part in self._parts] if scored else []
-        backs = [part.back * width for part in self._parts]
-        for day in days:
-            if day not in scored:
-                yield day, NOTHING
-                continue
-            end = day + 1
-            quantities = tuple(
-                n(end - width - back, end - back) for n, back in zip(of, backs, strict=True)
-            )
-            yield day, Scored(self._value(*quantities), quantities)
+        runs = list(self.days(values, period))
+        if days is not None:
+            runs = [run for each in runs if (run := _common(each, days))]
+        of = [part.of(values[part.slot]) for part in self._parts] if runs else []
+        for run in runs:
+            looked_at = (_back(run, part.back * width) for part in self._parts)
+            columns = (n(back, width) for n, back in zip(of, looked_at, strict=True))
+            yield run, zip(*columns, strict=True)
+
+    def test(self, holds: Callable[[Exact], bool]) -> Callable[[tuple[int, ...]], bool]:
+        """Whether a condition holds of the score that is made of some quantities; null: never."""
+
+        @lru_cache(FORMULAS_MAX)
+        def tested(quantities: tuple[int, ...]) -> bool:
+            score = self._value(*quantities)
+            return score is not None and holds(score)
+
+        return tested
 
     def shown(self, scored: Scored) -> dict[str, Any] | None:
         """What a score was made of, for readers."""
@@ -113,7 +130,12 @@ def _width(period: str) -> int:
 
 
 def _common(run: range, days: range) -> range:
-    return range(max(run.start, days.start), min(run.stop, days.stop))
+    start = max(run.start, days.start)
+    return range(start, max(min(run.stop, days.stop), start))
+
+
+def _back(days: range, by: int) -> range:
+    return range(days.start - by, days.stop - by)
 
 
 def _part(quantity: Quantity, measures: Measures, since_ms: int | None) -> _Part:
@@ -127,30 +149,31 @@ def _part(quantity: Quantity, measures: Measures, since_ms: int | None) -> _Part
     return _Part(slot, quantity.before, _facts, _days_of_counts)
 
 
-def _active_days(value: dict[str, ActiveDays] | None) -> Between:
+def _active_days(value: dict[str, ActiveDays] | None) -> Windows:
     if value is None:
-        return lambda start, end: 0
-    days = value[ALL]
-    return lambda start, end: _window(days, start, end).bit_count()
+        return _none
+    return RunningTotals.of_mask(value[ALL].base, value[ALL].days).windows
 
 
-def _names(value: dict[str, ActiveDays] | None) -> Between:
-    found = (value or {}).values()
-    return lambda start, end: sum(bool(_window(days, start, end)) for days in found)
+def _names(value: dict[str, ActiveDays] | None) -> Windows:
+    found = list((value or {}).values())
+
+    def windows(days: range, width: int) -> list[int]:
+        one = (
+            RunningTotals.of_mask(each.base, smeared(each.days, width)).windows(days, 1)
+            for each in found
+        )
+        return list(map(sum, zip(*one, strict=True))) if found else [0] * len(days)
+
+    return windows
 
 
-def _window(days: ActiveDays, start: int, end: int) -> int:
-    """The mask of the days from one on until before another one."""
-    offset = start - days.base
-    mask = days.days >> offset if offset >= 0 else days.days << -offset
-    return mask & (1 << end - start) - 1
+def _facts(value: Any) -> Windows:
+    return RunningTotals.of_days(DayCounts.days(value)).windows
 
 
-def _facts(value: Any) -> Between:
-    counts = DayCounts.days(value)
-    days = sorted(counts)
-    sums = [0, *accumulate(counts[day] for day in days)]
-    return lambda start, end: sums[bisect_left(days, end)] - sums[bisect_left(days, start)]
+def _none(days: range, width: int) -> list[int]:
+    return [0] * len(days)
 
 
 def _days_of_masks(
