@@ -30,7 +30,7 @@ demo: install ## watch a simulated company grow, live (ARGS="--seconds 20")
 	$(BIN)/headwater demo $(ARGS)
 
 test: install ## run every test (those of Kafka need java and mvn, or KAFKA_BOOTSTRAP_SERVERS)
-	$(BIN)/pytest -n 2 --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest -n 3 --no-loadscope-reorder $(ARGS)
 
 soak: install ## crash workers and broker for ten minutes (ARGS="crash --seconds 60 --seed 1")
 	$(BIN)/python -m tests.soak $(ARGS)

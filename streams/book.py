@@ -160,6 +160,7 @@ class Book:
         if series is None:
             row = self._rows[key.kpi]
             tally = tally_of(row, key.variant, self._calendar)
+            tally.periods = row.periods
             series = self._tallies[key] = tally, self._timelines(key, tally)
             for reader in self._read.readers.get(key.kpi, ()):
                 formula = self._formulas[reader][0]

@@ -6,7 +6,7 @@ looked at, and records for the checkpoint are small: a chunk of consecutive inde
 
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -132,9 +132,12 @@ class Tally(PlainSource, ABC):
     lasting = False
     """True: a change lasts from its period on for ever."""
 
+    periods: Sequence[str] = PERIODS
+    """The kinds of periods whose changes are remembered."""
+
     def __init__(self, calendar: Calendar) -> None:
         self.calendar = calendar
-        self.changed: dict[str, Hull] = {p: Hull() for p in PERIODS}
+        self._changed: dict[str, Hull] = {}
         self._unsaved: set[tuple[Any, ...]] = set()
 
     @abstractmethod
@@ -150,8 +153,13 @@ class Tally(PlainSource, ABC):
         return self.calendar.end_ms(period, index)
 
     def take_changed(self, period: str) -> Hull:
-        hull, self.changed[period] = self.changed[period], Hull()
-        return hull
+        return self._changed.pop(period, None) or Hull()
+
+    def _widen(self, period: str, start: int, end: int | None) -> None:
+        hull = self._changed.get(period)
+        if hull is None:
+            hull = self._changed[period] = Hull()
+        hull.widen(start, end)
 
     def take_unsaved(self) -> Iterator[tuple[tuple[Any, ...], Any]]:
         """(chunk, content or None if it is empty) of every chunk changed since the last call."""
@@ -182,7 +190,7 @@ class SpanTally(Tally):
 
     def add(self, period: str, part: int, start: int, end: int | None, n: int) -> None:
         self._of(period, part).add(start, end, n)
-        self.changed[period].widen(start, end)
+        self._widen(period, start, end)
         for index in (start, end):
             if index is not None:
                 self._unsaved.add((period, part, index // CHUNK))
@@ -242,14 +250,14 @@ class CellTally(Tally):
             cells.pop((part, x), None)
         self._unsaved.add((HOUR if hourly else DAY, at, chunk))
         if hourly:
-            self.changed[HOUR].widen(at, at + 1)
+            self._widen(HOUR, at, at + 1)
             return
         if self.lasting:
             self._totals.add(at, None, n)
-        for period in PERIODS:
+        for period in self.periods:
             if period != HOUR:
                 first, after = self.calendar.holding(period, at)
-                self.changed[period].widen(first, None if self.lasting else after)
+                self._widen(period, first, None if self.lasting else after)
 
     def is_empty(self, period: str, index: int) -> bool:
         if self.lasting:
