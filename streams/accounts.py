@@ -46,7 +46,7 @@ from streams.event_codes import Coded, EventCodes
 from streams.fact_batches import Code, FactBatches
 from streams.launches import EVERYBODY
 from streams.listing import Listing, kpis_of_members
-from streams.measures import ALL, Fact, Measure, Moment
+from streams.measures import ALL, Fact, Measure, Moment, Open
 from streams.parts.memberships import Passage, news, passages
 from streams.publication import Horizon
 from streams.roles import USER_FACTS_ROLE, USER_STATE_ROLE
@@ -79,7 +79,7 @@ from streams.state_keys import (
 from streams.state_keys import (
     SIGNALS as SIGNALS_RECORD,
 )
-from streams.subject_measures import Values
+from streams.subject_measures import Step, Values
 from streams.tally import HOURLY
 from streams.things import Things
 from streams.value_records import removals, value_records
@@ -301,12 +301,21 @@ class Accounts:
                 continue
             if coded.counts and not self._add_up(member, coded, time_ms, event_id, values):
                 continue
+            steps = coded.steps
             if member.closed & coded.mark and member.closed_ms < time_ms < member.closed_until_ms:
-                continue
-            self._take(member, coded, time_ms, event_id, values)
+                steps = coded.open_steps
+                if not steps:
+                    continue
+            self._take(member, coded, steps, time_ms, event_id, values)
 
     def _take(
-        self, member: Member, coded: Coded, time_ms: int, event_id: str, of_facts: FactValues
+        self,
+        member: Member,
+        coded: Coded,
+        steps: tuple[Step, ...],
+        time_ms: int,
+        event_id: str,
+        of_facts: FactValues,
     ) -> None:
         """Takes an event into the measures of a membership, and tells users what is news there."""
         values, moment = member.values, (time_ms, event_id, member.account)
@@ -316,7 +325,7 @@ class Accounts:
         unheard_of = self._excludes_users and member.packed is None
         if self._telling is not None:
             self._telling.changes(member.account, day)
-        for place, (kind, name, attributes, measures) in enumerate(coded.steps):
+        for place, (kind, name, attributes, measures) in enumerate(steps):
             if not measures:
                 continue
             of_fact = of_facts[place] if of_facts else None
@@ -330,7 +339,7 @@ class Accounts:
                     news = news or slot in self._news or unheard_of
                     if slot in self._slots_together and not member.excluded:
                         self._take_together(member.account, slot, measure, fact)
-                closed = closed and measure.closed(value, fact)
+                closed = closed and (isinstance(measure, Open) or measure.closed(value, fact))
         if news and member.leaf:
             self._tell_users(member, coded.code, time_ms, event_id, of_facts)
         if closed:
@@ -699,7 +708,8 @@ class Accounts:
             if leaf and key.startswith(ACCOUNT):
                 together = self._accounts[key].together
                 for fact, ms, value in self._entitlements.news(key, together, member.values):
-                    self._take(member, self._codes.of(((fact,), ())), ms, "", (value,))
+                    coded = self._codes.of(((fact,), ()))
+                    self._take(member, coded, coded.steps, ms, "", (value,))
 
     def _tell_things(self, account: str, old: Values, new: Values) -> None:
         """Tells the things that an account names what it has had."""

@@ -8,7 +8,7 @@ from schemas.selectors import FactSelector
 from streams.active_days import ActiveDays
 from streams.calendar import Calendar
 from streams.day_entries import NO_ENTRIES, DayEntries, Entry
-from streams.measures import ALL, Counting, Fact, WholeFact, is_above, whole, whole_of
+from streams.measures import ALL, Counting, Fact, Open, WholeFact, is_above, whole, whole_of
 
 CountsValue = tuple[dict[int, int], int, int]
 EdgesValue = tuple[dict[int, tuple[int, int]], int, int, int]
@@ -101,7 +101,7 @@ class DaysByAccount(DaysByName):
         return fact.moment[2]
 
 
-class LatestOfDays:
+class LatestOfDays(Open):
     """The latest fact of every day, with what it carries: `{day: (..., attributes, value)}`."""
 
     def __init__(self, facts: FactSelector, *, valued: bool) -> None:
@@ -116,9 +116,6 @@ class LatestOfDays:
         if known is not None and known[:2] >= fact.moment[:2]:
             return value
         return {**(value or {}), fact.day: whole(fact)}
-
-    def closed(self, value: dict[int, WholeFact] | None, fact: Fact) -> bool:
-        return False
 
     def merge(self, values: Sequence[dict[int, WholeFact] | None]) -> dict[int, WholeFact] | None:
         merged: dict[int, WholeFact] = {}
@@ -136,7 +133,7 @@ class LatestOfDays:
         return data and {day: whole_of(fact) for day, fact in data.items()}
 
 
-class DayEdges:
+class DayEdges(Open):
     """The first and the last instant of every active day: `(older days, day, first, last)`.
 
     The newest day stands by itself, so that another fact of it copies no other day.
@@ -161,9 +158,6 @@ class DayEdges:
             return value
         edges = _both((time_ms, time_ms), known)
         return {**older, day: edges}, newest, first, last
-
-    def closed(self, value: EdgesValue | None, fact: Fact) -> bool:
-        return False
 
     def merge(self, values: Sequence[EdgesValue | None]) -> EdgesValue | None:
         merged: dict[int, tuple[int, int]] = {}
@@ -285,9 +279,6 @@ class DayCounts(Counting):
             return {**older, newest: n}, day, 1
         return {**older, day: older.get(day, 0) + 1}, newest, n
 
-    def closed(self, value: CountsValue | None, fact: Fact) -> bool:
-        return False
-
     def merge(self, values: Sequence[CountsValue | None]) -> CountsValue | None:
         merged: Counter[int] = Counter()
         for value in values:
@@ -345,9 +336,6 @@ class CountsByMonth(Counting):
         name, month = fact.name or "", self._month(fact.day)
         known = (value or {}).get(name, {})
         return {**(value or {}), name: {**known, month: known.get(month, 0) + 1}}
-
-    def closed(self, value: dict[str, dict[int, int]] | None, fact: Fact) -> bool:
-        return False
 
     def merge(
         self, values: Sequence[dict[str, dict[int, int]] | None]

@@ -10,7 +10,7 @@ from schemas.rows import FactRow, adds_facts
 from streams.compiled_plan import CompiledPlan
 from streams.fact_batches import Code
 from streams.fact_cells import Addition, additions, kinds_added
-from streams.measures import Counting, reads
+from streams.measures import Counting, Open, reads
 from streams.subject_measures import Step
 
 MARKS_MAX = 512
@@ -24,6 +24,10 @@ class Coded(NamedTuple):
 
     code: Code
     steps: tuple[Step, ...]
+    open_steps: tuple[Step, ...]
+    """The same with such measures only to which an event may be news that repeats others; empty
+    if there are none.
+    """
     thing_steps: tuple[Step, ...]
     """The same of its facts, for the things that they are about."""
     things: tuple[tuple[int, str], ...]
@@ -82,6 +86,7 @@ class EventCodes:
         return Coded(
             Code(*key),
             steps,
+            _open(steps),
             tuple(things.measures.step(fact) for fact in meaning),
             tuple(
                 (number, thing_key(kind, name))
@@ -106,3 +111,11 @@ class EventCodes:
                 row for row in self._rows_of_facts if kinds_added(row).intersection(kinds)
             ]
         return found
+
+
+def _open(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    found = tuple(
+        step._replace(measures=tuple(each for each in step.measures if isinstance(each[1], Open)))
+        for step in steps
+    )
+    return found if any(step.measures for step in found) else ()

@@ -192,11 +192,18 @@ def whole_of(data: Any) -> WholeFact:
     return time_ms, id, account, tuple(segments), kept, value
 
 
-class Counting:
+class Open:
+    """A measure to which every fact may be news, also one of a day and name that had others."""
+
+    def closed(self, value: Any, fact: Fact) -> bool:
+        return False
+
+
+class Counting(Open):
     """A measure that a fact must not come to twice."""
 
 
-class Timeline:
+class Timeline(Open):
     """Every fact of a kind, in order: what holds at an instant is the latest one before it."""
 
     def __init__(self, facts: FactSelector) -> None:
@@ -213,9 +220,6 @@ class Timeline:
 
     def _kept(self, fact: Fact) -> Any:
         return (*fact.moment[:2], fact.value, fact.attributes)
-
-    def closed(self, value: Any, fact: Fact) -> bool:
-        return False
 
     def merge(self, values: Sequence[Any]) -> Any:
         changes = {change[:2]: change for value in values for change in value or ()}
@@ -383,3 +387,12 @@ class ByName:
 
     def unpacked(self, data: Any) -> dict[str, Any] | None:
         return data and {name: self.inner.unpacked(of) for name, of in data.items()}
+
+
+class OpenByName(Open, ByName):
+    """The same of a measure that is never closed."""
+
+
+def by_name(inner: Measure) -> ByName:
+    """A measure of its own for each name."""
+    return OpenByName(inner) if isinstance(inner, Open) else ByName(inner)

@@ -32,7 +32,6 @@ from streams.entitled_measures import FirstByAttribute, Told
 from streams.first_naming import FirstNaming
 from streams.kept_facts import KeptFacts
 from streams.measures import (
-    ByName,
     Chain,
     Fact,
     First,
@@ -42,6 +41,7 @@ from streams.measures import (
     Reaching,
     Timeline,
     WholeTimeline,
+    by_name,
     kinds_read,
     reads,
 )
@@ -178,7 +178,7 @@ class Measures:
     def days_of_names(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """The same per segment, too."""
         return self._slot(
-            "days of names", [facts], since_ms, lambda: ByName(Days(facts, self._calendar))
+            "days of names", [facts], since_ms, lambda: by_name(Days(facts, self._calendar))
         )
 
     def first_naming(self, facts: FactSelector, since_ms: int | None = None) -> int:
@@ -215,7 +215,7 @@ class Measures:
 
     def edges_by_name(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """The first and the last instant of every active day, of each name."""
-        return self._slot("edges by name", [facts], since_ms, lambda: ByName(DayEdges(facts)))
+        return self._slot("edges by name", [facts], since_ms, lambda: by_name(DayEdges(facts)))
 
     def timeline(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """All facts, in order."""
@@ -239,7 +239,7 @@ class Measures:
 
     def timeline_by_name(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """All facts of each name, in order."""
-        return self._slot("timeline by name", [facts], since_ms, lambda: ByName(Timeline(facts)))
+        return self._slot("timeline by name", [facts], since_ms, lambda: by_name(Timeline(facts)))
 
     def counts_by_month(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """How many facts of each name there were in each month."""
@@ -274,11 +274,11 @@ class Measures:
     def nth_by_name(self, facts: FactSelector, n: int, since_ms: int | None = None) -> int:
         """The first n times ever of each name."""
         what = f"first {n} times by name"
-        return self._slot(what, [facts], since_ms, lambda: ByName(NthTime(facts, n)))
+        return self._slot(what, [facts], since_ms, lambda: by_name(NthTime(facts, n)))
 
     def first_by_name(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """The first time ever of each name."""
-        return self._slot("first by name", [facts], since_ms, lambda: ByName(First(facts)))
+        return self._slot("first by name", [facts], since_ms, lambda: by_name(First(facts)))
 
     def first_by_attribute(
         self, facts: FactSelector, attribute: str, since_ms: int | None = None
@@ -299,7 +299,7 @@ class Measures:
     def first_whole_by_name(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """The first time ever of each name, with the attributes and the value that it had."""
         return self._slot(
-            "first whole by name", [facts], since_ms, lambda: ByName(FirstWhole(facts))
+            "first whole by name", [facts], since_ms, lambda: by_name(FirstWhole(facts))
         )
 
     def reaching_by_name(
@@ -307,7 +307,7 @@ class Measures:
     ) -> int:
         """The first end at or after an anchor, of each name."""
         return self._slot(
-            "chain by name", [anchor, end], since_ms, lambda: ByName(Chain(anchor, end))
+            "chain by name", [anchor, end], since_ms, lambda: by_name(Chain(anchor, end))
         )
 
     def names_reaching(
