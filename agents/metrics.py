@@ -363,8 +363,11 @@ class Metrics(Observer):
             if isinstance(partition, Accounts | Users):
                 for signal in partition.signals:
                     self.signals.labels(signal)  # shown as 0, for the first one to be an increase
-            if isinstance(partition, Accounts | Users | Company):
+            if isinstance(partition, Accounts | Users):
                 self._look_at_alerts(found, partition.board)
+            if isinstance(partition, Company):
+                for board in partition.boards:
+                    self._look_at_alerts(found, board)
             if isinstance(partition, Company) and partition.predictions is not None:
                 _look_at_predictions(found, partition.predictions)
             _look_at_time(found, home, partition, sight.now_ms)

@@ -234,7 +234,9 @@ class Only(Written):
     owners: Annotated[list[Text], Field(min_length=1), AfterValidator(each_once)] | None = Field(
         default=None, description="Of rules that these look after."
     )
-    level: AlertLevelName | None = Field(default=None, description="Of the company, or accounts.")
+    level: AlertLevelName | None = Field(
+        default=None, description="Of the company, an account, a user."
+    )
 
     @field_validator("rules")
     @classmethod

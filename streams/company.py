@@ -11,7 +11,9 @@ from schemas.row_forms.values import FormulaRow, RankingRow
 from schemas.row_reading import kpis_read
 from schemas.rows import OverValues, Row
 from schemas.times import DAY_MS
-from streams.alerting.rules import Series
+from streams.alerting.board import Board
+from streams.alerting.predicted import PredictedAlerts
+from streams.alerting.rules import COMPANY, PREDICTION, Series
 from streams.book import LONGEST_PERIOD_DAYS
 from streams.calendar import DAY, Calendar
 from streams.compiled_plan import CompiledPlan
@@ -27,6 +29,7 @@ from streams.rankings import Ranking, StatedRanking
 from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.state_keys import ALERTS as ALERTS_RECORD
 from streams.state_keys import (
+    ALERTS_OF_PREDICTIONS,
     BOOK,
     MEMBER_NAMES,
     MEMBER_STANDS,
@@ -189,16 +192,27 @@ class Company:
                 sources=accounts,
                 horizon_days=horizon_days,
                 until=until,
+                watched=compiled.alert_rules.watched(PREDICTION),
             )
         predicted = {row.id for row in compiled.predictions}
         self._by_scores = {row.id for row in lists if kpis_read(row) & predicted}
         """Rankings of members by predictions."""
         self._ranked = sorted(predicted & frozenset[str]().union(*map(kpis_read, lists)))
         """Predictions that they read."""
-        self.board = compiled.board("company", live=throttled)
+        self.board = compiled.board(COMPANY, live=throttled)
+        self._predicted_alerts: PredictedAlerts | None = None
+        if self.predictions is not None and compiled.alert_rules.of_place[PREDICTION]:
+            board = compiled.board(PREDICTION, live=throttled, show=str)
+            self._predicted_alerts = PredictedAlerts(board, self.predictions)
         for id, row in self._rows.items():
             if isinstance(row, RankingRow) or row.total:
                 self._formula(id, "", ALL)
+
+    @property
+    def boards(self) -> tuple[Board, ...]:
+        """Of the company's values, and of predictions where rules are about such."""
+        predicted = self._predicted_alerts
+        return (self.board,) if predicted is None else (self.board, predicted.board)
 
     @property
     def formulas(self) -> int:
@@ -273,7 +287,9 @@ class Company:
                 self._take(place, index, fraction_of(numerator, denominator))
 
     def _take_score(self, scored: Scored) -> None:
-        """Lets rankings of members know a score that is published."""
+        """Lets rankings of members, and alert rules, know a score that is published."""
+        if self._predicted_alerts is not None:
+            self._predicted_alerts.hear(scored)
         kpi, account = scored.key.kpi, scored.key.subject or ""
         if self._members is not None and kpi in self._ranked and self._members.knows(account):
             value = scored.published.value
@@ -348,9 +364,9 @@ class Company:
                     if isinstance(source, MemberRanking):
                         source.wait_no_more(settled_ms)
         self._publish(now_ms, records, RankingRow)
-        alerts = self._alert(now_ms)
-        entities += alerts.entities
-        records += alerts.records
+        for alerts in self._alert(now_ms):
+            entities += alerts.entities
+            records += alerts.records
         for series, (_, timelines) in self._formulas.items():
             for period, timeline in timelines:
                 for chunk, content in timeline.take_unsaved():
@@ -366,14 +382,15 @@ class Company:
             entities.append((state_key(PARTITION), state_value(heard)))
         return Flushed(entities, records)
 
-    def _alert(self, now_ms: int) -> Flushed:
+    def _alert(self, now_ms: int) -> Iterator[Flushed]:
         board, watermark_ms = self.board, self._sources.watermark_ms
-        if watermark_ms is None or not board.watches_values:
-            return Flushed([], [])
-        if board.closes(watermark_ms):
-            board.touch("")
-        values = CompanyValues(self._formulas, self._inputs, watermark_ms)
-        return board.flush(watermark_ms, now_ms, self._until(), lambda _: values)
+        if watermark_ms is not None and board.watches_values:
+            if board.closes(watermark_ms):
+                board.touch("")
+            values = CompanyValues(self._formulas, self._inputs, watermark_ms)
+            yield board.flush(watermark_ms, now_ms, self._until(), lambda _: values)
+        if self._predicted_alerts is not None:
+            yield self._predicted_alerts.flush(watermark_ms, now_ms, self._until())
 
     def _forget(self, records: list[Outgoing]) -> None:
         """Removes the values that the horizon has passed, and what they were made of."""
@@ -444,6 +461,9 @@ class Company:
                 self._members.load(what, place, content)
         elif what == ALERTS_RECORD:
             self.board.load(place[0], content)
+        elif what == ALERTS_OF_PREDICTIONS:
+            if self._predicted_alerts is not None:
+                self._predicted_alerts.board.load(place[0], content)
         elif what == PARTITION:
             self._sources.load(*content)
 

@@ -63,7 +63,7 @@ class CompiledPlan:
         return Rules(self.plan, self.catalogue.rows, self.calendar)
 
     def board(
-        self, level: str, *, live: bool, show: Callable[[str], str | None] = lambda _: None
+        self, place: str, *, live: bool, show: Callable[[str], str | None] = lambda _: None
     ) -> Board:
         """For the alerts of one stage partition; see Board."""
         since_ms = self.history.since_ms
@@ -71,7 +71,7 @@ class CompiledPlan:
         since = {id: since_ms[unit] for id, unit in rules.items() if unit in since_ms}
         prefix = self.plan.prefix
         return Board(
-            self.alert_rules, level, self.calendar, since, prefix=prefix, live=live, show=show
+            self.alert_rules, place, self.calendar, since, prefix=prefix, live=live, show=show
         )
 
     @cached_property

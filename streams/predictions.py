@@ -9,7 +9,7 @@ long as none comes later than that.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from schemas.batches import Header, Snapshots
@@ -35,6 +35,8 @@ from streams.watermark import Sources
 if TYPE_CHECKING:
     from streams.learner import Quality, Score
 
+RECENT_DAYS = 7
+"""So many days before one may alert rules compare it with."""
 CHUNKS = 256
 """The accounts of a day are so many state records at most, by a hash of their ids."""
 _NO_DAY = -(1 << 62)
@@ -76,7 +78,10 @@ class Scored(NamedTuple):
 class Prediction:
     """One row: its snapshots, what they have taught, and how good its scores were."""
 
-    def __init__(self, row: PredictionRow, calendar: Calendar, lateness_ms: int) -> None:
+    def __init__(
+        self, row: PredictionRow, calendar: Calendar, lateness_ms: int, *, watched: bool
+    ) -> None:
+        """`watched`: alert rules read it."""
         from streams.learner import Learner, Quality  # only where something is predicted
 
         self.row, self._calendar, self._lateness_ms = row, calendar, lateness_ms
@@ -85,6 +90,9 @@ class Prediction:
         """By local day and account, of the days that are open."""
         self._kept: dict[int, dict[int, bytes]] = {}
         """By settled day and chunk, packed: those whose outcome is to come."""
+        self.recent: dict[int, dict[str, Snapshot]] | None = {} if watched else None
+        """By settled day and account, those that alert rules read; None: no rule does."""
+        self._keeps_days = max(row.after_days, RECENT_DAYS if watched else 0)
         self._settled_day = _NO_DAY
         """The last day that is settled."""
         self._unsaved: set[tuple[int, int]] = set()
@@ -139,7 +147,7 @@ class Prediction:
             self._keep(day)
         if settled > self._settled_day:
             self._settled_day, self._learnt = settled, True
-            for day in [day for day in self._kept if day <= settled - self.row.after_days]:
+            for day in [day for day in self._kept if day <= settled - self._keeps_days]:
                 self._unsaved.update((day, chunk) for chunk in self._kept.pop(day))
         for day in sorted(day for day in self._news if day <= closed):
             yield from self._score(day, sorted(self._news.pop(day), key=_by_id), PROVISIONAL)
@@ -183,6 +191,12 @@ class Prediction:
     def _keep(self, day: int) -> None:
         """Packs a day that is settled."""
         chunks: dict[int, list[Any]] = {}
+        if self.recent is not None:
+            self.recent[day] = {
+                account: snapshot
+                for account, snapshot in self._open[day].items()
+                if snapshot.numbers is not None
+            }
         for account, snapshot in self._open.pop(day).items():
             chunk = chunk_of(account)
             self._unsaved.add((day, chunk))
@@ -203,6 +217,13 @@ class Prediction:
         if not days >> day - first & 1:
             self._scored[account] = first, days | 1 << day - first
             self._scored_unsaved.add(chunk_of(account))
+
+    def trim(self) -> None:
+        """Drops what no alert rule will read again; those that were settled have been judged."""
+        oldest = self._settled_day - RECENT_DAYS + 1
+        for day in [day for day in self.recent or () if day < oldest]:
+            assert self.recent is not None
+            del self.recent[day]
 
     def forget(self, before_day: int) -> Iterator[KpiKey]:
         """Drops the scores of days before one; the keys of what was published."""
@@ -263,6 +284,10 @@ class Prediction:
 
     def restored(self) -> None:
         """Unpacks the days that are open, and looks again at what is not scored yet."""
+        if self.recent is not None:
+            for day in [day for day in self._kept if day <= self._settled_day]:
+                if day > self._settled_day - RECENT_DAYS:
+                    self.recent[day] = self._settled(day)
         for day in [day for day in self._kept if day > self._settled_day]:
             accounts = self._open[day] = self._settled(day)
             del self._kept[day]
@@ -287,13 +312,19 @@ class Predictions:
         sources: Sequence[str],
         horizon_days: int | None,
         until: Callable[[], int | None],
+        watched: Collection[str] = (),
     ) -> None:
         """`sources`: of accounts. `horizon_days`: for so long scores are kept; None: for ever.
 
-        `until`: where time stands in the end; then nothing stays open.
+        `until`: where time stands in the end; then nothing stays open. `watched`: rows that alert
+        rules read.
         """
-        self.of = {row.id: Prediction(row, calendar, lateness_ms) for row in rows}
+        self.of = {
+            row.id: Prediction(row, calendar, lateness_ms, watched=row.id in watched)
+            for row in rows
+        }
         self._sources, self._until = Sources(sources), until
+        self._lateness_ms = lateness_ms
         self._horizon = Horizon(horizon_days, calendar)
 
     def hear(self, header: Header, told: Snapshots) -> None:
@@ -309,6 +340,18 @@ class Predictions:
         """How far all accounts have settled."""
         return self._sources.watermark_ms
 
+    @property
+    def _at_end(self) -> bool:
+        return self.settled_ms is not None and self.settled_ms == self._until()
+
+    @property
+    def final_ms(self) -> int | None:
+        """Scores that are final at this moment, so long after their days, have been published."""
+        settled_ms = self.settled_ms
+        if settled_ms is None:
+            return None
+        return settled_ms + (self._lateness_ms if self._at_end else 0)
+
     def flush(self, now_ms: int, heard: Callable[[Scored], None]) -> Flushed:
         """`heard`: is called with each score that is published."""
         entities: list[tuple[bytes, bytes | None]] = []
@@ -321,8 +364,7 @@ class Predictions:
             if horizon_day is not None:
                 for gone in prediction.forget(horizon_day):
                     records.append(Outgoing(KPIS, None, kpi_record_key(gone), None))
-            at_end = settled_ms == self._until()
-            for scored in prediction.publish(settled_ms, at_end=at_end):
+            for scored in prediction.publish(settled_ms, at_end=self._at_end):
                 record = kpi_record(scored.key, scored.published, now_ms)
                 records.append(Outgoing(KPIS, None, *record))
                 heard(scored)

@@ -12,6 +12,7 @@ STATE_VERSION = 1
 
 MEMBER, LEAF, COPY, PERSON, THING = "member", "leaf", "copy", "person", "thing"
 SIGNALS, BOOK, SEEN, VALUES, ALERTS = "signals", "book", "seen", "values", "alerts"
+ALERTS_OF_PREDICTIONS = "alerts of predictions"
 AGENDA, SEEN_OF_BUSINESS, SCORES = "agenda", "seen of business", "scores"
 LISTED, LISTED_FOR = "listed", "listed for"
 MEMBER_STANDS, MEMBER_VALUES, MEMBER_NAMES = "stands", "member values", "member names"

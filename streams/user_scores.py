@@ -9,12 +9,15 @@ nobody else is.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 from schemas.keys import shown_user
 from schemas.outputs import KPIS, KpiKey, Published, kpi_record, kpi_record_key
 from schemas.times import iso
 from streams.active_days import runs
+from streams.alerting.board import Board
+from streams.alerting.rules import Series
 from streams.calendar import Calendar
 from streams.measures import ALL
 from streams.parts.scores import Score, Scored
@@ -22,7 +25,7 @@ from streams.publication import AMENDED, FINAL, SINCE
 from streams.stage import Outgoing
 from streams.state_keys import SCORES, state_key, state_value
 from streams.subject_measures import Values
-from streams.tally import number
+from streams.tally import CHUNK, number
 
 _NEVER = 1 << 62
 Place = tuple[str, str, str]
@@ -92,14 +95,49 @@ class _Series(NamedTuple):
     """The part that says so."""
 
 
+class ScoresOfUser:
+    """The scores of one user, for alert rules."""
+
+    def __init__(self, series: Sequence[_Series], values: Values) -> None:
+        self._series = {(each.score.row.id, each.period): each for each in series}
+        self._values = values
+        self._known: dict[tuple[str, str, int], dict[int, Scored]] = {}
+        """By KPI, period and number of a CHUNK of days, most of which are asked for, too."""
+
+    def first_index(self, series: Series, period: str) -> int | None:
+        each = self._series[series.kpi, period]
+        first = next((run.start for run in each.score.days(self._values, period)), None)
+        return first if first is None or each.first is None else max(first, each.first)
+
+    def exact(self, series: Series, period: str, index: int) -> Fraction | None:
+        each = self._series[series.kpi, period]
+        if each.first is not None and index < each.first:
+            return None
+        chunk = index // CHUNK
+        known = self._known.get((series.kpi, period, chunk))
+        if known is None:
+            days = range(chunk * CHUNK, (chunk + 1) * CHUNK)
+            known = dict(each.score.scores(self._values, period, days))
+            self._known[series.kpi, period, chunk] = known
+        value = known[index].value
+        return None if value is None else Fraction(value)
+
+
 class UserScores:
     """Those of one partition of users."""
 
     def __init__(
-        self, scores: Sequence[Score], calendar: Calendar, horizon_days: int | None
+        self,
+        scores: Sequence[Score],
+        calendar: Calendar,
+        horizon_days: int | None,
+        board: Board,
     ) -> None:
-        """`horizon_days`: values that lie further behind the watermark are removed; None: none."""
-        self._calendar, self._horizon_days = calendar, horizon_days
+        """`horizon_days`: values that lie further behind the watermark are removed; None: none.
+
+        `board`: hears of users whose scores may be others.
+        """
+        self._calendar, self._horizon_days, self._board = calendar, horizon_days, board
         self._series = [_series(score, period) for score in scores for period in score.row.periods]
         self._told: dict[Place, Told] = {}
         self._closed: int | None = None
@@ -138,7 +176,13 @@ class UserScores:
             if closed is not None:
                 yield from self._close(root, values, closed, now_ms)
             self._date(root, values, closed)
+            if self._board.watches_values:
+                self._board.touch(root)
         self._closed = closed
+
+    def of_user(self, values: Values) -> ScoresOfUser:
+        """What alert rules read of a user."""
+        return ScoresOfUser(self._series, values)
 
     def _amend(self, root: str, before: Values, values: Values, now_ms: int) -> Iterator[Outgoing]:
         """What a change makes of the days that were over at the last flush."""
@@ -146,6 +190,8 @@ class UserScores:
             return
         for each in self._series:
             days = each.score.changed(before, values, each.period)
+            if days:
+                self._board.hear_value(root, each.score.row.id, days.start, each.period)
             days = range(self._floor(each, days.start), min(days.stop, self._closed))
             was = each.score.scores(before, each.period, days)
             now = each.score.scores(values, each.period, days)

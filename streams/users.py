@@ -34,7 +34,7 @@ from schemas.batches import (
     encode,
 )
 from schemas.keys import partition_of, shown_account, shown_user
-from schemas.outputs import SIGNALS, signal_record
+from schemas.outputs import EVIDENCE_IDS_MAX, SIGNALS, signal_record
 from schemas.plan.conditions import compile_where
 from schemas.times import SECOND_MS, iso
 from streams.agenda import Agenda
@@ -130,7 +130,7 @@ class Users:
             self._plan_hash, f"users:{partition}", throttled=throttled
         )
         self._until = until
-        self.board = compiled.board("user", live=throttled)
+        self.board = compiled.board("user", live=throttled, show=shown_user)
         self._leaves: dict[str, Leaf] = {}
         self._cold: dict[str, bytes] = {}
         """The packed states of other leaves, each a person of its own, that nobody used lately."""
@@ -150,7 +150,7 @@ class Users:
         self._launches, self._launched = Launches(self._program.launches), False
         """`_launched`: there are others than were saved."""
         horizon_days = plan.horizons.tally_days if bounded else None
-        self._scores = UserScores(self._program.scores, self._calendar, horizon_days)
+        self._scores = UserScores(self._program.scores, self._calendar, horizon_days, self.board)
         self._rounds: Rounds | None = None
         if compiled.predictions:
             peers = [f"users:{each}" for each in range(user_partitions)]
@@ -629,7 +629,7 @@ class Users:
         self._peers = {}
         self._say_settled(entities, records)
         self._save(entities)
-        alerts = self.board.flush(self.watermark_ms, now_ms, self._until())
+        alerts = self._alert(now_ms)
         entities += alerts.entities
         records += alerts.records
         if self._erasure is not None:
@@ -648,6 +648,25 @@ class Users:
             entities.append((state_key(PARTITION), state_value(heard)))
         self._cool()
         return Flushed(entities, records)
+
+    def _alert(self, now_ms: int) -> Flushed:
+        board, watermark_ms, until_ms = self.board, self.watermark_ms, self._until()
+        if not board.watches_values:
+            return board.flush(watermark_ms, now_ms, until_ms)
+        board.closes(watermark_ms)  # whose period that was, scores have told
+        return board.flush(
+            watermark_ms,
+            now_ms,
+            until_ms,
+            lambda root: self._scores.of_user(self._values(root)),
+            self._accounts_of,
+        )
+
+    def _accounts_of(self, root: str) -> dict[str, Any]:
+        """The accounts of a person, as evidence."""
+        found = {account for leaf in self._leaves_of(root).values() for account in leaf.accounts}
+        accounts = sorted(each for each in map(shown_account, found) if each is not None)
+        return {"accounts": accounts[:EVIDENCE_IDS_MAX], "count": len(accounts)}
 
     def _say_settled(
         self, entities: list[tuple[bytes, bytes | None]], records: list[Outgoing]

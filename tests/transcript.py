@@ -64,7 +64,7 @@ SIGNAL_FIELDS = {"signal", "variant", "account", "user", "at", "evidence", "retr
 
 ALERT_FIELDS = {
     "alert", "type", "state", "subject", "at", "resolved_at", "value", "change", "title",
-    "revision", "users", "held_back",
+    "revision", "users", "accounts", "features", "held_back",
 }  # fmt: skip
 
 
@@ -258,7 +258,7 @@ class Player:
             said = data | {
                 "alert": data["rule"],
                 "type": record["type"].removeprefix("headwater.alert."),
-                "users": data["evidence"].get("users"),
+                **{each: data["evidence"].get(each) for each in ("users", "accounts", "features")},
             }
             times = {
                 field: iso(self._start_ms(wanted[field]))

@@ -411,7 +411,7 @@ class Limits(Frozen):
 Comparing = Literal["above", "below", "rise", "drop"]
 Against = Literal["previous", "same_weekday"]
 Severity = Literal["info", "warning", "critical"]
-AlertLevel = Literal["company", "account"]
+AlertLevel = Literal["company", "account", "user"]
 
 
 class Watch(Frozen):

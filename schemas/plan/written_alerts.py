@@ -112,7 +112,9 @@ class WrittenAlertRule(WrittenWatch):
     """One rule: when somebody should look."""
 
     id: RuleId = Field(description="Names the rule in alerts and metrics.")
-    level: AlertLevelName = Field(default="company", description="company, or account: one by one.")
+    level: AlertLevelName = Field(
+        default="company", description="company; account or user: one by one."
+    )
     period: PeriodName | None = Field(default=None, description="Which closed periods to judge.")
     all: Annotated[list[WrittenWatch], Field(min_length=1)] | None = Field(
         default=None, description="Several watches, which hold together."
@@ -246,7 +248,9 @@ def _minute(clock: str) -> int:
 def _rule(form: WrittenAlertRule) -> AlertRule:
     watches = form.all or form.any or ([form] if form.kpi is not None else [])
     about = "{kpi} is {value}" if watches else "{signal}"
-    subject = "{account}: " if form.level == "account" or form.signal else ""
+    subject = "" if form.level == "company" and watches else "{account}: "
+    if form.level == "user" and watches:
+        subject = "{user}: "
     return AlertRule(
         id=form.id,
         level=form.level,

@@ -10,12 +10,21 @@ from schemas.plan.models import AlertRule, Watch
 from schemas.times import parse_iso
 from streams.alerting.course import Course
 from streams.alerting.identity import identity
-from streams.alerting.rules import Rule, Rules, Series, signal_content
+from streams.alerting.rules import (
+    ACCOUNT,
+    COMPANY,
+    PREDICTION,
+    USER,
+    Rule,
+    Rules,
+    Series,
+    signal_content,
+)
 from streams.alerting.standing import FIRING, Standing, Told, capped, changes
 from streams.calendar import Calendar
 from streams.stage import Flushed, Outgoing
 from streams.state_keys import ALERTS as ALERTS_RECORD
-from streams.state_keys import state_key, state_value
+from streams.state_keys import ALERTS_OF_PREDICTIONS, state_key, state_value
 
 Evidence = Callable[[str], Mapping[str, Any]]
 """What is known of a subject beside its values."""
@@ -49,7 +58,7 @@ class Board:
     def __init__(
         self,
         rules: Rules,
-        level: str,
+        place: str,
         calendar: Calendar,
         since_ms: Mapping[str, int],
         *,
@@ -57,16 +66,23 @@ class Board:
         live: bool,
         show: Callable[[str], str | None],
     ) -> None:
-        """`since_ms`: rule -> from when on it counts, where that is not the first event.
+        """`place`: whose values are judged, see rules.py. `since_ms`: rule -> from when on it
+        counts, where that is not the first event.
 
         `live` False: nothing is ever late. `show`: what a subject is called outside.
         """
-        self._rules = rules.of_level.get(level, ())
+        self._rules = rules.of_place[place]
+        self._remembers = place == PREDICTION
+        """True: values do not change and cannot be read again, so it is saved how far rules are."""
+        self._sweeps = place in (COMPANY, ACCOUNT)
+        """True: whenever a period is closed all subjects are looked at; else those with news."""
+        self._record = ALERTS_OF_PREDICTIONS if self._remembers else ALERTS_RECORD
         self._on_signals: dict[str, list[AlertRule]] = {}
         for rule in rules.on_signals:
             self._on_signals.setdefault(rule.signal or "", []).append(rule)
         self._cooldown_ms = {rule.id: rule.cooldown_ms for rule in rules.on_signals}
-        self._settings, self._level, self._calendar = rules.settings, level, calendar
+        self._settings, self._calendar = rules.settings, calendar
+        self._level = ACCOUNT if place == PREDICTION else place
         self._since_ms, self._show = since_ms, show
         self._prefix, self._live = prefix, live
         self._identity = {
@@ -81,7 +97,9 @@ class Board:
         self._subjects: dict[str, Subject] = {}
         self._touched: set[str] = set()
         self._unsaved: set[str] = set()
-        """Subjects with other signals than were saved."""
+        """Subjects with other signals, or other courses to be kept, than were saved."""
+        self._waiting: set[str] = set()
+        """Subjects that were saved for waiting; nobody else would look at them again."""
         self.held_back = 0
         """Subjects whose alerts wait until the pipeline has caught up."""
 
@@ -106,6 +124,8 @@ class Board:
                 if course is not None:
                     course.rewind(index)
                 self._touched.add(subject)
+                if self._remembers:
+                    self._unsaved.add(subject)
 
     def hear_signal(self, subject: str, signal: Signal) -> None:
         """Takes a signal, or that it is retracted."""
@@ -180,7 +200,7 @@ class Board:
         if told == known.told:
             return []
         known.told = told
-        return [(state_key(ALERTS_RECORD, subject), state_value(self._content(subject)))]
+        return [self._saved(subject)]
 
     def forget(self, subject: str) -> bool:
         """Forgets a subject, once everything that has to be told of it has been."""
@@ -213,7 +233,7 @@ class Board:
         for key, alerts in self._told(
             values, evidence, wait=self._waits(watermark_ms, now_ms, until_ms)
         ):
-            entities.append((state_key(ALERTS_RECORD, key), state_value(self._content(key))))
+            entities.append(self._saved(key))
             for alert in alerts:
                 records.append(Outgoing(ALERTS, None, *alert_record(alert, self._prefix, now_ms)))
         return Flushed(entities, records)
@@ -229,50 +249,69 @@ class Board:
         """(subject, alerts) of every subject that has something to save."""
         if wait:
             self.held_back = len(self._touched)
-            yield from ((key, []) for key in sorted(self._unsaved))
-            self._unsaved.clear()
+            yield from ((key, []) for key in self._to_wait(values))
             return
         delayed, self.held_back = bool(self.held_back), 0
         touched, self._touched = self._touched, set()
+        waiting, self._waiting = self._waiting, set()
         for key in sorted(touched):
             subject = self._subject(key)
             standing = [*self._from_values(key, subject, values(key), evidence)]
             standing += self._from_signals(subject)
             kept = capped(standing, self._calendar.day, self._settings.at_most_per_day)
             told = list(changes(kept, subject.told, held_back=delayed))
-            if told or key in self._unsaved:
+            if told or key in self._unsaved or key in waiting:
                 yield key, told
         self._unsaved.clear()
 
-    def _from_values(
-        self, key: str, subject: Subject, values: Values | None, evidence: Evidence
-    ) -> Iterator[Standing]:
-        if values is None:
-            return
-        for rule in self._rules:
-            closed = self._closed.get(rule.plan.id)
+    def _to_wait(self, values: Callable[[str], Values | None]) -> list[str]:
+        """The subjects that have something to save while alerts are held back."""
+        found = self._unsaved
+        if not self._sweeps:
+            found = found | self._touched - self._waiting
+            self._waiting |= found
+        if self._remembers:
+            for key in found:
+                for _ in self._advance(self._subject(key), values(key)):
+                    pass
+        self._unsaved = set()
+        return sorted(found)
+
+    def _advance(self, subject: Subject, values: Values | None) -> Iterator[tuple[Rule, Course]]:
+        """The rules that have something to say of a subject, each as far as its values go."""
+        for rule in self._rules if values is not None else ():
+            assert values is not None
+            closed, course = self._closed.get(rule.plan.id), subject.courses.get(rule.plan.id)
             firsts = [values.first_index(each, rule.period) for each in rule.series]
             known = [each for each in firsts if each is not None]
             if closed is None or not known:
+                if self._remembers and course is not None:
+                    yield rule, course
                 continue
-            course = subject.courses.get(rule.plan.id)
             if course is None:
                 course = subject.courses[rule.plan.id] = Course(rule.plan, rule.end_ms)
             first, since_ms = min(known), self._since_ms.get(rule.plan.id)
             if since_ms is not None:
                 first = max(first, self._calendar.index(rule.period, since_ms))
             course.advance(first, closed, _reader(rule, values), _judge(rule, values))
-            account = self._show(key)
+            yield rule, course
+
+    def _from_values(
+        self, key: str, subject: Subject, values: Values | None, evidence: Evidence
+    ) -> Iterator[Standing]:
+        shown = self._show(key)
+        account, user = (None, shown) if self._level == USER else (shown, None)
+        for rule, course in self._advance(subject, values):
             for episode in course.episodes:
                 ended = episode.resolved
-                content = rule.content(episode, account, self._settings.link)
+                content = rule.content(episode, account, user, self._settings.link)
                 yield Standing(
                     rule.plan.id,
                     self._level,
-                    account,
+                    shown,
                     rule.plan.watches[0].segment,
                     account,
-                    None,
+                    user,
                     rule.final_ms(episode.fired),
                     None if ended is None else rule.final_ms(ended),
                     content,
@@ -294,10 +333,23 @@ class Board:
 
     # ---- checkpoints
 
-    def _content(self, key: str) -> Any:
+    def _saved(self, key: str) -> tuple[bytes, bytes | None]:
+        """The record of a subject; one that says nothing but that the subject waits is removed."""
+        content = self._content(key)
+        keep = any(content) or key in self._waiting
+        return state_key(self._record, key), state_value(content) if keep else None
+
+    def _content(self, key: str) -> tuple[list[Any], ...]:
         subject = self._subject(key)
         told = [(id, *each, self._identity[each.last["rule"]]) for id, each in subject.told.items()]
-        return told, [(key, *each[:-1]) for key, each in subject.signals.items()]
+        signals = [(key, *each[:-1]) for key, each in subject.signals.items()]
+        if not self._remembers:
+            return told, signals
+        courses = [
+            (rule, self._identity[rule], self._since_ms.get(rule), course.packed())
+            for rule, course in subject.courses.items()
+        ]
+        return told, signals, courses
 
     def load(self, key: str, content: Any) -> None:
         """Takes back the content of a record, of the rules that are as they were.
@@ -305,7 +357,7 @@ class Board:
         What was told before a rule began anew stays told: it is no reason to say that it was wrong.
         """
         subject = self._subject(key)
-        told, signals = content
+        told, signals, *courses = content
         for id, state, revision, mark, last, rule in told:
             since_ms = self._since_ms.get(last["rule"])
             is_before = since_ms is not None and parse_iso(last["at"]) < since_ms
@@ -315,7 +367,14 @@ class Board:
             each = Standing(*fields)
             if each.rule in self._cooldown_ms:
                 subject.signals[place] = each
+        rules = {rule.plan.id: rule for rule in self._rules}
+        for id, rule, since_ms, course in courses[0] if courses else ():
+            if self._identity.get(id) == rule and self._since_ms.get(id) == since_ms:
+                subject.courses[id] = Course(rules[id].plan, rules[id].end_ms)
+                subject.courses[id].load(course)
         self._touched.add(key)
+        if not self._sweeps and not any(content):
+            self._waiting.add(key)
 
 
 def _without(last: dict[str, Any], user: str) -> dict[str, Any]:

@@ -5,9 +5,9 @@ the same episodes, whenever and in whatever order they became known. A value tha
 makes the fold begin again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from schemas.plan.models import AlertRule, Watch
 from streams.calendar import WINDOW_DAYS
@@ -81,6 +81,8 @@ def exact(bound: float) -> Fraction:
 class Course:
     """One rule on the values of one subject, as far as they are closed."""
 
+    __slots__ = ("_end_ms", "_first", "_next", "_period", "_rule", "_streak", "episodes")
+
     def __init__(self, rule: AlertRule, end_ms: Callable[[int], int]) -> None:
         """`end_ms`: when the period of an index ends."""
         assert rule.period is not None
@@ -128,3 +130,34 @@ class Course:
 
     def _rested(self, fired: int, index: int) -> bool:
         return self._end_ms(index) - self._end_ms(fired) >= self._rule.cooldown_ms
+
+    # ---- checkpoints
+
+    def packed(self) -> Any:
+        """How far it came, and what it found."""
+        episodes = [
+            (each.fired, each.resolved, _packed(each.seen), _packed(each.seen_last))
+            for each in self.episodes
+        ]
+        return self._first, self._next, self._streak, episodes
+
+    def load(self, content: Any) -> None:
+        """Takes back what `packed` gave."""
+        self._first, self._next, self._streak, episodes = content
+        self.episodes = [
+            Episode(fired, resolved, _unpacked(seen) or (), _unpacked(seen_last))
+            for fired, resolved, seen, seen_last in episodes
+        ]
+
+
+def _packed(seen: tuple[Seen, ...] | None) -> Any:
+    if seen is None:
+        return None
+    return [[None if number is None else str(number) for number in each] for each in seen]
+
+
+def _unpacked(content: Sequence[Sequence[str | None]] | None) -> tuple[Seen, ...] | None:
+    if content is None:
+        return None
+    numbers = ([None if text is None else Fraction(text) for text in each] for each in content)
+    return tuple(Seen(*each) for each in numbers)

@@ -6,14 +6,23 @@ from typing import Any, NamedTuple
 
 from schemas.outputs import Signal
 from schemas.plan.models import AlertRule, Plan, Watch
+from schemas.ranks import OfMembers
+from schemas.row_forms.comparing import PredictionRow
+from schemas.row_forms.values import RankingRow, ScoreRow
+from schemas.row_reading import kpis_read
 from schemas.rows import OverValues, Row
-from schemas.times import iso
+from schemas.times import DAY_MS, iso
 from streams.alerting.course import Episode, Seen
 from streams.book import tally_of
 from streams.calendar import Calendar
+from streams.formulas import settling_days
+from streams.operators.conversion import whole_hour_ms
 from streams.tally import number
 
 PERCENT = 100
+COMPANY, ACCOUNT, USER, PREDICTION = "company", "account", "user", "prediction"
+"""Where rules on values are judged: where the values are published. Those on predictions are about
+accounts, and judged in the company's last step."""
 
 
 class Series(NamedTuple):
@@ -27,16 +36,22 @@ class Series(NamedTuple):
 class Rule:
     """A rule on values."""
 
-    def __init__(self, rule: AlertRule, rows: Mapping[str, Row], calendar: Calendar) -> None:
+    def __init__(
+        self, rule: AlertRule, rows: Mapping[str, Row], calendar: Calendar, lateness_ms: int
+    ) -> None:
+        """`lateness_ms`: so long after the end of its day a prediction is final."""
         assert rule.period is not None
         self.plan, self.period, self._calendar = rule, rule.period, calendar
         self.series = tuple(Series(w.kpi, w.variant, w.segment) for w in rule.watches)
         self.sample = None if rule.sample is None else Series(rule.sample.kpi, "", "all")
+        read = [(rows[each.kpi], each.variant) for each in self.reads]
         self._tallies = [
-            tally_of(row, each.variant, calendar)
-            for each in (*self.series, *([self.sample] if self.sample else []))
-            if not isinstance(row := rows[each.kpi], OverValues)
+            tally_of(row, variant, calendar)
+            for row, variant in read
+            if not isinstance(row, OverValues | ScoreRow | PredictionRow)
         ]
+        self._waits_ms = max(_waits_ms(row, rows, lateness_ms) for row, _ in read)
+        self.place = place_of(rule, rows)
 
     @property
     def reads(self) -> tuple[Series, ...]:
@@ -45,7 +60,10 @@ class Rule:
     def final_ms(self, index: int) -> int:
         """When all that it reads of a period is final."""
         ends = (tally.final_ms(self.period, index) for tally in self._tallies)
-        return max(self.end_ms(index), *ends)
+        own_ms = self.end_ms(index) + self._waits_ms
+        if self._waits_ms and self.place != PREDICTION:
+            own_ms = whole_hour_ms(own_ms)
+        return max([own_ms, *ends])
 
     def end_ms(self, index: int) -> int:
         return self._calendar.end_ms(self.period, index)
@@ -57,7 +75,9 @@ class Rule:
             closed += 1
         return closed
 
-    def content(self, episode: Episode, account: str | None, link: str | None) -> dict[str, Any]:
+    def content(
+        self, episode: Episode, account: str | None, user: str | None, link: str | None
+    ) -> dict[str, Any]:
         """What a reader is shown of an episode."""
         rule = self.plan
         watch, seen = rule.watches[0], episode.seen[0]
@@ -71,6 +91,7 @@ class Rule:
             "segment": watch.segment,
             "start": iso(start_ms),
             "threshold": shown_bound(watch),
+            "user": user,
             "value": shown(seen.value),
         }
         return {
@@ -113,15 +134,34 @@ class Rules:
     def __init__(self, plan: Plan, rows: Mapping[str, Row], calendar: Calendar) -> None:
         self.settings = plan.alerts
         on_values = [each for each in plan.alerts.rules if each.watches]
-        self.of_level = {
-            level: tuple(Rule(each, rows, calendar) for each in on_values if each.level == level)
-            for level in ("company", "account")
+        lateness_ms = plan.watermark.lateness_ms
+        found = [Rule(each, rows, calendar, lateness_ms) for each in on_values]
+        self.of_place = {
+            place: tuple(each for each in found if each.place == place)
+            for place in (COMPANY, ACCOUNT, USER, PREDICTION)
         }
         self.on_signals = tuple(each for each in plan.alerts.rules if each.signal is not None)
 
-    def watched(self, level: str) -> frozenset[str]:
-        """The KPIs that rules of a level read."""
-        return frozenset(each.kpi for rule in self.of_level[level] for each in rule.reads)
+    def watched(self, place: str) -> frozenset[str]:
+        """The KPIs that rules judged at a place read."""
+        return frozenset(each.kpi for rule in self.of_place[place] for each in rule.reads)
+
+
+def place_of(rule: AlertRule, rows: Mapping[str, Row]) -> str:
+    """Where a rule on values is judged."""
+    predicted = isinstance(rows[rule.watches[0].kpi], PredictionRow)
+    return PREDICTION if predicted else rule.level
+
+
+def _waits_ms(row: Row, rows: Mapping[str, Row], lateness_ms: int) -> int:
+    """So long after its end a period of a row without a tally of its own is final."""
+    if isinstance(row, PredictionRow):
+        return lateness_ms
+    if not isinstance(row, OverValues):
+        return 0
+    of_members = isinstance(row, RankingRow) and isinstance(row.rank, OfMembers)
+    predicted = any(isinstance(rows[kpi], PredictionRow) for kpi in kpis_read(row))
+    return settling_days(row.id, rows) * DAY_MS + (lateness_ms if of_members and predicted else 0)
 
 
 def signal_content(rule: AlertRule, signal: Signal, link: str | None) -> dict[str, Any]:

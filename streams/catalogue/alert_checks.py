@@ -8,7 +8,7 @@ from schemas.plan.values import did_you_mean
 from schemas.row_forms.comparing import PredictionRow
 from schemas.row_forms.people import MembershipRow, MilestoneRow
 from schemas.row_forms.values import ScoreRow
-from schemas.rows import OverValues, Row, variants_of
+from schemas.rows import Row, has_named_variants, variants_of
 from streams.calendar import DAY
 
 ACTIVATED = "activated"
@@ -22,6 +22,7 @@ def alert_problems(plan: Plan, planned: Mapping[str, Row]) -> Iterator[Problem]:
             yield from _watch(plan, planned, rule, watch, place)
         if rule.sample is not None:
             yield from _series(plan, planned, rule, rule.sample.kpi, "", f"{place}.sample")
+        yield from _predicted(planned, rule, place)
         if rule.signal is not None:
             yield from _signal(planned, rule, place)
 
@@ -35,8 +36,8 @@ def _watch(
     if watch.segment == ALL or watch.kpi not in planned:
         return
     dimension = watch.segment.partition("=")[0]
-    if rule.level == "account":
-        yield Problem(place, "values per account are not split by segments")
+    if rule.level != "company":
+        yield Problem(place, f"values per {rule.level} are not split by segments")
     elif dimension not in {each.name for each in plan.segments}:
         known = ", ".join(each.name for each in plan.segments) or "none"
         yield Problem(place, f"the plan has no segment `{dimension}`", f"it has {known}")
@@ -49,11 +50,13 @@ def _series(
     if row is None:
         yield Problem(place, f"`{kpi}` does not run", "`plan check` says why")
         return
-    if isinstance(row, ScoreRow):
-        yield Problem(place, f"`{kpi}` has values of users only", "watch a membership by it")
+    if rule.level == "user" and not isinstance(row, ScoreRow):
+        scores = ", ".join(id for id, each in planned.items() if isinstance(each, ScoreRow))
+        yield Problem(place, f"`{kpi}` has no values of users", f"scores have: {scores or 'none'}")
         return
-    if isinstance(row, PredictionRow):
-        yield Problem(place, f"`{kpi}` is a prediction: no rule can watch it")
+    if row.level not in ("company", rule.level):
+        hint = f"write `level: {row.level}`"
+        yield Problem(place, f"`{kpi}` has values of {row.level}s only", hint)
         return
     if rule.period not in row.periods:
         yield Problem(
@@ -61,12 +64,37 @@ def _series(
             f"`{kpi}` has no period `{rule.period}`",
             f"it has {', '.join(row.periods)}; more can be added under kpis.periods",
         )
-    variants = [""] if isinstance(row, OverValues) else variants_of(row)
-    if variant not in variants:
+    variants = variants_of(row)
+    named = has_named_variants(row) or getattr(row, "each_variant_of", None) is not None
+    if variant not in variants and not (named and variants == ("",)):
         known = ", ".join(filter(None, variants)) or "none"
         yield Problem(place, f"`{kpi}` has no variant `{variant or '(none)'}`", f"it has {known}")
-    if rule.level == "account" and kpi not in plan.kpis.levels.account:
+    per_account = row.level == "account" or kpi in plan.kpis.levels.account
+    if rule.level == "account" and not per_account:
         yield Problem(place, f"`{kpi}` is not published per account", "add it to kpis.levels")
+
+
+def _predicted(planned: Mapping[str, Row], rule: AlertRule, place: str) -> Iterator[Problem]:
+    """A likelihood lies between 0 and 1, and is known where nothing else of an account is."""
+    watched = {each.kpi: isinstance(planned.get(each.kpi), PredictionRow) for each in rule.watches}
+    if rule.sample is not None:
+        watched.setdefault(rule.sample.kpi, isinstance(planned.get(rule.sample.kpi), PredictionRow))
+    for watch in rule.watches:
+        beyond = watch.test in ("above", "below") and not 0 < watch.enter < 1
+        if watched[watch.kpi] and beyond:
+            yield Problem(
+                place,
+                f"`{watch.kpi}` is a likelihood: no value lies {watch.test} {watch.enter}",
+                "give a bound between 0 and 1",
+            )
+    if any(watched.values()) and not all(watched.values()):
+        predicted = next(kpi for kpi, is_so in watched.items() if is_so)
+        other = next(kpi for kpi, is_so in watched.items() if not is_so)
+        yield Problem(
+            place,
+            f"`{predicted}` is a prediction, and `{other}` is none",
+            "give each a rule of its own: they are not known in the same place",
+        )
 
 
 def _signal(planned: Mapping[str, Row], rule: AlertRule, place: str) -> Iterator[Problem]:

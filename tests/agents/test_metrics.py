@@ -369,6 +369,24 @@ def test_signals_that_may_come_are_shown_before_the_first_one_does():
     }
 
 
+def test_alerts_that_may_come_are_shown_before_the_first_one_does():
+    rules = [
+        {"id": "fewer", "kpi": "dau", "period": "day", "below": 1},
+        {"id": "may-grow", "level": "account", "kpi": GROWS["id"], "period": "day", "above": 0.5},
+    ]
+    kpis = {"only": ["dau"], "own": [GROWS]}
+    plan = yaml.safe_dump(OF_FACTS | {"kpis": kpis, "alerts": {"rules": rules}})
+
+    async def scenario() -> dict[str, float]:
+        observed = Observed(plan=plan)
+        await observed.assign()
+        return observed.scrape()
+
+    found = asyncio.run(scenario())
+    for rule in ("fewer", "may-grow"):
+        assert found[f"headwater_alerts_total{{rule={rule},severity=warning,state=firing}}"] == 0
+
+
 def test_how_good_predictions_were_is_shown_once_what_came_is_known():
     plan = yaml.safe_dump(OF_FACTS | {"kpis": {"only": ["dau"], "own": [GROWS]}})
 

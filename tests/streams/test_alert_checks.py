@@ -9,10 +9,18 @@ from streams.catalogue.checks import plan_problems
 PLAN = """
 product: Checks
 activation: Sent
+features: {{export: Exported}}
+events: [{{event: Plan Changed, is: subscription, value: mrr}}]
 segments: {{country: {{property: country}}}}
-kpis: {{only: [dau, activated_users, account_user_milestones], levels: {{account: [dau]}}}}
+kpis:
+  only: [dau, activated_users, account_user_milestones]
+  also: [user_engagement_score, churn_likelihood, expansion_likelihood, users_by_feature]
+  levels: {{account: [dau]}}
+  settings: {{core_features: [export]}}
 alerts: {{rules: [{}]}}
 """
+SCORE = "level: user, kpi: user_engagement_score, period: trailing_30d"
+PREDICTED = "level: account, kpi: churn_likelihood, period: day"
 
 
 def problems(rule: str) -> list[str]:
@@ -40,12 +48,60 @@ def problems(rule: str) -> list[str]:
             "{id: a, signal: account_user_milestones.enter, variant: users=2}",
             "has no variant `users=2`",
         ),
+        (
+            "{id: a, kpi: user_engagement_score, period: trailing_30d, above: 1}",
+            "has values of users only at alerts.rules.0; write `level: user`",
+        ),
+        (
+            "{id: a, level: account, kpi: user_engagement_score, period: trailing_30d, above: 1}",
+            "has values of users only at alerts.rules.0; write `level: user`",
+        ),
+        (
+            "{id: a, level: user, kpi: dau, period: day, above: 1}",
+            "scores have: user_engagement_score",
+        ),
+        (f"{{id: a, {SCORE}, segment: country=se, above: 1}}", "values per user are not split"),
+        (f"{{id: a, {SCORE}, variant: n=1, above: 1}}", "has no variant `n=1`"),
+        (f"{{id: a, {SCORE}, sample: {{kpi: dau, at_least: 2}}, above: 1}}", "no values of users"),
+        (
+            "{id: a, kpi: churn_likelihood, period: day, above: 0.5}",
+            "has values of accounts only at alerts.rules.0; write `level: account`",
+        ),
+        (
+            "{id: a, level: user, kpi: churn_likelihood, period: day, above: 0.5}",
+            "`churn_likelihood` has no values of users",
+        ),
+        (
+            "{id: a, level: account, kpi: churn_likelihood, period: week, above: 0.5}",
+            "`churn_likelihood` has no period `week`",
+        ),
+        (f"{{id: a, {PREDICTED}, above: 50}}", "is a likelihood: no value lies above 50"),
+        (f"{{id: a, {PREDICTED}, below: 0}}", "is a likelihood: no value lies below 0"),
+        (
+            f"{{id: a, {PREDICTED}, above: 0.5, sample: {{kpi: dau, at_least: 2}}}}",
+            "`churn_likelihood` is a prediction, and `dau` is none",
+        ),
+        (
+            "{id: a, level: account, period: day, "
+            "all: [{kpi: dau, above: 1}, {kpi: churn_likelihood, above: 0.5}]}",
+            "`churn_likelihood` is a prediction, and `dau` is none",
+        ),
     ],
 )
 def test_a_rule_that_cannot_run_is_refused(rule: str, problem: str) -> None:
     assert any(problem in each for each in problems(rule)), problems(rule)
 
 
-def test_a_rule_that_can_run_is_not() -> None:
-    rule = "{id: a, level: account, kpi: dau, period: day, drop: 0.5, against: same_weekday}"
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "{id: a, level: account, kpi: dau, period: day, drop: 0.5, against: same_weekday}",
+        f"{{id: a, {SCORE}, drop: 0.5, against: previous}}",
+        f"{{id: a, {PREDICTED}, rise: 0.2, against: same_weekday, absolute: true}}",
+        "{id: a, level: account, period: day, all: "
+        "[{kpi: churn_likelihood, above: 0.5}, {kpi: expansion_likelihood, below: 0.5}]}",
+        "{id: a, kpi: users_by_feature, variant: feature=export, period: week, above: 5}",
+    ],
+)
+def test_a_rule_that_can_run_is_not(rule: str) -> None:
     assert problems(rule) == []

@@ -220,6 +220,34 @@ def test_signals_and_alerts_that_named_the_person_go_and_their_records_do_too():
     assert traces(engine, USER) == []
 
 
+SCORED = PLAN.replace(
+    "kpis: {levels: {account: [dau]}}",
+    """
+kpis:
+  levels: {account: [dau]}
+  own:
+  - {id: actions, name: Actions, group: own, unit: facts, operator: score, subject: user,
+     among: {kind: activity}, let: {n: {facts: {kind: activity}}}, formula: n, periods: [day],
+     definition: Facts., example: 3 -> 3.}
+""",
+).replace("rules:", "rules:\n  - {id: busy, level: user, kpi: actions, period: day, above: 0}")
+
+
+def busy(engine: Engine) -> set[str]:
+    """Users of whom the rule on scores has an alert that stands."""
+    alerts = result_of(engine.outputs).alerts.values()
+    return {each["user"] for each in alerts if each["rule"] == "busy"}
+
+
+@pytest.mark.parametrize("late_after", ["9999d", "15m"])
+def test_an_alert_on_the_score_of_a_person_goes_with_the_person(late_after: str):
+    engine = engine_of(SCORED.replace("9999d", late_after), [use(1, "u1"), use(2, USER)])
+    assert busy(engine) == {"u1", USER}
+    then(engine, [forget()])
+    assert busy(engine) == {"u1"}
+    assert traces(engine, USER) == []
+
+
 def test_an_id_that_is_found_later_is_erased_with_a_receipt_of_its_own():
     engine = engine_with([use(1, "u1"), use(2, USER), forget()])
     then(engine, [use(3, "", anonymousId=BROWSER), use(4, "u1", anonymousId="u1's")])

@@ -141,6 +141,8 @@ alerts:
   rules:
   - {id: quiet, kpi: dau, period: day, below: 2}
   - {id: quiet-account, level: account, kpi: dau, period: day, drop: 0.1, against: previous}
+  - {id: keen, level: user, kpi: depth, period: trailing_7d, above: 1}
+  - {id: stays, level: account, kpi: likely, period: day, above: 0.4}
   - {id: grows, signal: account_user_milestones.enter, variant: users=2}
   - {id: activated, signal: activated}
 """

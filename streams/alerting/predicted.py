@@ -1,0 +1,72 @@
+"""Alert rules on predictions: about accounts, and judged in the company's last step.
+
+A score is final once its day is settled, and nothing changes it then. So how far a rule came with
+an account is kept beside what was told, and of the scores only as many days as rules compare.
+"""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from streams.alerting.board import Board
+from streams.alerting.rules import Series
+from streams.predictions import Prediction, Predictions, Scored
+from streams.publication import FINAL
+from streams.stage import Flushed
+
+
+class ScoresOfAccount:
+    """What is predicted of one account, for alert rules."""
+
+    def __init__(self, predictions: Mapping[str, Prediction], account: str) -> None:
+        self._predictions, self._account = predictions, account
+
+    def first_index(self, series: Series, period: str) -> int | None:
+        recent = self._predictions[series.kpi].recent or {}
+        return min((day for day, of in recent.items() if self._account in of), default=None)
+
+    def exact(self, series: Series, period: str, index: int) -> Fraction | None:
+        recent = self._predictions[series.kpi].recent or {}
+        snapshot = recent.get(index, {}).get(self._account)
+        if snapshot is None or snapshot.score is None:
+            return None
+        return Fraction(snapshot.score)
+
+
+class PredictedAlerts:
+    """The rules on predictions, at work."""
+
+    def __init__(self, board: Board, predictions: Predictions) -> None:
+        self.board, self._predictions = board, predictions
+
+    def hear(self, scored: Scored) -> None:
+        """Takes note of a score that is published."""
+        if scored.published.status == FINAL:
+            key = scored.key
+            self.board.hear_value(key.subject or "", key.kpi, scored.day, key.period)
+
+    def flush(self, watermark_ms: int | None, now_ms: int, until_ms: int | None) -> Flushed:
+        """`watermark_ms`: that of the stage, by which the pipeline is late or not."""
+        self.board.closes(self._predictions.final_ms)
+        of = self._predictions.of
+        flushed = self.board.flush(
+            watermark_ms,
+            now_ms,
+            until_ms,
+            lambda account: ScoresOfAccount(of, account),
+            self._numbers_of,
+        )
+        for prediction in of.values():
+            prediction.trim()
+        return flushed
+
+    def _numbers_of(self, account: str) -> dict[str, Any]:
+        """What the newest scores of an account were made of, as evidence."""
+        found = {}
+        for kpi, prediction in self._predictions.of.items():
+            days = [day for day, of in (prediction.recent or {}).items() if account in of]
+            if days:
+                assert prediction.recent is not None
+                numbers = prediction.recent[max(days)][account].numbers
+                found[kpi] = dict(zip(prediction.row.features, numbers or (), strict=True))
+        return {"features": found}
