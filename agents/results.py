@@ -151,18 +151,28 @@ class Point(NamedTuple):
 
 
 class Series(NamedTuple):
-    """The values of one KPI of the company, over all segments, in one kind of period."""
+    """The values of one KPI, over all segments, in one kind of period."""
 
     kpi: str
     period: str
     variant: str | None = None
+    level: str = "company"
+    """`account`: of all accounts, of the newest period alone."""
+
+
+EACH = "*"
+"""In place of a variant: every one that there is."""
 
 
 class Figures:
     """The last values of chosen series, the signals that stand, and what could not be read."""
 
     def __init__(self, series: Iterable[Series]) -> None:
-        self._chosen = {(s.kpi, s.variant, "company", None, "all", s.period): s for s in series}
+        self._chosen = {(s.kpi, s.variant, s.level, "all", s.period): s for s in series}
+        self._names: dict[Series, dict[str, Series]] = defaultdict(dict)
+        """The series of each variant of one that stands for every variant."""
+        self._of_accounts: dict[Series, tuple[str, dict[str, float]]] = {}
+        """The start of the newest period, and the values of accounts in it."""
         self._points: dict[Series, dict[int, Point]] = defaultdict(dict)
         self._signals: dict[str, tuple[int, bytes | None]] = {}
         self._lists: dict[str, tuple[tuple[str, str], bytes]] = {}
@@ -187,11 +197,20 @@ class Figures:
                 self.alerts += 1
 
     def _take_value(self, key: bytes | None, value: bytes) -> None:
-        *place, start, end = orjson.loads(key) if key else _key_in(value)
-        series = self._chosen.get(tuple(place))
+        kpi, variant, level, subject, segment, period, start, end = (
+            orjson.loads(key) if key else _key_in(value)
+        )
+        series = self._chosen.get((kpi, variant, level, segment, period))
+        if series is None and variant is not None:
+            each = self._chosen.get((kpi, EACH, level, segment, period))
+            if each is not None:
+                series = self._names[each].setdefault(variant, each._replace(variant=variant))
         if series is None:
             return
         found = orjson.loads(value)
+        if level == "account":
+            self._take_of_account(series, start, subject, found["value"])
+            return
         start_ms = parse_iso(start)
         self._points[series][start_ms] = Point(
             start_ms,
@@ -200,6 +219,17 @@ class Figures:
             found["parts"] or {},
             found["status"] != "provisional",
         )
+
+    def _take_of_account(
+        self, series: Series, start: str, account: str, value: float | None
+    ) -> None:
+        newest, values = self._of_accounts.get(series, ("", {}))
+        if start > newest:
+            newest, values = self._of_accounts[series] = start, {}
+        if start == newest and value is not None:
+            values[account] = value
+        elif start == newest:
+            values.pop(account, None)
 
     def _take_signal(self, value: bytes) -> None:
         signal = orjson.loads(value)
@@ -228,6 +258,16 @@ class Figures:
     def points(self, series: Series) -> list[Point]:
         """The values of a series, in the order of time."""
         return [point for _, point in sorted(self._points[series].items())]
+
+    def names(self, series: Series) -> dict[str, list[Point]]:
+        """The values by variant, of a series that stands for every variant."""
+        named = self._names[series].items()
+        return {variant: self.points(each) for variant, each in sorted(named)}
+
+    def of_accounts(self, series: Series) -> list[tuple[str, float]]:
+        """(account, value) in the newest period, the greatest first."""
+        _, values = self._of_accounts.get(series, ("", {}))
+        return sorted(values.items(), key=lambda each: (-each[1], each[0]))
 
     @property
     def standing(self) -> int:

@@ -11,8 +11,18 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.cli.layout import rows, side_by_side, titled
-from agents.cli.words import NOTHING, as_count, as_share, as_share_of, latest, pooled, spoken
-from agents.results import Figures, Point, Series
+from agents.cli.words import (
+    NOTHING,
+    as_count,
+    as_share,
+    as_share_of,
+    latest,
+    pooled,
+    printable,
+    spoken,
+)
+from agents.results import EACH, Figures, Point, Series
+from schemas.row_forms.comparing import PredictionRow
 from streams.catalogue import GROUPS, NO_EVENT, Catalogue, catalogue_rows
 
 OWN_PANELS = ("engagement", "activation", "retention")
@@ -26,8 +36,20 @@ class Number(NamedTuple):
     label: str
     series: Series
     said: Callable[[list[Point]], str]
+    """Of a series that stands for every name, what is said of one of them."""
     short: str | None = None
     """What it is called in the demo; None: it is not shown there."""
+
+    def of(self, figures: Figures) -> str:
+        if self.series.variant != EACH:
+            return self.said(figures.points(self.series))
+        newest = {name: latest(points) for name, points in figures.names(self.series).items()}
+        known = {name: each.value for name, each in newest.items() if each and each.value}
+        if not known:
+            return NOTHING
+        strongest = max(known, key=lambda name: abs(known[name]))
+        name = printable(strongest.partition("=")[2] or strongest)
+        return f"{name} {self.said(figures.names(self.series)[strongest])}"
 
 
 def _amount(points: list[Point]) -> str:
@@ -53,6 +75,11 @@ def _cohorts(points: list[Point]) -> str:
 def _decimal(points: list[Point]) -> str:
     point = latest(points)
     return NOTHING if point is None or point.value is None else f"{point.value:,.1f}"
+
+
+def _correlation(points: list[Point]) -> str:
+    point = latest(points)
+    return NOTHING if point is None or point.value is None else f"{point.value:+.2f}"
 
 
 def _span(points: list[Point]) -> str:
@@ -97,9 +124,11 @@ NUMBERS: dict[str, tuple[Number, ...]] = {
         Number("guides viewed, week", Series("guide_views", WEEK), _count),
     ),
     "satisfaction": (
-        Number("CSAT, 30 days", Series("csat", LAST_30), _percent, "CSAT"),
-        Number("promoters", Series("nps_promoters", DAY), _count, "promoters"),
+        Number("NPS, 30 days", Series("nps", LAST_30), _decimal, "NPS"),
+        Number("use and NPS", Series("feature_nps_correlation", LAST_30, EACH), _correlation),
+        Number("promoters", Series("nps_promoters", DAY), _count),
         Number("detractors", Series("nps_detractors", DAY), _count),
+        Number("CSAT, 30 days", Series("csat", LAST_30), _percent, "CSAT"),
         Number("effort score, week", Series("ces", WEEK), _decimal),
     ),
     "support": (
@@ -137,7 +166,8 @@ def numbers_of(catalogue: Catalogue, group: str) -> list[Number]:
 
 
 def group_series(catalogue: Catalogue) -> list[Series]:
-    return [number.series for group in NUMBERS for number in numbers_of(catalogue, group)]
+    numbers = [number.series for group in NUMBERS for number in numbers_of(catalogue, group)]
+    return [*numbers, *predictions_of(catalogue)]
 
 
 def idle_groups(catalogue: Catalogue) -> dict[str, str]:
@@ -174,7 +204,7 @@ def group_panels(console: Console, figures: Figures, catalogue: Catalogue) -> Re
 
 
 def _panel(group: str, numbers: list[Number], figures: Figures) -> Panel:
-    said = ((number.label, number.said(figures.points(number.series))) for number in numbers)
+    said = ((number.label, number.of(figures)) for number in numbers)
     return titled(group.capitalize(), "yellow", rows(*said))
 
 
@@ -203,5 +233,39 @@ def _line(group: str, catalogue: Catalogue, figures: Figures, idle: dict[str, st
     for number in numbers_of(catalogue, group):
         if number.short is not None:
             line.append(f"{number.short} ", "default")
-            line.append(f"{number.said(figures.points(number.series))}  ", "bold default")
+            line.append(f"{number.of(figures)}  ", "bold default")
     return line
+
+
+# ---- predictions: of accounts, so they belong to no group's numbers
+
+DOES = {"purchase_likelihood": "buy", "expansion_likelihood": "grow", "churn_likelihood": "leave"}
+"""What an account is likely to do."""
+MOST_LIKELY, MOST_LIKELY_IN_LINE = 5, 2
+
+
+def predictions_of(catalogue: Catalogue) -> list[Series]:
+    predicted = (row.id for row in catalogue.rows.values() if isinstance(row, PredictionRow))
+    return [Series(kpi, DAY, level="account") for kpi in predicted]
+
+
+def likely_rows(figures: Figures, catalogue: Catalogue) -> list[tuple[str, str]]:
+    """(what, the accounts that are most likely to do it) of each prediction."""
+    return [
+        (DOES.get(series.kpi, series.kpi.replace("_", " ")), _most(figures, series, MOST_LIKELY))
+        for series in predictions_of(catalogue)
+    ]
+
+
+def likely_line(figures: Figures, catalogue: Catalogue) -> Text:
+    """The same in one line."""
+    line = Text(f"{'likely to':<13}", "yellow", overflow="ellipsis", no_wrap=True)
+    for series in predictions_of(catalogue):
+        line.append(f"{DOES.get(series.kpi, series.kpi)} ", "default")
+        line.append(f"{_most(figures, series, MOST_LIKELY_IN_LINE)}  ", "bold default")
+    return line
+
+
+def _most(figures: Figures, series: Series, most: int) -> str:
+    accounts = figures.of_accounts(series)[:most]
+    return ", ".join(f"{printable(name)} {score:.0%}" for name, score in accounts) or NOTHING

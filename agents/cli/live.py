@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agents.cli.findings import findings
-from agents.cli.groups import group_lines
+from agents.cli.groups import group_lines, likely_line, predictions_of
 from agents.cli.layout import rows, side_by_side, titled, width_of
 from agents.cli.summary import (
     accounts_panel,
@@ -24,7 +23,7 @@ from agents.cli.summary import (
     series_shown,
     signals_panel,
 )
-from agents.cli.words import bars_of, sparkline
+from agents.cli.words import bars_of, printable, sparkline
 from agents.company import incidents
 from agents.live_company import LiveCompany
 from agents.results import Figures, Series
@@ -79,7 +78,7 @@ class View:
                 accounts_panel(figures, plan),
                 signals_panel(figures, figures.standing, plan),
             ),
-            titled("Business", "yellow", group_lines(figures, self._catalogue)),
+            titled("Business", "yellow", self._business()),
             titled("Alerts", "red", self._alerts()),
         )
 
@@ -120,6 +119,12 @@ class View:
             ),
             Text(medians, "green"),
         )
+
+    def _business(self) -> RenderableType:
+        groups = group_lines(self.figures, self._catalogue)
+        if not predictions_of(self._catalogue):
+            return groups
+        return Group(groups, likely_line(self.figures, self._catalogue))
 
     def _alerts(self) -> RenderableType:
         newest = sorted(self.alerts.values(), key=lambda data: str(data["at"]), reverse=True)
@@ -166,11 +171,6 @@ def alert_table(alerts: list[dict[str, Any]]) -> Table:
             Text(MARKS[data["state"]], colour),
             str(data["at"])[:16].replace("T", " "),
             Text(data["rule"], colour),
-            Text(_printable(data), colour),
+            Text(printable(str(data["title"])), colour),
         )
     return table
-
-
-def _printable(data: Mapping[str, Any]) -> str:
-    # Ids come from events, and so from anybody: they may not talk to the terminal.
-    return "".join(c if c.isprintable() else "?" for c in str(data["title"]))

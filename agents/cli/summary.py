@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from agents.cli.groups import group_panels, group_series, idle_groups
+from agents.cli.groups import group_panels, group_series, idle_groups, likely_rows
 from agents.cli.layout import rows, side_by_side, titled, width_of
 from agents.cli.words import (
     NOTHING,
@@ -25,6 +25,7 @@ from agents.cli.words import (
     last_days,
     latest,
     pooled,
+    printable,
     sentence,
     spoken,
     zone_of,
@@ -98,6 +99,8 @@ def show_summary(summary: Summary, plan: Plan, out: Path, console: Console | Non
         )
     )
     console.print(group_panels(console, figures, catalogue_of(plan)))
+    if likely := likely_rows(figures, catalogue_of(plan)):
+        console.print(titled("Most likely to", "yellow", _named(likely)))
     if figures.newest_lists:
         console.print(titled("Lists", "magenta", _lists(figures.newest_lists)))
     if figures.dead_letters:
@@ -223,18 +226,20 @@ def _signals(signals: Sequence[dict[str, Any]], zone: tzinfo) -> RenderableType:
 
 
 def _lists(lists: Sequence[dict[str, Any]]) -> RenderableType:
+    return _named(
+        (each["kpi"].replace("_", " "), ", ".join(line["name"] for line in each["top"]))
+        for each in lists
+    )
+
+
+def _named(lines: Iterable[tuple[str, str]]) -> RenderableType:
+    lines = list(lines)
     table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
+    table.add_column(style="dim", no_wrap=True, min_width=max(len(what) for what, _ in lines))
     table.add_column(overflow="ellipsis", no_wrap=True)
-    for each in lists:
-        names = ", ".join(line["name"] for line in each["top"])
-        table.add_row(each["kpi"].replace("_", " "), escape(printable(names)))
+    for what, names in lines:
+        table.add_row(what, escape(printable(names)))
     return table
-
-
-def printable(text: str) -> str:
-    """Ids come from events, and so from anybody: they may not talk to the terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _dead_letters(figures: Figures, out: Path) -> RenderableType:

@@ -94,6 +94,11 @@ def bars_of(console: Console) -> str:
     return _BARS if console.encoding.lower().startswith("utf") else _PLAIN_BARS
 
 
+def printable(text: str) -> str:
+    """Ids come from events, and so from anybody: they may not talk to the terminal."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def latest(points: Sequence[Point]) -> Point | None:
     """The newest value that is not provisional, else the newest."""
     over = [point for point in points if point.over]

@@ -2,17 +2,26 @@
 
 import asyncio
 import io
+import re
 from pathlib import Path
 
+import orjson
 import pytest
 from rich.console import Console, RenderableType
 
-from agents.cli.groups import NUMBERS, OWN_PANELS, group_lines, group_panels, idle_groups
+from agents.cli.groups import (
+    NUMBERS,
+    OWN_PANELS,
+    group_lines,
+    group_panels,
+    idle_groups,
+    likely_rows,
+)
 from agents.cli.live import View
 from agents.cli.summary import series_shown
 from agents.company import sample_lines
 from agents.live_company import LiveCompany
-from agents.results import Figures, Series
+from agents.results import EACH, Figures, Series
 from schemas.outputs import KPIS
 from schemas.plan import Plan, load_plan
 from streams.catalogue import GROUPS, catalogue_of, catalogue_rows
@@ -65,6 +74,27 @@ def test_the_live_picture_shows_every_group_on_one_screen(view: View) -> None:
         assert any(character.isdigit() for character in said[:30]), group
 
 
+def test_what_is_predicted_is_shown_with_the_accounts_it_is_said_of(view: View, demo: Plan) -> None:
+    (said,) = (line for line in drawn(view.picture()).splitlines() if "likely to" in line)
+    assert re.search(r"leave acct-\d{3} \d+%, acct-\d{3} \d+%", said)
+    assert re.search(r"buy acct-\d{3} \d+%, acct-\d{3} \d+%", said)
+    lines = dict(likely_rows(view.figures, catalogue_of(demo)))
+    assert lines.keys() == {"buy", "leave"}
+    scores = [int(score) for score in re.findall(r"(\d+)%", lines["leave"])]
+    assert len(scores) > 1
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_of_a_number_by_name_the_strongest_is_said() -> None:
+    series = Series("feature_nps_correlation", "trailing_30d", EACH)
+    (number,) = (n for numbers in NUMBERS.values() for n in numbers if n.series == series)
+    figures = Figures([series])
+    assert number.of(figures) == "-"
+    for name, r in (("a", 0.1), ("b", -0.4), ("c", None)):
+        figures.take([correlated(name, r)])
+    assert number.of(figures) == "b -0.40"
+
+
 def test_the_panels_at_the_end_have_a_number_for_nearly_every_row(view: View, demo: Plan) -> None:
     console = Console(file=io.StringIO(), width=100)
     said = drawn(group_panels(console, view.figures, catalogue_of(demo)))
@@ -104,6 +134,14 @@ def test_a_number_whose_period_is_not_over_is_shown_only_if_there_is_no_other(de
         ]
     )
     assert "tickets 15" in drawn(group_lines(figures, catalogue_of(demo)))
+
+
+def correlated(name: str, r: float | None) -> Outgoing:
+    where = '"company",null,"all","trailing_30d"'
+    bounds = '"2025-09-01T00:00:00.000Z","2025-10-01T00:00:00.000Z"'
+    key = f'["feature_nps_correlation","feature={name}",{where},{bounds}]'
+    said = orjson.dumps({"value": r, "parts": None, "status": "final"})
+    return Outgoing(KPIS, None, key.encode(), said)
 
 
 def value(start: str, end: str, number: int, status: str) -> Outgoing:
