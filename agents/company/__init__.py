@@ -21,7 +21,7 @@ from agents.company.accounts import ACCOUNTS, all_accounts
 from agents.company.billing import billing
 from agents.company.desk import Desk
 from agents.company.incidents import Incident, incidents
-from agents.company.log import Log, in_order, write_lines
+from agents.company.log import Arrival, Log, in_order, write_lines
 from agents.company.marketing import marketing
 from agents.company.operations import operations
 from agents.company.outcomes import outcomes
@@ -35,7 +35,10 @@ __all__ = [
     "ACCOUNTS",
     "DAYS",
     "START_MS",
+    "SYSTEMS",
+    "Arrival",
     "Incident",
+    "arrivals",
     "incidents",
     "sample_lines",
     "write_lines",
@@ -46,8 +49,17 @@ DEPARTMENTS = (billing, support, sales, marketing, success, outcomes, operations
 """Each looks at how the product is used; sales looks at the bills, too."""
 
 
+SYSTEMS = tuple(department.__name__ for department in DEPARTMENTS)
+"""What speaks beside the product."""
+
+
 def sample_lines(seed: int = 7, accounts: int = ACCOUNTS, days: int = DAYS) -> Iterator[bytes]:
     """The log's lines, each a JSON object and a line feed; about 55,000 with the defaults."""
+    return (each.line for each in arrivals(seed, accounts, days))
+
+
+def arrivals(seed: int = 7, accounts: int = ACCOUNTS, days: int = DAYS) -> list[Arrival]:
+    """The same, with the time of arrival, and who says so."""
     rng = Random(seed)
     log = Log(rng, day_ms(days))
     customers = all_accounts(rng, accounts, days)

@@ -17,7 +17,7 @@ class Desk:
     """Each has random numbers of its own, so that a change of one leaves the others as they are."""
 
     def __init__(self, name: str, seed: int, days: int, accounts: Sequence[Account]) -> None:
-        self.rng = Random(f"{name} {seed}")
+        self.name, self.rng = name, Random(f"{name} {seed}")
         self.log = Log(self.rng, day_ms(days))
         self.days, self.accounts = days, accounts
         self.end_ms = day_ms(days)
@@ -45,7 +45,7 @@ class Desk:
         who: dict[str, Any] = {"userId": person.user if person else None}
         if account is not None:
             who["groupId"] = account.id
-        self.log.call(at_ms, "track", who, event=event, properties=properties)
+        self.log.call(at_ms, "track", who, system=self.name, event=event, properties=properties)
 
     def chance(self, of: float) -> bool:
         return self.rng.random() < of

@@ -60,3 +60,12 @@ def test_simulate_wants_to_know_where_the_events_go() -> None:
     ran = headwater("simulate")
     assert ran.exit_code == 2
     assert "--out or with --topic" in ran.output
+    ran = headwater("simulate", "--plan", "plans/demo-systems.yaml", "--topic", "product-events")
+    assert ran.exit_code == 2
+    assert "leave out --topic" in ran.output
+
+
+def test_simulate_says_which_input_nobody_writes_to(tmp_path: Path) -> None:
+    ran = headwater("simulate", "--plan", "plans/several-inputs.yaml", "--out", str(tmp_path / "x"))
+    assert ran.exit_code == 1
+    assert "billing writes JSON: give the input `format: mapping`" in ran.output
