@@ -10,6 +10,7 @@ from schemas.row_forms.comparing import CorrelationRow
 from schemas.row_forms.values import FormulaRow, RankingRow
 from schemas.row_reading import kpis_read
 from schemas.rows import OverValues, Row
+from schemas.segments import dimension_of
 from schemas.times import DAY_MS
 from streams.alerting.board import Board
 from streams.alerting.predicted import PredictedAlerts
@@ -22,7 +23,7 @@ from streams.formulas import Formula, Place, Stated, empty_of, settling_days
 from streams.measures import ALL
 from streams.member_lists import MemberFacts, MemberRanking
 from streams.operators.correlation import SUMS, formula_of, sum_input
-from streams.parts.attributed import is_half_split
+from streams.parts.attributed import half_split
 from streams.predictions import Predictions, Scored
 from streams.publication import Horizon, Timeline
 from streams.rankings import Ranking, StatedRanking
@@ -167,13 +168,7 @@ class Company:
         for id, row in self._rows.items():
             for kpi in () if row in lists else sorted(kpis_read(row)):
                 self._readers.setdefault(kpi, []).append(id)
-        self._half_split = {
-            (id, dimension.name)
-            for id in self._rows
-            for dimension in compiled.plan.segments
-            if is_half_split(id, rows, dimension)
-        }
-        """Formulas, and the dimensions in whose segments they would read less than there is."""
+        self._half_split = half_split(self._rows, rows, compiled.plan)
         self._calendar = compiled.calendar
         self._inputs = Inputs(rows)
         self._sources = Sources(sources)
@@ -315,7 +310,7 @@ class Company:
     def _reading(self, place: Place) -> Iterator[Formula | Ranking]:
         """The formulas that read a place; of a variant or segment that is new they are made."""
         kpi, variant, segment, _ = place
-        dimension = "" if segment == ALL else segment.partition("=")[0]
+        dimension = "" if segment == ALL else dimension_of(segment)
         for id in self._readers.get(kpi, ()):
             row = self._rows[id]
             if isinstance(row, RankingRow):

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from schemas.segments import BOTH, NO_VALUE, combined, dimension_of
 from schemas.selectors import FactSelector
 from streams.measures import Fact, is_above
-from streams.segments import NO_VALUE
 
 Named = dict[str, tuple[int, str, str]]
 """Dimension -> (time ms, event id, segment) of the first fact with a value of it."""
@@ -23,6 +23,8 @@ class FirstNaming:
         found = value or {}
         for segment in fact.segments:
             dimension, _, named = segment.partition("=")
+            if BOTH in dimension:
+                continue  # it follows from the two
             told = (*fact.moment[:2], segment)
             if named != NO_VALUE and (dimension not in found or told < found[dimension]):
                 found = {**found, dimension: told}
@@ -46,11 +48,17 @@ class FirstNaming:
 
 
 def replaced(segments: tuple[str, ...], named: Named | None) -> tuple[str, ...]:
-    """Segments of a fact, with those in the place of their dimension that were named first.
+    """Segments of a fact, with those in the place of their dimension that were named first;
+    combinations come after their dimensions.
 
     >>> replaced(("region=eu", "source=(none)"), {"source": (0, "m1", "source=web")})
     ('region=eu', 'source=web')
     """
-    found = named or {}
-    told = ((segment, found.get(segment.partition("=")[0])) for segment in segments)
-    return tuple(segment if first is None else first[2] for segment, first in told)
+    found: dict[str, str] = {}
+    for segment in segments:
+        dimension = dimension_of(segment)
+        one, both, other = dimension.partition(BOTH)
+        first = (named or {}).get(dimension)
+        known = segment if first is None else first[2]
+        found[dimension] = combined(found[one], found[other]) if both else known
+    return tuple(found.values())

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from schemas.plan.fingerprint import fingerprint, meaning_of_facts, meaning_of_input
-from schemas.plan.models import Plan, PseudonymsOf
+from schemas.plan.models import Dimension, Plan, PseudonymsOf
 from schemas.row_forms.form import dimension_unit, unit
 from schemas.row_forms.people import (
     ConversionRow,
@@ -81,9 +81,8 @@ def _definitions(plan: Plan) -> Iterator[tuple[str, str]]:
         yield PSEUDONYMS, fingerprint(normal["pseudonyms"])
     for input in plan.inputs:
         yield f"input/{input.topic}", fingerprint(meaning_of_input(plan, input))
-    for dimension in normal["segments"]:
-        kind = "trait" if dimension["trait"] is not None else "property"
-        yield dimension_unit(dimension["name"]), f"{kind} {fingerprint(dimension)}"
+    for dimension in plan.segments:
+        yield dimension_unit(dimension.name), _dimension(plan, dimension)
     if plan.activation is not None:
         activated = FactSelector(kind="activation"), FactSelector(kind="first_action")
         yield ACTIVATED, fingerprint([meaning_of_facts(plan, facts) for facts in activated])
@@ -98,6 +97,22 @@ def _definitions(plan: Plan) -> Iterator[tuple[str, str]]:
         kpis = sorted({each.kpi for each in rule.watches} & catalogue.rows.keys())
         read = [_meaning(plan, catalogue.rows[kpi], catalogue) for kpi in kpis]
         yield alert_unit(rule.id), fingerprint([identity(rule), *read])
+
+
+def _dimension(plan: Plan, dimension: Dimension) -> str:
+    """What a dimension depends on, after the word for what tells its values: a `property` of events
+    to come only, a `trait`, or what is `known` already.
+    """
+    # Without what it does not say: a release that can say more splits nothing in another way.
+    data = dimension.model_dump(mode="json")
+    said = {key: value for key, value in data.items() if value or key not in ("values", "of")}
+    if dimension.of is not None:
+        parts = [each for each in plan.segments if each.name in dimension.of]
+        by = "property" if all(each.property is not None for each in parts) else "known"
+        return f"{by} {fingerprint(said)}"
+    if dimension.property is not None:
+        said.pop("values", None)  # what an event counts for was settled when it was read
+    return f"{'trait' if dimension.trait is not None else 'property'} {fingerprint(said)}"
 
 
 def _meaning(plan: Plan, row: Row, catalogue: Catalogue) -> list[Any]:

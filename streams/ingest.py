@@ -34,7 +34,7 @@ from streams.erasure import requested
 from streams.fact_batches import ROUTES_MAX, Code, FactBatches, Member, Row
 from streams.roles import FACTS_ROLE
 from streams.rule_facts import facts_of, paths_of_fact
-from streams.segments import bounded_value, shown_value
+from streams.segments import bounded_value, pairs_of, segment_in, with_pairs
 from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.watermark import ASIDE_MS, Announcements
 
@@ -63,10 +63,11 @@ class Interpreter:
         self._erasure = plan.erasure
         self._asks: dict[tuple[str, str], list[Predicate | None]] = {}
         self._dimensions = [
-            (d.name, None if d.kinds is None else frozenset(d.kinds))
+            (d.name, segment_in(d), None if d.kinds is None else frozenset(d.kinds))
             for d in plan.segments
             if d.property is not None
         ]
+        self._pairs = pairs_of(plan.segments, lambda d: d.property is not None)
         paths = [d.property for d in plan.segments if d.property is not None]
         self._segment_values = extractor(paths) if paths else _no_values
         excluding = {c.path.removeprefix(TRAITS_PREFIX) for c in plan.exclude_users}
@@ -129,12 +130,12 @@ class Interpreter:
 
     def _code(self, meaning: Meaning, values: Sequence[Any]) -> Code:
         """`values`: of the properties that are dimensions."""
-        segments = (
-            f"{name}={shown_value(value)}"
-            for (name, kinds), value in zip(self._dimensions, values, strict=False)
+        segments = {
+            name: segment(value)
+            for (name, segment, kinds), value in zip(self._dimensions, values, strict=False)
             if kinds is None or any(kind in kinds for kind, _, _ in meaning)
-        )
-        return self._code_of(meaning, tuple(segments))
+        }
+        return self._code_of(meaning, with_pairs(segments, self._pairs))
 
     def _code_of(self, meaning: Meaning, segments: tuple[str, ...]) -> Code:
         code = self._codes.get((meaning, segments))

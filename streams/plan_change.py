@@ -102,6 +102,11 @@ def _refusals(change: Change, wanted: Mapping[str, str], plan: Plan) -> Iterable
     for each in change.added:
         if each.startswith(dimension_unit("")) and wanted[each].startswith("trait"):
             yield f"segment {each.removeprefix('dimension/')} is by a trait: none was kept so far"
+        if each.startswith(dimension_unit("")) and wanted[each].startswith("known"):
+            yield (
+                f"segments {each.removeprefix('dimension/')} combine what is known already: how "
+                "that met before was not told"
+            )
     yield from _refused_rows(change, plan)
 
 

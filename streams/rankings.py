@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from schemas.ranks import OfDimension, OfMembers
 from schemas.row_forms.values import RankingRow
+from schemas.segments import NO_VALUE
 from streams.calendar import Calendar
 from streams.formulas import Lookups, Place, Reading, Values
 from streams.measures import ALL
 from streams.operators.ranking import Order, Ranked
-from streams.segments import NO_VALUE
 from streams.tally import Hull, PlainSource, Value
 
 

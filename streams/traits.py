@@ -6,15 +6,16 @@ only. Who told nothing yet is `(none)`.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from schemas.plan.models import Dimension
+from schemas.segments import combined, dimension_of
 from streams.active_days import ActiveDays, runs
 from streams.calendar import Calendar
-from streams.day_measures import Days
-from streams.measures import ALL, First, Measure
-from streams.segments import shown_value
+from streams.day_measures import Days, LatestOfDays
+from streams.measures import ALL, ByName, First, Measure, WholeTimeline
+from streams.segments import pairs_of, segment_in, with_pairs
 
 Told = tuple[int, str, Any]
 """(time ms, event id, value); the latest of a day counts."""
@@ -53,45 +54,96 @@ class TraitSegments:
     def __init__(
         self, dimensions: Sequence[Dimension], measures: Sequence[Measure], calendar: Calendar
     ) -> None:
-        self._dimensions = [(d.name, d.trait) for d in dimensions if d.trait is not None]
+        self._dimensions = [
+            (d.name, d.trait, segment_in(d)) for d in dimensions if d.trait is not None
+        ]
+        names = {name for name, _, _ in self._dimensions}
+        of_events = {d.name for d in dimensions if d.property is not None}
+        pairs = pairs_of(dimensions, lambda d: d.name in names | of_events)
+        self._pairs = tuple(pair for pair in pairs if not names.isdisjoint(pair))
         self._measures, self._calendar = measures, calendar
 
     def applied(self, values: Sequence[Any], traits: TraitDays) -> Sequence[Any]:
         """The measures with segments for traits beside those for properties."""
         if not self._dimensions:
             return values
-        found = list(values)
-        for slot, measure in enumerate(self._measures):
-            if found[slot] is None:
-                continue
-            if isinstance(measure, Days):
-                found[slot] = self._split(found[slot], traits)
-            elif isinstance(measure, First):
-                time_ms, event_id, account, segments = found[slot]
-                day = self._calendar.day(time_ms)
-                own = tuple(
-                    f"{name}={_value_at(traits.get(trait, {}), day)}"
-                    for name, trait in self._dimensions
-                )
-                found[slot] = (time_ms, event_id, account, segments + own)
-        return found
+        return [
+            value if value is None else self._applied(measure, value, traits)
+            for measure, value in zip(self._measures, values, strict=True)
+        ]
+
+    def _applied(self, measure: Measure, value: Any, traits: TraitDays) -> Any:
+        if isinstance(measure, Days):
+            return self._split(value, traits)
+        if isinstance(measure, First):
+            return self._with_own(value, traits)
+        if isinstance(measure, WholeTimeline):
+            return [self._with_own(fact, traits) for fact in value]
+        if isinstance(measure, LatestOfDays):
+            return {day: self._with_own(fact, traits) for day, fact in value.items()}
+        if isinstance(measure, ByName) and isinstance(measure.inner, Days | First):
+            return {name: self._applied(measure.inner, of, traits) for name, of in value.items()}
+        return value
+
+    def _with_own(self, fact: Any, traits: TraitDays) -> Any:
+        """A fact that counts in the segments of its person, too."""
+        time_ms, event_id, account, segments, *rest = fact
+        day = self._calendar.day(time_ms)
+        found = {dimension_of(segment): segment for segment in segments}
+        for name, trait, segment in self._dimensions:
+            found[name] = segment(_value_at(traits.get(trait, {}), day))
+        return time_ms, event_id, account, with_pairs(found, self._pairs), *rest
 
     def _split(self, days: dict[str, ActiveDays], traits: TraitDays) -> dict[str, ActiveDays]:
         whole = days[ALL]
+        masks = {
+            name: self._masks(whole, traits.get(trait, {}), segment)
+            for name, trait, segment in self._dimensions
+        }
+        of_pairs = [self._both(pair, masks, days) for pair in self._pairs]
         found = dict(days)
-        for name, trait in self._dimensions:
-            told = traits.get(trait, {})
-            masks: dict[str, int] = {}
-            borders = sorted(told)
-            for number, start in enumerate([whole.base, *borders]):
-                end = borders[number] if number < len(borders) else None
-                part = _between(whole.days, start - whole.base, end and end - whole.base)
-                if part:
-                    value = shown_value(told[start][2]) if number else _value_at({}, 0)
-                    masks[value] = masks.get(value, 0) | part
-            for value, mask in masks.items():
-                found[f"{name}={value}"] = self._of_mask(whole.base, mask)
+        for of in (*masks.values(), *of_pairs):
+            for segment, mask in of.items():
+                found[segment] = self._of_mask(whole.base, mask)
         return found
+
+    def _masks(
+        self, whole: ActiveDays, told: dict[int, Told], segment: Callable[[Any], str]
+    ) -> dict[str, int]:
+        """Segment -> the active days on which it held, as a mask from the first one on."""
+        found: dict[str, int] = {}
+        borders = sorted(told)
+        for number, start in enumerate([whole.base, *borders]):
+            end = borders[number] if number < len(borders) else None
+            part = _between(whole.days, start - whole.base, end and end - whole.base)
+            if part:
+                named = segment(told[start][2] if number else None)
+                found[named] = found.get(named, 0) | part
+        return found
+
+    def _both(
+        self,
+        pair: tuple[str, str],
+        masks: Mapping[str, Mapping[str, int]],
+        days: Mapping[str, ActiveDays],
+    ) -> dict[str, int]:
+        """The same of two dimensions: a trait holds for whole days, so those of both count."""
+        base = days[ALL].base
+
+        def of(name: str) -> Mapping[str, int]:
+            return masks.get(name) or {
+                segment: its.days << its.base - base
+                for segment, its in days.items()
+                if dimension_of(segment) == name
+            }
+
+        one, other = map(of, pair)
+        return {
+            combined(segment, its): mask & those
+            for segment, mask in one.items()
+            for its, those in other.items()
+            if mask & those
+        }
 
     def _of_mask(self, base: int, mask: int) -> ActiveDays:
         first = (mask & -mask).bit_length() - 1
@@ -110,8 +162,8 @@ def _between(mask: int, start: int, end: int | None) -> int:
     return mask >> start << start
 
 
-def _value_at(told: dict[int, Told], day: int) -> str:
-    """The value at the end of a day."""
+def _value_at(told: dict[int, Told], day: int) -> Any:
+    """The value at the end of a day; None before anything was told."""
     borders = sorted(told)
     position = bisect_right(borders, day)
-    return shown_value(told[borders[position - 1]][2] if position else None)
+    return told[borders[position - 1]][2] if position else None

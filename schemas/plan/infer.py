@@ -37,6 +37,8 @@ from schemas.plan.naming import (
 )
 from schemas.plan.survey import EventSurvey, Survey, ValueSurvey, survey_events
 from schemas.plan.values import TEXT_MAX
+from schemas.plan.written_segments import NOT_LISTED
+from schemas.segments import VALUE_CHARACTERS_MAX
 from schemas.times import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, iso
 
 ACTIVATION_USERS = (0.05, 0.90)
@@ -330,17 +332,27 @@ def _segments(survey: Survey) -> Iterator[str]:
     low, high = SEGMENT_VALUES
     yield from _comment(
         f"Texts with {low} to {high} different values on most events or users. Each makes every "
-        "KPI that many times larger: keep those you will look at."
+        "KPI that many times larger: keep those you will look at. Where values are listed, all "
+        "others count as `other`."
     )
     yield "segments:"
     names: set[str] = set()
     for index, (name, (kind, count, values)) in enumerate(found.items()):
         mark = "" if index < SEGMENTS_MAX else "# "
         dimension = unique(identifier(name), names)
+        listed = _with_values(values) if kind == "property" else ""
         yield (
-            f"  {mark}{dimension}: {{{kind}: {_scalar(name)}}}  "
+            f"  {mark}{dimension}: {{{kind}: {_scalar(name)}{listed}}}  "
             f"# {_number(values.different, 'value')} on {count}"
         )
+
+
+def _with_values(values: ValueSurvey) -> str:
+    """The values, the most frequent first. The list of a trait could not be changed later."""
+    often = sorted(values.texts.items(), key=lambda each: (-each[1], each[0]))
+    listed = [text for text, _ in often if text.strip() and text not in NOT_LISTED]
+    shown = all(len(text) <= VALUE_CHARACTERS_MAX for text in listed)
+    return f", values: [{', '.join(map(_scalar, listed))}]" if listed and shown else ""
 
 
 _CARRIERS = {"property": "events", "trait": "users with traits"}

@@ -263,11 +263,14 @@ class AccountState(Frozen):
 
 
 class Dimension(Frozen):
-    """A dimension that KPIs are split by; exactly one of `property`, `trait` and `state` is given.
+    """A dimension that KPIs are split by; exactly one of `property`, `trait`, `state` and `of` is
+    given.
 
     kinds: only events that make such facts have the dimension; None: all events. state: the
     attribute of the account's latest fact of a kind; KPIs about accounts are split by it, and with
-    kinds what is added up from such facts.
+    kinds what is added up from such facts. values: those with a segment of their own, all others
+    being folded into one; None: every value has one. of: two other dimensions, each with values,
+    that this one combines.
     """
 
     name: str
@@ -275,6 +278,8 @@ class Dimension(Frozen):
     trait: str | None = None
     kinds: tuple[FactKind, ...] | None = None
     state: AccountState | None = None
+    values: tuple[str, ...] | None = None
+    of: tuple[str, str] | None = None
 
 
 class Milestones(Frozen):

@@ -9,7 +9,6 @@ from schemas.plan.models import (
     ALL,
     FIRST_ACTIVITY,
     TRAITS_PREFIX,
-    AccountState,
     Activation,
     ActivationDays,
     ActivationOnce,
@@ -19,7 +18,6 @@ from schemas.plan.models import (
     Attribute,
     Condition,
     Currency,
-    Dimension,
     Duplicates,
     Erasure,
     ExtraLevels,
@@ -46,7 +44,6 @@ from schemas.plan.models import (
 )
 from schemas.plan.written import (
     PqlCandidate,
-    WrittenDimension,
     WrittenErasure,
     WrittenInput,
     WrittenKpis,
@@ -67,6 +64,7 @@ from schemas.plan.written_rules import (
     WrittenName,
     kinds_of,
 )
+from schemas.plan.written_segments import dimensions
 
 EVERY_EVENT = Selector(type="any", pattern="*")
 
@@ -113,16 +111,7 @@ def normal_plan(plan: WrittenPlan) -> Plan:
             for test in plan.exclude.users
             for op, operand in test.operators()
         ),
-        segments=tuple(
-            Dimension(
-                name=name,
-                property=source.property,
-                trait=source.trait,
-                state=_account_state(source),
-                kinds=None if source.kinds is None else tuple(kinds_of(source.kinds)),  # type: ignore[arg-type]
-            )
-            for name, source in plan.segments.items()
-        ),
+        segments=dimensions(plan.segments, plan.combinations),
         milestones=Milestones(
             distinct_users=tuple(plan.milestones.distinct_users),
             activated_users=tuple(plan.milestones.activated_users),
@@ -318,12 +307,6 @@ def _fact_name(entry: WrittenEvent) -> FactName:
     if entry.trait is not None:
         return NameFromProperty(path=entry.trait)
     return NameConst(name=_selector(entry).pattern)
-
-
-def _account_state(source: WrittenDimension) -> AccountState | None:
-    if source.fact is None or source.attribute is None:
-        return None
-    return AccountState(fact=source.fact, attribute=source.attribute)  # type: ignore[arg-type]
 
 
 # ---- first action and activation

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, Tag, ValidationInfo, field_validator
 
-from schemas.fact_kinds import CARRIES, KINDS_OF_NOBODY
+from schemas.fact_kinds import KINDS_OF_NOBODY
 from schemas.plan.models import (
     ALL,
     DEFAULT_ENTITY_DAYS,
@@ -17,7 +17,6 @@ from schemas.plan.models import (
     DEFAULT_TALLY_DAYS,
     DURATION_UNITS_MS,
     FIRST_ACTIVITY,
-    TRAITS_PREFIX,
     Duplicates,
     KpiSettings,
     Limits,
@@ -35,13 +34,11 @@ from schemas.plan.values import (
     Duration,
     FormatName,
     InputName,
-    KindName,
     KpiId,
     MonthName,
     OwnRow,
     PeriodName,
     Prefix,
-    PropertyPath,
     RecordPath,
     Text,
     TimeUnitName,
@@ -51,7 +48,6 @@ from schemas.plan.values import (
     Weight,
     WhoseIds,
     ascending,
-    check_traits_kept,
     did_you_mean,
     each_once,
     mistake,
@@ -62,7 +58,6 @@ from schemas.plan.written_amounts import KnownCurrency, WrittenCurrency
 from schemas.plan.written_form import Written, forms
 from schemas.plan.written_rules import (
     ActivationForm,
-    Kinds,
     Selectors,
     Sessions,
     Tasks,
@@ -71,6 +66,7 @@ from schemas.plan.written_rules import (
     WrittenOperators,
     kinds_of,
 )
+from schemas.plan.written_segments import Pair, Trait, WrittenDimension, check_combinations
 
 
 class WrittenFields(Written):
@@ -221,19 +217,6 @@ def _check_columns(fields: WrittenFields, columns: list[str]) -> None:
             )
 
 
-def _check_trait(path: str, info: ValidationInfo) -> str:
-    check_traits_kept(info)
-    if path.startswith(TRAITS_PREFIX):
-        raise mistake(
-            f"{shown(path)} is a path of the event, not a trait",
-            f"write `{path.removeprefix(TRAITS_PREFIX)}`",
-        )
-    return path
-
-
-Trait = Annotated[RecordPath, AfterValidator(_check_trait)]
-
-
 class WrittenTraitTest(WrittenOperators):
     """A test of a trait of a person."""
 
@@ -267,69 +250,6 @@ class WrittenExclude(Written):
         default_factory=list,
         description="Persons with such a trait are left out, with all they did before, too.",
     )
-
-
-class WrittenDimension(Written):
-    """Where the value of a dimension is read: in the event, in what is known of the person, or in
-    the latest fact of the account."""
-
-    nullable = frozenset({"trait"})
-
-    fact: KindName | None = Field(
-        default=None, description="Kind of the account's fact whose latest one tells the value."
-    )
-    attribute: Text | None = Field(default=None, description="With `fact`: its attribute.")
-
-    @field_validator("attribute")
-    @classmethod
-    def _goes_with_fact(cls, attribute: str, info: ValidationInfo) -> str:
-        fact = info.data.get("fact", "mistaken")
-        if fact is None:
-            raise mistake("`attribute` without `fact`", "add `fact: <kind>`")
-        known = CARRIES[fact].attributes if fact in CARRIES else (attribute,)
-        if attribute not in known:
-            raise mistake(
-                f"{fact} facts have no attribute {shown(attribute)}",
-                f"they may have {', '.join(known)}" if known else "choose another kind",
-            )
-        return attribute
-
-    property: PropertyPath | None = Field(default=None, description="Path of the event's property.")
-    trait: Trait | None = Field(
-        default=None, validate_default=True, description="Path of the trait."
-    )
-
-    kinds: Kinds | None = Field(
-        default=None,
-        description="With `property`: only events that make such facts have the dimension. With "
-        "`fact`: what is added up from such facts is split by it, too.",
-    )
-
-    @field_validator("kinds")
-    @classmethod
-    def _goes_with_property(cls, kinds: Any, info: ValidationInfo) -> Any:
-        if info.data.get("trait") is not None:
-            raise mistake("`kinds` goes with `property` and `fact` only", within="kinds")
-        return kinds
-
-    @field_validator("trait")
-    @classmethod
-    def _is_one_of_two(cls, trait: str | None, info: ValidationInfo) -> str | None:
-        if info.data.get("fact", "mistaken") is not None:
-            if trait is not None or info.data.get("property") is not None:
-                raise mistake("`fact` excludes `property` and `trait`", within="trait")
-            if info.data.get("attribute", "mistaken") is None:
-                raise mistake("`fact` without `attribute`", "add `attribute: <name>`")
-            return trait
-        if trait is None and info.data.get("property", "mistaken") is None:
-            raise mistake(
-                "a segment needs `property`, `trait` or `fact`",
-                "write `{property: <path>}`, `{trait: <path>}` or `{fact: <kind>, attribute: ...}`",
-                within="trait",
-            )
-        if trait is not None and info.data.get("property") is not None:
-            raise mistake("`property` and `trait` exclude each other", within="trait")
-        return trait
 
 
 Numbers = Annotated[list[Count], AfterValidator(ascending)]
@@ -695,6 +615,9 @@ class WrittenPlan(Written):
     segments: dict[DimensionName, WrittenDimension] = Field(
         default_factory=dict, description="Dimension -> where its values are read."
     )
+    combinations: list[Pair] = Field(
+        default_factory=list, description="Pairs of dimensions that KPIs are split by together."
+    )
     milestones: WrittenMilestones = WrittenMilestones()
     kpis: WrittenKpis = WrittenKpis()
     horizon: Annotated[
@@ -714,6 +637,13 @@ class WrittenPlan(Written):
         default=None, description="Lets users be erased; only from the beginning of a prefix."
     )
     privacy: WrittenPrivacy = WrittenPrivacy()
+
+    @field_validator("combinations")
+    @classmethod
+    def _can_be_combined(cls, pairs: list[list[str]], info: ValidationInfo) -> list[list[str]]:
+        if "segments" in info.data:  # else they have mistakes of their own
+            check_combinations(pairs, info.data["segments"])
+        return pairs
 
     @field_validator("inputs")
     @classmethod

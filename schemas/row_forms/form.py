@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field, PrivateAttr
 
+from schemas.segments import dimension_of
 from schemas.selectors import Strict
 from schemas.terms import Period
 
@@ -50,5 +51,5 @@ class RowForm(Strict):
         """
         places = [unit(level, self.id), unit(level, self.id, variant)]
         if segment != ALL_SEGMENT:
-            places.append(dimension_unit(segment.partition("=")[0]))
+            places.append(dimension_unit(dimension_of(segment)))
         return max((self._since_ms[p] for p in places if p in self._since_ms), default=None)

@@ -8,7 +8,8 @@ from schemas.plan.values import did_you_mean
 from schemas.row_forms.comparing import PredictionRow
 from schemas.row_forms.people import MembershipRow, MilestoneRow
 from schemas.row_forms.values import ScoreRow
-from schemas.rows import Row, has_named_variants, variants_of
+from schemas.rows import OverValues, Row, has_named_variants, variants_of
+from schemas.segments import dimension_of
 from streams.calendar import DAY
 
 ACTIVATED = "activated"
@@ -35,7 +36,7 @@ def _watch(
         yield Problem(place, "only days have a weekday", "compare with `previous`")
     if watch.segment == ALL or watch.kpi not in planned:
         return
-    dimension = watch.segment.partition("=")[0]
+    dimension = dimension_of(watch.segment)
     if rule.level != "company":
         yield Problem(place, f"values per {rule.level} are not split by segments")
     elif dimension not in {each.name for each in plan.segments}:

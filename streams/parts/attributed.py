@@ -58,13 +58,33 @@ def split_by_states(rows: Iterable[Row], plan: Plan) -> list[Row]:
     return [row for row in rows if any(is_split(row, each) for each in plan.segments)]
 
 
-def is_half_split(kpi: str, rows: Mapping[str, Row], dimension: Dimension) -> bool:
-    """True if such states split not all of what a KPI follows from: a sum of facts would be read as
-    0 where it is known of all accounts together only.
+def half_split(
+    kpis: Iterable[str], rows: Mapping[str, Row], plan: Plan
+) -> frozenset[tuple[str, str]]:
+    """KPIs, and the dimensions in whose segments they would be read as 0 where there is something.
+
+    A sum of facts is in no segment of states that do not split it, and what follows from it is
+    not either.
     """
+    found = {
+        (kpi, dimension.name)
+        for kpi in kpis
+        for dimension in plan.segments
+        if _is_half_split(kpi, rows, dimension)
+    }
+    both = {
+        (kpi, dimension.name)
+        for kpi, name in found
+        for dimension in plan.segments
+        if dimension.of is not None and name in dimension.of
+    }
+    return frozenset(found | both)
+
+
+def _is_half_split(kpi: str, rows: Mapping[str, Row], dimension: Dimension) -> bool:
     row = rows[kpi]
     if isinstance(row, FormulaRow):
-        return any(is_half_split(each, rows, dimension) for each in kpis_read(row))
+        return any(_is_half_split(each, rows, dimension) for each in kpis_read(row))
     return dimension.state is not None and of_facts(row) and not is_split(row, dimension)
 
 
@@ -87,12 +107,12 @@ def attributed(row: FactRow, subject: Subject) -> list[Part]:
 
 def _by_states(row: FactRow, subject: Subject) -> tuple[frozenset[int], SegmentsOf]:
     names = [each.name for each in subject.plan.segments if is_split(row, each)]
-    dimensions = {name: subject.dimensions[name] for name in names}
+    dimensions = subject.dimensions.among(names)
 
     def segments(values: Values, fact: KeptFact) -> tuple[str, ...]:
-        return tuple(state_segments(dimensions, values, after(*fact[:2])))
+        return state_segments(dimensions, values, after(*fact[:2]))
 
-    return frozenset(slot for slot, _ in dimensions.values()), segments
+    return dimensions.slots, segments
 
 
 def _by_first_touch(

@@ -17,6 +17,7 @@ from streams.measures import ALL, Change
 from streams.operators import balance, total
 from streams.parts.part import Cells, Part, Subject, of_cells
 from streams.parts.states import (
+    NO_DIMENSIONS,
     after,
     changes_before,
     meets,
@@ -43,8 +44,8 @@ class _Balance:
     def __init__(self, row: BalanceRow, subject: Subject) -> None:
         self._row, self._calendar = row, subject.calendar
         self._slot = subject.measures.timeline(row.of, subject.since_ms(row))
-        self._dimensions = subject.dimensions if row.segments else {}
-        self.slots = frozenset({self._slot, *(of for of, _ in self._dimensions.values())})
+        self._dimensions = subject.dimensions if row.segments else NO_DIMENSIONS
+        self.slots = self._dimensions.slots | {self._slot}
         self._used_slot = self._values_slot = None
         if row.values_of is not None:
             self._values_slot = subject.measures.timeline(row.values_of, subject.since_ms(row))
@@ -154,8 +155,8 @@ class _Movement:
     def __init__(self, row: MovementRow, subject: Subject) -> None:
         self._row, self._calendar = row, subject.calendar
         self._slot = subject.measures.timeline(row.of, subject.since_ms(row))
-        self._dimensions = subject.dimensions if row.segments else {}
-        self.slots = frozenset({self._slot, *(of for of, _ in self._dimensions.values())})
+        self._dimensions = subject.dimensions if row.segments else NO_DIMENSIONS
+        self.slots = self._dimensions.slots | {self._slot}
 
     def add(self, values: Values, sign: int, into: Cells) -> None:
         before = 0
@@ -164,7 +165,7 @@ class _Movement:
             if not amount:
                 continue
             edge = after(time_ms, event_id)
-            segments = tuple(state_segments(self._dimensions, values, edge))
+            segments = state_segments(self._dimensions, values, edge)
             for tally in tallies_of(self._row, None, attributes, segments):
                 into[tally, total.ADDED, self._calendar.day(time_ms), 1] += sign * amount
                 if HOUR in self._row.periods:

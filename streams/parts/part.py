@@ -5,11 +5,10 @@ from typing import NamedTuple
 
 from schemas.plan.models import Plan
 from schemas.rows import Row
-from schemas.selectors import FactSelector
 from streams.calendar import Calendar
 from streams.contributions import Cell, Moves
 from streams.measures import ALL, FirstFact, WholeFact
-from streams.parts.states import Dimensions, after, state_segments
+from streams.parts.states import NO_DIMENSIONS, after, dimensions_of, state_segments
 from streams.subject_measures import Measures, Values
 
 Cells = dict[Cell, int]
@@ -43,15 +42,8 @@ class Subject:
     ) -> None:
         """`level`: of its values. `states`: rows are split by the states of accounts, too."""
         self.plan, self.calendar, self.measures, self.level = plan, calendar, measures, level
-        self.dimensions: Dimensions = {
-            dimension.name: (
-                measures.timeline(FactSelector(kind=dimension.state.fact)),
-                dimension.state.attribute,
-            )
-            for dimension in plan.segments
-            if states and dimension.state is not None
-        }
-        self.dimension_slots = frozenset(slot for slot, _ in self.dimensions.values())
+        self.dimensions = dimensions_of(plan, measures.timeline) if states else NO_DIMENSIONS
+        self.dimension_slots = self.dimensions.slots
 
     def since_ms(self, row: Row, variant: str = "") -> int | None:
         """From when on a row counts."""
@@ -61,5 +53,6 @@ class Subject:
         """Where a subject counts by a first fact: what that says, and the account's states then."""
         if not row.segments:
             return (ALL,)
-        states = state_segments(self.dimensions, values, after(*fact[:2]))
-        return (ALL, *fact[3], *states) if self.dimensions else (ALL, *fact[3])
+        if not self.dimensions.each:
+            return (ALL, *fact[3])
+        return (ALL, *fact[3], *state_segments(self.dimensions, values, after(*fact[:2])))

@@ -1,16 +1,15 @@
 """What an account stands at: its latest fact before an instant."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
-from schemas.selectors import StateTest
+from schemas.plan.models import Plan
+from schemas.selectors import FactSelector, StateTest
 from streams.measures import Change
-from streams.segments import shown_value
+from streams.segments import pairs_of, segment_in, with_pairs
 
-Dimensions = Mapping[str, tuple[int, str]]
-"""Name -> slot of the timeline that tells its value, and the attribute."""
 Edge = tuple[int] | tuple[int, str, str]
 """An instant (UTC ms); or just after a fact, see `after`."""
 _MOMENT = itemgetter(0, 1)
@@ -32,12 +31,55 @@ def state_before(timeline: Sequence[Change] | None, edge: Edge) -> Change | None
     return timeline[at - 1] if timeline and at else None
 
 
-def state_segments(dimensions: Dimensions, values: Sequence[Any], edge: Edge) -> Iterator[str]:
+class StateDimension(NamedTuple):
+    """An attribute of the latest fact of a kind, by which accounts are split."""
+
+    slot: int
+    """Of the timeline that tells it."""
+    attribute: str
+    segment: Callable[[Any], str]
+
+
+class Dimensions(NamedTuple):
+    """What accounts are split by: each by its name, and the pairs that are combined."""
+
+    each: Mapping[str, StateDimension]
+    pairs: tuple[tuple[str, str], ...]
+
+    @property
+    def slots(self) -> frozenset[int]:
+        return frozenset(of.slot for of in self.each.values())
+
+    def among(self, names: Container[str]) -> "Dimensions":
+        """Those of certain names."""
+        each = {name: of for name, of in self.each.items() if name in names}
+        return Dimensions(each, tuple(p for p in self.pairs if p[0] in each and p[1] in each))
+
+
+NO_DIMENSIONS = Dimensions({}, ())
+
+
+def dimensions_of(plan: Plan, timeline: Callable[[FactSelector], int]) -> Dimensions:
+    """What a plan splits accounts by. `timeline`: gives the slot of the timeline of such facts."""
+    each = {
+        dimension.name: StateDimension(
+            timeline(FactSelector(kind=dimension.state.fact)),
+            dimension.state.attribute,
+            segment_in(dimension),
+        )
+        for dimension in plan.segments
+        if dimension.state is not None
+    }
+    return Dimensions(each, pairs_of(plan.segments, lambda d: d.state is not None))
+
+
+def state_segments(dimensions: Dimensions, values: Sequence[Any], edge: Edge) -> tuple[str, ...]:
     """Where an account belongs by its states before an edge."""
-    for name, (slot, attribute) in dimensions.items():
+    found = {}
+    for name, (slot, attribute, segment) in dimensions.each.items():
         state = state_before(values[slot], edge)
-        shown = None if state is None else dict(state[3]).get(attribute)
-        yield f"{name}={shown_value(shown)}"
+        found[name] = segment(None if state is None else dict(state[3]).get(attribute))
+    return with_pairs(found, dimensions.pairs)
 
 
 def state_value(timeline: Sequence[Change], ms: int) -> int:

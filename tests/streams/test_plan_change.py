@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from schemas.plan.check import load_plan
+from schemas.plan.fingerprint import fingerprint
 from schemas.plan.models import Plan
 from schemas.times import DAY_MS, iso, parse_iso
 from streams.engine import Engine
@@ -267,6 +268,48 @@ def test_a_plan_can_change_back_and_what_was_lost_on_the_way_begins_anew() -> No
 def test_what_cannot_be_carried_is_refused(changes: dict[str, Any], why: str) -> None:
     (refused,) = change_of(definitions(plan()), plan(**changes)).refused
     assert refused.startswith(why)
+
+
+BY_VALUES: dict[str, Any] = {
+    "country": {"property": "country", "values": ["se"]},
+    "city": {"property": "city", "values": ["x"]},
+    "role": {"trait": "role", "values": ["dev"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        (
+            {"segments": BY_VALUES | {"role": {"trait": "role", "values": ["dev", "ops"]}}},
+            "segment role was removed or changed",
+        ),
+        (
+            {"segments": BY_VALUES, "combinations": [["country", "role"]]},
+            "segments country&role combine what is known already",
+        ),
+    ],
+)
+def test_what_state_is_split_by_cannot_be_split_otherwise(
+    changes: dict[str, Any], why: str
+) -> None:
+    (refused,) = change_of(definitions(plan(segments=BY_VALUES)), plan(**changes)).refused
+    assert refused.startswith(why)
+
+
+def test_events_to_come_can_be_split_by_other_values_and_by_two_dimensions() -> None:
+    others = BY_VALUES | {"country": {"property": "country", "values": ["se", "dk"]}}
+    changed = plan(segments=others, combinations=[["country", "city"]])
+    change = change_of(definitions(plan(segments=BY_VALUES)), changed)
+    assert (change.refused, change.restarted, change.removed) == ((), (), ())
+    assert change.added == ("dimension/country&city",)
+
+
+def test_a_release_that_can_list_values_splits_nothing_in_another_way() -> None:
+    # as definitions were before there were `values` and `of`
+    assert definitions(plan())["dimension/country"] == "property " + fingerprint(
+        {"name": "country", "property": "country", "trait": None, "kinds": None, "state": None}
+    )
 
 
 def test_erasure_is_there_from_the_beginning_or_never() -> None:

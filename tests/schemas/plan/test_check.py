@@ -339,6 +339,81 @@ THE_REST = {
         "segments: {the plan: {trait: plan}}",
         "2 `the plan` is no dimension name (letters, digits, `_`) at segments.the plan",
     ),
+    "a list without values": (
+        "segments: {plan: {trait: plan, values: []}}",
+        "2 no value is listed at segments.plan.values; list some, or leave `values` out to take "
+        "every value",
+    ),
+    "a number in place of values": (
+        "segments: {plan: {trait: plan, values: 20}}",
+        "2 expected a list, not `20` at segments.plan.values",
+    ),
+    "a value that is no text": (
+        "segments: {plan: {trait: plan, values: [1]}}",
+        '2 expected a text, not `1` at segments.plan.values.0; put it in quotes: `"1"`',
+    ),
+    "what others count as, listed": (
+        "segments: {plan: {trait: plan, values: [pro, other]}}",
+        "2 `other` is what all values that are not listed count as at segments.plan.values; "
+        "leave it out",
+    ),
+    "a value listed twice": (
+        "segments: {plan: {trait: plan, values: [pro, free, pro]}}",
+        "2 `pro` is listed twice at segments.plan.values",
+    ),
+    "values without end": (
+        f"segments: {{plan: {{trait: plan, values: [{', '.join(f'v{n}' for n in range(101))}]}}}}",
+        "2 101 values are too many at segments.plan.values; list the 100 that you will look at: "
+        "the others count as `other`",
+    ),
+    "a value longer than any": (
+        f"segments: {{plan: {{trait: plan, values: [{'x' * 201}]}}}}",
+        "2 a value has 200 characters at most at segments.plan.values; leave it out",
+    ),
+    "a combination of what is not there": (
+        "segments: {plan: {trait: plan, values: [a]}}\ncombinations: [[plan, land]]",
+        "3 the plan has no segment `land` at combinations; did you mean `plan`?",
+    ),
+    "a combination with itself": (
+        "segments: {plan: {trait: plan, values: [a]}}\ncombinations: [[plan, plan]]",
+        "3 `plan` is combined with itself at combinations; name two different ones",
+    ),
+    "a combination of three": (
+        "segments: {plan: {trait: plan, values: [a]}}\ncombinations: [[plan, plan, plan]]",
+        "3 expected two dimensions, not 3 at combinations.0; write such as `[plan, country]`",
+    ),
+    "a combination without bound": (
+        "segments: {a: {property: a, values: [x]}, b: {property: b}}\ncombinations: [[a, b]]",
+        "3 `b` has no bound: a combination has a segment for each pair of values at combinations; "
+        "list the `values` of `b` that you will look at",
+    ),
+    "a combination written twice": (
+        "segments: {a: {property: a, values: [x]}, b: {property: b, values: [y]}}\n"
+        "combinations: [[a, b], [b, a]]",
+        "3 `b` and `a` are combined twice at combinations; leave one out",
+    ),
+    "a combination that says where a value ends twice": (
+        "segments: {a: {property: a, values: [x&y]}, b: {property: b, values: [y]}}\n"
+        "combinations: [[a, b]]",
+        "3 `x&y` of `a` has a `&`, which stands between two values at combinations; leave it out "
+        "of `values`, so that it counts as `other`",
+    ),
+    "a combination of states and traits": (
+        "segments: {a: {fact: plan_change, attribute: tier, values: [x]}, "
+        "b: {trait: b, values: [y]}}\ncombinations: [[a, b]]",
+        "3 `a` is what an account stands at, and `b` is not: no KPI is split by both at "
+        "combinations; combine two with `fact`, or two without",
+    ),
+    "a combination of too many": (
+        "segments: {"
+        + ", ".join(
+            f"{name}: {{property: {name}, values: [{', '.join(f'v{n}' for n in range(21))}]}}"
+            for name in "ab"
+        )
+        + "}\ncombinations: [[a, b]]",
+        "3 `a` and `b` make 441 pairs of values at combinations; at most 400 are allowed: list "
+        "fewer values",
+    ),
     "an unknown period": (
         "kpis: {periods: {dau: [weak]}}",
         "2 unknown period `weak` at kpis.periods.dau.0; did you mean `week`?",

@@ -1,0 +1,226 @@
+"""The dimensions by which KPIs are split, and their combinations, as people write them."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
+
+from schemas.fact_kinds import CARRIES
+from schemas.plan.models import TRAITS_PREFIX, AccountState, Dimension
+from schemas.plan.values import (
+    KindName,
+    PropertyPath,
+    RecordPath,
+    Text,
+    check_traits_kept,
+    did_you_mean,
+    each_once,
+    mistake,
+    shown,
+)
+from schemas.plan.written_form import Written
+from schemas.plan.written_rules import Kinds, kinds_of
+from schemas.segments import BOTH, NO_VALUE, OTHER, TOO_LONG, VALUE_CHARACTERS_MAX
+
+VALUES_MAX = 100
+"""A dimension lists so many values at most."""
+PAIRS_MAX = 400
+"""A combination has so many pairs of listed values at most."""
+
+
+def _check_trait(path: str, info: ValidationInfo) -> str:
+    check_traits_kept(info)
+    if path.startswith(TRAITS_PREFIX):
+        raise mistake(
+            f"{shown(path)} is a path of the event, not a trait",
+            f"write `{path.removeprefix(TRAITS_PREFIX)}`",
+        )
+    return path
+
+
+Trait = Annotated[RecordPath, AfterValidator(_check_trait)]
+
+
+def _values_fit(values: list[str]) -> list[str]:
+    if not values:
+        raise mistake("no value is listed", "list some, or leave `values` out to take every value")
+    for value, why in NOT_LISTED.items():
+        if value in values:
+            raise mistake(f"{shown(value)} is {why}", "leave it out")
+    if any(len(value) > VALUE_CHARACTERS_MAX for value in values):
+        raise mistake(f"a value has {VALUE_CHARACTERS_MAX} characters at most", "leave it out")
+    if len(values) > VALUES_MAX:
+        raise mistake(
+            f"{len(values)} values are too many",
+            f"list the {VALUES_MAX} that you will look at: the others count as `{OTHER}`",
+        )
+    return each_once(values)
+
+
+NOT_LISTED = {
+    OTHER: "what all values that are not listed count as",
+    NO_VALUE: "there in any case",
+    TOO_LONG: "no value",
+}
+
+
+class WrittenDimension(Written):
+    """Where the value of a dimension is read: in the event, in what is known of the person, or in
+    the latest fact of the account."""
+
+    nullable = frozenset({"trait"})
+
+    fact: KindName | None = Field(
+        default=None, description="Kind of the account's fact whose latest one tells the value."
+    )
+    attribute: Text | None = Field(default=None, description="With `fact`: its attribute.")
+
+    @field_validator("attribute")
+    @classmethod
+    def _goes_with_fact(cls, attribute: str, info: ValidationInfo) -> str:
+        fact = info.data.get("fact", "mistaken")
+        if fact is None:
+            raise mistake("`attribute` without `fact`", "add `fact: <kind>`")
+        known = CARRIES[fact].attributes if fact in CARRIES else (attribute,)
+        if attribute not in known:
+            raise mistake(
+                f"{fact} facts have no attribute {shown(attribute)}",
+                f"they may have {', '.join(known)}" if known else "choose another kind",
+            )
+        return attribute
+
+    property: PropertyPath | None = Field(default=None, description="Path of the event's property.")
+    trait: Trait | None = Field(
+        default=None, validate_default=True, description="Path of the trait."
+    )
+
+    kinds: Kinds | None = Field(
+        default=None,
+        description="With `property`: only events that make such facts have the dimension. With "
+        "`fact`: what is added up from such facts is split by it, too.",
+    )
+
+    values: Annotated[list[Text], AfterValidator(_values_fit)] | None = Field(
+        default=None,
+        description="The values that have a segment of their own; all others count as `other`.",
+    )
+
+    @field_validator("kinds")
+    @classmethod
+    def _goes_with_property(cls, kinds: Any, info: ValidationInfo) -> Any:
+        if info.data.get("trait") is not None:
+            raise mistake("`kinds` goes with `property` and `fact` only", within="kinds")
+        return kinds
+
+    @field_validator("trait")
+    @classmethod
+    def _is_one_of_two(cls, trait: str | None, info: ValidationInfo) -> str | None:
+        if info.data.get("fact", "mistaken") is not None:
+            if trait is not None or info.data.get("property") is not None:
+                raise mistake("`fact` excludes `property` and `trait`", within="trait")
+            if info.data.get("attribute", "mistaken") is None:
+                raise mistake("`fact` without `attribute`", "add `attribute: <name>`")
+            return trait
+        if trait is None and info.data.get("property", "mistaken") is None:
+            raise mistake(
+                "a segment needs `property`, `trait` or `fact`",
+                "write `{property: <path>}`, `{trait: <path>}` or `{fact: <kind>, attribute: ...}`",
+                within="trait",
+            )
+        if trait is not None and info.data.get("property") is not None:
+            raise mistake("`property` and `trait` exclude each other", within="trait")
+        return trait
+
+
+# ---- combinations
+
+
+def _is_pair(names: list[str]) -> list[str]:
+    if len(names) != 2:
+        raise mistake(
+            f"expected two dimensions, not {len(names)}", "write such as `[plan, country]`"
+        )
+    return names
+
+
+Pair = Annotated[
+    list[Text],
+    AfterValidator(_is_pair),
+    WithJsonSchema({"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}),
+]
+"""Two dimensions of the plan."""
+
+
+def check_combinations(pairs: list[list[str]], known: Mapping[str, WrittenDimension]) -> None:
+    """Refuses pairs of dimensions that cannot be combined."""
+    for number, pair in enumerate(pairs):
+        for name in pair:
+            if name not in known:
+                listed = f"it has {', '.join(known)}" if known else "it has none"
+                raise mistake(
+                    f"the plan has no segment {shown(name)}", did_you_mean(name, known) or listed
+                )
+        one, other = pair
+        if one == other:
+            raise mistake(f"{shown(one)} is combined with itself", "name two different ones")
+        if any({*pair} == {*before} for before in pairs[:number]):
+            raise mistake(f"`{one}` and `{other}` are combined twice", "leave one out")
+        _check_pair(one, known[one], other, known[other])
+
+
+def _check_pair(one: str, first: WrittenDimension, other: str, second: WrittenDimension) -> None:
+    if (first.fact is None) != (second.fact is None):
+        state = other if first.fact is None else one
+        raise mistake(
+            f"`{state}` is what an account stands at, and `{one if state == other else other}` is "
+            "not: no KPI is split by both",
+            "combine two with `fact`, or two without",
+        )
+    size = 1
+    for name, source in ((one, first), (other, second)):
+        if source.values is None:
+            raise mistake(
+                f"`{name}` has no bound: a combination has a segment for each pair of values",
+                f"list the `values` of `{name}` that you will look at",
+            )
+        odd = next((value for value in source.values if BOTH in value), None)
+        if odd is not None:
+            raise mistake(
+                f"{shown(odd)} of `{name}` has a `{BOTH}`, which stands between two values",
+                f"leave it out of `values`, so that it counts as `{OTHER}`",
+            )
+        size *= len(source.values)
+    if size > PAIRS_MAX:
+        raise mistake(
+            f"`{one}` and `{other}` make {size} pairs of values",
+            f"at most {PAIRS_MAX} are allowed: list fewer values",
+        )
+
+
+# ---- the normal form
+
+
+def dimensions(
+    written: Mapping[str, WrittenDimension], pairs: list[list[str]]
+) -> tuple[Dimension, ...]:
+    """The dimensions of a plan that was checked; combinations come last."""
+    return (
+        *(
+            Dimension(
+                name=name,
+                property=source.property,
+                trait=source.trait,
+                state=_account_state(source),
+                kinds=None if source.kinds is None else tuple(kinds_of(source.kinds)),  # type: ignore[arg-type]
+                values=None if source.values is None else tuple(source.values),
+            )
+            for name, source in written.items()
+        ),
+        *(Dimension(name=BOTH.join(pair), of=(pair[0], pair[1])) for pair in pairs),
+    )
+
+
+def _account_state(source: WrittenDimension) -> AccountState | None:
+    if source.fact is None or source.attribute is None:
+        return None
+    return AccountState(fact=source.fact, attribute=source.attribute)  # type: ignore[arg-type]
