@@ -35,6 +35,7 @@ from schemas.terms import Input, OfMonths, OfSegments, Term
 from schemas.times import parse_iso
 from streams.calendar import Calendar
 from streams.catalogue import catalogue_rows
+from streams.parts.attributed import is_of_memberships
 
 FOLDER = Path(__file__).resolve().parent / "kpis"
 INDEX = "README.md"
@@ -298,10 +299,10 @@ def _segments(row: Row) -> str:
         DurationRow: "of the fact it begins with",
         FormulaRow: "those of its inputs",
     }
+    if isinstance(row, BalanceRow | MovementRow) or is_of_memberships(row):
+        return "`all`, and the plan's dimensions by states of accounts"
     if isinstance(row, MembershipRow):
         return "`all` only"
-    if isinstance(row, BalanceRow | MovementRow):
-        return "`all`, and the plan's dimensions by states of accounts"
     if isinstance(row, FactRow):
         latest = isinstance(row, MeanRow) and row.each == "latest_in_period"
         counted = "of the latest fact" if latest else "of the first fact"

@@ -139,7 +139,7 @@ class SubjectProgram:
             elif isinstance(row, MembershipRow):
                 membership = Membership(row, subject, crowds, memberships, scores)
                 memberships[row.id], read = membership, membership.slots
-                parts.append(of_cells(membership.read, membership.add))
+                parts.append(of_cells(membership.counted_by, membership.add))
             elif isinstance(row, TriedRow):
                 trials += (
                     Membership(each, subject, crowds, memberships, scores) for each in tried(row)

@@ -1,7 +1,7 @@
 """The measures of one kind of subject: each has its place in the state; equal ones are shared."""
 
 from collections.abc import Callable, Container, Iterable, Sequence
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeGuard, TypeVar, cast
 
 from schemas.batches import Attributes, FactOfEvent
 from schemas.outputs import canonical_json
@@ -35,11 +35,13 @@ from streams.measures import (
     Chain,
     Fact,
     First,
+    FirstFact,
     FirstWhole,
     Measure,
     Moment,
     Reaching,
     Timeline,
+    WholeFact,
     WholeTimeline,
     by_name,
     kinds_read,
@@ -53,6 +55,11 @@ Values = Sequence[Any]
 Kind = TypeVar("Kind")
 EntryValue = tuple[int, str, str, tuple[str, ...], int]
 """UTC ms, no id, account key, no segments, phase: see courses."""
+
+
+def is_entry(fact: FirstFact | WholeFact | EntryValue) -> TypeGuard[EntryValue]:
+    """True of a first entry, in the place of a first fact."""
+    return len(fact) == 5
 
 
 class Dropped:

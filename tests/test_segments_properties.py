@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from schemas.plan.models import Plan
 from schemas.row_forms.facts import CountRow, SumRow
+from schemas.row_forms.people import MembershipRow
 from schemas.rows import of_facts
 from schemas.segments import dimension_of
 from schemas.times import iso
@@ -160,23 +161,30 @@ def test_folded_and_combined_segments_are_those_that_events_would_say(data: st.D
 
 
 def _add_up(values: Mapping[Any, Any]) -> None:
-    """What single facts add up to is, of all segments of a dimension of events, the whole."""
+    """What is in one segment of a dimension at a time is, of all of them, the whole."""
     wholes, parts = Counter[Any](), Counter[Any]()
     for key, (value, _) in values.items():
-        if key.kpi in _ADDED and key.level == "company":
-            dimension = dimension_of(key.segment)
-            if key.segment == "all":
-                wholes[key] += value
-            elif dimension in ("region", "channel", "region&channel"):
-                parts[key._replace(segment="all"), dimension] += value
+        if key.level == "company" and key.segment == "all":
+            wholes[key] += value
+        elif key.level == "company":
+            parts[key._replace(segment="all"), dimension_of(key.segment)] += value
     for key, whole in wholes.items():
-        for dimension in ("region", "channel", "region&channel"):
+        dimensions = OF_EVENTS if key.kpi in _ADDED else OF_STATES if key.kpi in _IN else ()
+        for dimension in dimensions:
             assert abs(parts[key, dimension] - whole) < 1e-6, (key, dimension)
 
 
+OF_EVENTS = ("region", "channel", "region&channel")
+OF_STATES = ("tier", "contract", "tier&contract")
 _ADDED = {
     row.id
     for row in catalogue_rows()
     if isinstance(row, CountRow | SumRow) and of_facts(row) and row.segments
 }
 """Counts and sums of facts, each of which has one value of every dimension."""
+_IN = {
+    row.id
+    for row in catalogue_rows()
+    if isinstance(row, MembershipRow) and row.subject == "account"
+} | {"new_pqls"}
+"""Accounts that are in something or entered it, each of which stands at one thing at a time."""

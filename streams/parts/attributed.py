@@ -9,10 +9,13 @@ from itertools import takewhile
 from typing import TypeGuard
 
 from schemas.plan.models import Dimension, Plan
-from schemas.row_forms.facts import Credit, SumRow
+from schemas.row_forms.facts import CountRow, Credit, MeanRow, RateRow, SumRow
+from schemas.row_forms.people import ConversionRow, LagRow, MembershipRow
+from schemas.row_forms.standing import BalanceRow, MovementRow
 from schemas.row_forms.values import FormulaRow
 from schemas.row_reading import kpis_read
 from schemas.rows import FactRow, Row, credit_of, has_users_beside, of_facts
+from schemas.selectors import ENTRY, FactSelector
 from schemas.times import HOUR_MS
 from streams.calendar import HOUR
 from streams.contributions import Moves
@@ -61,16 +64,14 @@ def split_by_states(rows: Iterable[Row], plan: Plan) -> list[Row]:
 def half_split(
     kpis: Iterable[str], rows: Mapping[str, Row], plan: Plan
 ) -> frozenset[tuple[str, str]]:
-    """KPIs, and the dimensions in whose segments they would be read as 0 where there is something.
-
-    A sum of facts is in no segment of states that do not split it, and what follows from it is
-    not either.
+    """KPIs, and the dimensions in whose segments they would read 0 where there is something, as
+    not all that they follow from is split by these.
     """
     found = {
         (kpi, dimension.name)
         for kpi in kpis
         for dimension in plan.segments
-        if _is_half_split(kpi, rows, dimension)
+        if dimension.of is None and _is_half_split(kpi, rows, dimension)
     }
     both = {
         (kpi, dimension.name)
@@ -83,9 +84,29 @@ def half_split(
 
 def _is_half_split(kpi: str, rows: Mapping[str, Row], dimension: Dimension) -> bool:
     row = rows[kpi]
+    if not row.segments:
+        return True
     if isinstance(row, FormulaRow):
         return any(_is_half_split(each, rows, dimension) for each in kpis_read(row))
-    return dimension.state is not None and of_facts(row) and not is_split(row, dimension)
+    if dimension.state is None:
+        return is_of_memberships(row)
+    return not (is_split(row, dimension) if of_facts(row) else _is_by_states(row))
+
+
+def _is_by_states(row: Row) -> bool:
+    """True if a row is about what becomes of accounts, and so split by what they stand at."""
+    if isinstance(row, CountRow | SumRow | MeanRow | RateRow):
+        return row.subject == "account" and row.each != "fact"
+    stands = MembershipRow | ConversionRow | LagRow | BalanceRow | MovementRow
+    return isinstance(row, stands) and row.subject == "account"
+
+
+def is_of_memberships(row: Row) -> bool:
+    """True if a row counts accounts that are in something or entered it, by no event of its own."""
+    if isinstance(row, MembershipRow):
+        return row.subject == "account"
+    begins = row.of if isinstance(row, CountRow) else getattr(row, "anchor", None)
+    return isinstance(begins, FactSelector) and begins.kind == ENTRY
 
 
 def is_attributed(row: Row) -> TypeGuard[FactRow]:

@@ -13,7 +13,7 @@ from streams.operators import count
 from streams.parts.latest import averaged_latest
 from streams.parts.part import Cells, Part, Subject, of_cells
 from streams.parts.users_beside import users_beside
-from streams.subject_measures import Values
+from streams.subject_measures import FoundEntry, Values
 from streams.tally import HOURLY
 
 
@@ -31,7 +31,7 @@ def counted(row: CountRow, subject: Subject) -> Part:
         moment = measure.first(values[slot])
         if moment is None:
             return
-        first = isinstance(measure, First)
+        first = isinstance(measure, First | FoundEntry)
         for segment in subject.segments(row, values, values[slot]) if first else (ALL,):
             tally = tally_key(row.id, "", segment)
             into[tally, count.COUNTED, day_of(moment[0]), 0] += sign

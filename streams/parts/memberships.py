@@ -28,6 +28,7 @@ from streams.measures import ALL
 from streams.parts.holding import Conditions, Leaf
 from streams.parts.part import Subject
 from streams.parts.scores import Score
+from streams.parts.states import NO_DIMENSIONS, entered, state_segments
 from streams.signals import Standing
 from streams.subject_measures import EntryValue, Values
 
@@ -145,6 +146,7 @@ class Membership:
         self._conditions = Conditions(
             subject, subject.since_ms(row), crowds, scores, by_name=row.each_name is not None
         )
+        self._dimensions = subject.dimensions if row.segments else NO_DIMENSIONS
         self._leaves: list[Leaf] = []
         self._holds = self._compiled(row.when)
         self.slots = frozenset[int]().union(*(leaf.slots for leaf in self._leaves))
@@ -159,8 +161,13 @@ class Membership:
 
     @property
     def read(self) -> frozenset[int]:
-        """The measures that its contributions follow from."""
+        """The measures that say how a subject stands."""
         return self.slots if self._place is None else frozenset({self._place})
+
+    @property
+    def counted_by(self) -> frozenset[int]:
+        """The measures that its contributions follow from."""
+        return self.read | self._dimensions.slots
 
     @property
     def entry(self) -> int | None:
@@ -243,6 +250,36 @@ class Membership:
                 leaves = number % 2
                 if not (leaves and entries):
                     into[tally, ENTERED, self.day(edge), 0] += -sign if leaves else sign
+        if self._dimensions.each:
+            course = self.stand(values).course
+            for segment, day, n in (
+                self._entries(course, values) if entries else self._stays(course, values)
+            ):
+                into[tally_key(self.row.id, "", segment), ENTERED, day, 0] += sign * n
+
+    def _entries(self, course: Course, values: Values) -> Iterator[tuple[str, int, int]]:
+        """(segment of the states that an account has at an entry, day, 1)"""
+        for edge in course[::2]:
+            for segment in state_segments(self._dimensions, values, entered(*edge)):
+                yield segment, self.day(edge), 1
+
+    def _stays(self, course: Course, values: Values) -> Iterator[tuple[str, int, int]]:
+        """(segment, day, change): an account that is in is so by what it stands at when a day ends,
+        and moves from one segment to another when that is another one.
+        """
+        day_of, days = self._calendar.day, [self.day(edge) for edge in course]
+        told = (change for slot in self._dimensions.slots for change in values[slot] or ())
+        borders = sorted({*days, *(day_of(time_ms) for time_ms, *_ in told)})
+        before: tuple[str, ...] = ()
+        for day in borders:
+            now: tuple[str, ...] = ()
+            if bisect_right(days, day) % 2:
+                edge = (self._calendar.day_start_ms(day + 1),)
+                now = state_segments(self._dimensions, values, edge)
+            if now != before:
+                yield from ((segment, day, -1) for segment in before)
+                yield from ((segment, day, +1) for segment in now)
+            before = now
 
     def _variants(self, values: Values) -> Iterator[tuple[str, Values]]:
         """The variants that a subject may be in, each with the measures of its name."""

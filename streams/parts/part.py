@@ -8,8 +8,8 @@ from schemas.rows import Row
 from streams.calendar import Calendar
 from streams.contributions import Cell, Moves
 from streams.measures import ALL, FirstFact, WholeFact
-from streams.parts.states import NO_DIMENSIONS, after, dimensions_of, state_segments
-from streams.subject_measures import Measures, Values
+from streams.parts.states import NO_DIMENSIONS, after, dimensions_of, entered, state_segments
+from streams.subject_measures import EntryValue, Measures, Values, is_entry
 
 Cells = dict[Cell, int]
 AddCells = Callable[[Values, int, Cells], None]
@@ -49,10 +49,15 @@ class Subject:
         """From when on a row counts."""
         return row.since_ms(self.level, variant)
 
-    def segments(self, row: Row, values: Values, fact: FirstFact | WholeFact) -> tuple[str, ...]:
-        """Where a subject counts by a first fact: what that says, and the account's states then."""
+    def segments(
+        self, row: Row, values: Values, fact: FirstFact | WholeFact | EntryValue
+    ) -> tuple[str, ...]:
+        """Where a subject counts by a first fact, or a first entry: what that says, and the
+        account's states then.
+        """
         if not row.segments:
             return (ALL,)
         if not self.dimensions.each:
             return (ALL, *fact[3])
-        return (ALL, *fact[3], *state_segments(self.dimensions, values, after(*fact[:2])))
+        edge = entered(fact[0], fact[4]) if is_entry(fact) else after(*fact[:2])
+        return (ALL, *fact[3], *state_segments(self.dimensions, values, edge))

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from schemas.plan.models import Plan
 from schemas.selectors import FactSelector, StateTest
+from streams.courses import AT_DAY_END
 from streams.measures import Change
 from streams.segments import pairs_of, segment_in, with_pairs
 
@@ -18,6 +19,13 @@ _MOMENT = itemgetter(0, 1)
 def after(time_ms: int, event_id: str) -> Edge:
     """The edge between a fact and those that follow it, at the same instant, too."""
     return time_ms, event_id, ""
+
+
+def entered(ms: int, phase: int) -> Edge:
+    """The edge just after an entry: a fact at its very instant may have brought it. One at the end
+    of a day belongs to that day.
+    """
+    return (ms,) if phase == AT_DAY_END else (ms + 1,)
 
 
 def changes_before(timeline: Sequence[Change] | None, edge: Edge) -> Sequence[Change]:
