@@ -37,6 +37,7 @@ from agents.observer import Observer
 from agents.stages import INGEST
 from agents.worker import Worker
 from schemas.outputs import ALERTS, SIGNALS
+from schemas.segments import OTHER
 from schemas.times import SECOND_MS
 from streams.accounts import Accounts
 from streams.alerting.board import Board
@@ -46,6 +47,7 @@ from streams.ingest import Ingest
 from streams.measures import ALL
 from streams.predictions import Predictions
 from streams.publication import Timeline
+from streams.segment_bound import VALUES_MAX
 from streams.stage import StagePartition
 from streams.tallies import Tallies
 from streams.users import Users
@@ -168,6 +170,13 @@ PREDICTIONS_JUDGED = Read(
     "Final scores of a prediction of which it is known what came.",
     ("kpi",),
 )
+SEGMENT_VALUES = Read(
+    GaugeMetricFamily,
+    "segment_values",
+    "Different values of a dimension of events without a list, in the fullest partition; "
+    f"from {VALUES_MAX} on others count as `{OTHER}`.",
+    ("dimension",),
+)
 QUEUE_FILL = Read(
     GaugeMetricFamily, "queue_fill_ratio", "How full a bounded queue is, 0 to 1.", ("queue",)
 )
@@ -186,7 +195,7 @@ READS = (
         BUSY,
         READY,
     ),
-    *(QUEUE_FILL, KPI_VALUE, KPI_CLOSED_VALUE, KPI_SERIES_LEFT_OUT),
+    *(QUEUE_FILL, KPI_VALUE, KPI_CLOSED_VALUE, KPI_SERIES_LEFT_OUT, SEGMENT_VALUES),
     *(PREDICTION_QUALITY, PREDICTIONS_JUDGED),
 )
 
@@ -360,6 +369,9 @@ class Metrics(Observer):
                 _add(found[ENTITIES], (home.stage, entity), number)
             if isinstance(partition, Accounts):
                 _add(found[IDS_REMEMBERED], (), partition.ids_remembered)
+                for dimension, known in partition.segments.values.items():
+                    fullest = found[SEGMENT_VALUES].get((dimension,), 0)
+                    found[SEGMENT_VALUES][(dimension,)] = max(fullest, known)
             if isinstance(partition, Accounts | Users):
                 for signal in partition.signals:
                     self.signals.labels(signal)  # shown as 0, for the first one to be an increase

@@ -51,6 +51,7 @@ from streams.parts.memberships import Passage, news, passages
 from streams.publication import Horizon
 from streams.roles import USER_FACTS_ROLE, USER_STATE_ROLE
 from streams.schedule import Schedule
+from streams.segment_bound import SegmentBound
 from streams.signals import Revisions, Standing
 from streams.snapshots import Telling
 from streams.stage import Flushed, Outgoing, RecordBatch
@@ -65,6 +66,7 @@ from streams.state_keys import (
     PARTITION,
     SEEN,
     SEEN_OF_BUSINESS,
+    SEGMENT,
     SETTLED,
     SUPPRESSED,
     THING,
@@ -155,6 +157,7 @@ class Accounts:
             ),
         )
         self._codes = EventCodes(compiled)
+        self.segments = SegmentBound(plan.segments)
         days = plan.horizons.tally_days
         of_business_ms = days * DAY_MS if bounded and days is not None else None
         self._seen = SeenIds(plan.duplicates.usage_window_ms if bounded else None, ids_max)
@@ -288,7 +291,8 @@ class Accounts:
 
     def _take_rows(self, rows: Rows) -> None:
         members = [self._admitted(account, leaf) for account, leaf in rows.members]
-        codes = [self._codes.of(code) for code in rows.codes]
+        within = self.segments.within
+        codes = [self._codes.of((meaning, within(of))) for meaning, of in rows.codes]
         for number, time_ms, code, event_id, values in zip(
             rows.member, rows.time_ms, rows.code, rows.event_id, rows.values, strict=True
         ):
@@ -690,6 +694,7 @@ class Accounts:
             for chunk, ids in seen.take_unsaved():
                 packed = None if ids is None else state_value(ids)
                 entities.append((state_key(what, *chunk), packed))
+        entities += self.segments.take_unsaved()
         self._announce(now_ms, records)
         heard = self._sources.take_unsaved()
         if heard is not None:
@@ -976,6 +981,8 @@ class Accounts:
         elif what in (LISTED, LISTED_FOR):
             if self._listing is not None:
                 self._listing.load(what, place[0] if place else "", content)
+        elif what == SEGMENT:
+            self.segments.load(place[0])
         elif what == SEEN:
             self._seen.load(place[0], place[1], content)
         elif what == SEEN_OF_BUSINESS:

@@ -26,6 +26,7 @@ from streams.state_keys import (
     SCORES,
     SEEN,
     SEEN_OF_BUSINESS,
+    SEGMENT,
     SETTLED,
     SIGNALS,
     SUPPRESSED,
@@ -59,8 +60,8 @@ def resharded(stage: str, old: list[State], count: int) -> list[State]:
     for state in old:
         for key, value in state.items():
             what, place = read_key(key)
-            if what in (SUPPRESSED, ERASURE):
-                for each in new:  # a hash does not tell whose it is
+            if what in (SUPPRESSED, ERASURE, SEGMENT):
+                for each in new:  # a hash does not tell whose it is, and a segment is of many
                     each[key] = value
             # without the record of whom they tell of, new partitions tell of everybody
             elif what not in (*_OF_PARTITIONS, LISTED, LISTED_FOR):

@@ -17,6 +17,7 @@ AGENDA, SEEN_OF_BUSINESS, SCORES = "agenda", "seen of business", "scores"
 LISTED, LISTED_FOR = "listed", "listed for"
 MEMBER_STANDS, MEMBER_VALUES, MEMBER_NAMES = "stands", "member values", "member names"
 LAUNCHES = "launches"
+SEGMENT = "segment"
 LAST_DAY, SETTLED = "last day", "settled"
 PREDICTION, SNAPSHOTS, SCORED = "prediction", "snapshots", "scored"
 OF_PREDICTIONS = (PREDICTION, SNAPSHOTS, SCORED)

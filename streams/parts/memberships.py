@@ -251,10 +251,8 @@ class Membership:
                 if not (leaves and entries):
                     into[tally, ENTERED, self.day(edge), 0] += -sign if leaves else sign
         if self._dimensions.each:
-            course = self.stand(values).course
-            for segment, day, n in (
-                self._entries(course, values) if entries else self._stays(course, values)
-            ):
+            moves = self._entries if entries else self._stays
+            for segment, day, n in moves(self.stand(values).course, values):
                 into[tally_key(self.row.id, "", segment), ENTERED, day, 0] += sign * n
 
     def _entries(self, course: Course, values: Values) -> Iterator[tuple[str, int, int]]:

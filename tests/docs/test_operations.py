@@ -45,6 +45,7 @@ def test_names_and_units_are_as_prometheus_asks():
     counted = {"headwater_ready", "headwater_partitions", "headwater_ids_remembered"}
     counted |= {"headwater_state_entities", "headwater_kpi_series_left_out"}
     counted |= {"headwater_alerts_held_back"}  # subjects
+    counted |= {"headwater_segment_values"}
     counted |= {"headwater_alerts_held_in_quiet_hours", "headwater_predictions_judged"}
     counted |= {"headwater_kpi_value", "headwater_kpi_closed_value"}  # each KPI has its own
     for family in Metrics(CollectorRegistry()).registry.collect():
