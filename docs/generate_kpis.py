@@ -298,6 +298,7 @@ def _segments(row: Row) -> str:
         LagRow: "of the anchor fact",
         DurationRow: "of the fact it begins with",
         FormulaRow: "those of its inputs",
+        RankingRow: "those of its inputs",
     }
     if isinstance(row, BalanceRow | MovementRow) or is_of_memberships(row):
         return "`all`, and the plan's dimensions by states of accounts"

@@ -337,7 +337,8 @@ class Company:
     def _ranking(self, row: RankingRow, place: Place) -> Iterator[Ranking]:
         """The ranking that reads a place, which may bring a new name."""
         across = isinstance(row.rank, OfDimension)
-        if across or row.segments or place[2] == ALL:
+        whole = across or place[2] == ALL
+        if whole or (row.id, dimension_of(place[2])) not in self._half_split:
             ranking = self._reader(row.id, "", ALL if across else place[2])
             assert isinstance(ranking, Ranking)
             ranking.know(place)

@@ -10,11 +10,10 @@ from typing import TypeGuard
 
 from schemas.plan.models import Dimension, Plan
 from schemas.row_forms.facts import CountRow, Credit, MeanRow, RateRow, SumRow
-from schemas.row_forms.people import ConversionRow, LagRow, MembershipRow
+from schemas.row_forms.people import ConversionRow, LagRow, MembershipRow, MilestoneRow
 from schemas.row_forms.standing import BalanceRow, MovementRow
-from schemas.row_forms.values import FormulaRow
 from schemas.row_reading import kpis_read
-from schemas.rows import FactRow, Row, credit_of, has_users_beside, of_facts
+from schemas.rows import FactRow, OverValues, Row, credit_of, has_users_beside, of_facts
 from schemas.selectors import ENTRY, FactSelector
 from schemas.times import HOUR_MS
 from streams.calendar import HOUR
@@ -83,13 +82,15 @@ def half_split(
 
 
 def _is_half_split(kpi: str, rows: Mapping[str, Row], dimension: Dimension) -> bool:
-    row = rows[kpi]
-    if not row.segments:
+    row = rows.get(kpi)
+    if row is None or not row.segments:  # None: it has values of accounts only
         return True
-    if isinstance(row, FormulaRow):
+    if isinstance(row, OverValues):
         return any(_is_half_split(each, rows, dimension) for each in kpis_read(row))
     if dimension.state is None:
-        return is_of_memberships(row)
+        by_traits = row.subject == "user" and not of_facts(row)
+        stands = isinstance(row, MembershipRow | MilestoneRow) or is_of_memberships(row)
+        return stands or (dimension.trait is not None and not by_traits)
     return not (is_split(row, dimension) if of_facts(row) else _is_by_states(row))
 
 

@@ -14,7 +14,8 @@ from streams.subject_measures import Values
 COUNTED = 0
 GRIDS = (DAY, WEEK, MONTH)
 
-Named = Mapping[str, ActiveDays]
+BySegment = Mapping[str, ActiveDays]
+Named = Mapping[str, BySegment]
 
 
 def joint(row: JointRow, subject: Subject) -> Part:
@@ -27,27 +28,39 @@ class _Joint:
         self._row, self._calendar = row, subject.calendar
         measures, since_ms = subject.measures, subject.since_ms(row)
         self._slot = measures.days(row.facts, since_ms)
-        named = measures.days if row.variant is None else measures.days_by_name
-        self._also = named(row.also, since_ms)
+        # Segments of every name are dear: they are kept only where the plan has some.
+        has_some = any(each.property or each.trait for each in subject.plan.segments)
+        self._split = row.segments and has_some and subject.level == "company"
+        named = measures.days_of_names if self._split else measures.days_by_name
+        self._also = (measures.days if row.variant is None else named)(row.also, since_ms)
         self.slots = frozenset({self._slot, self._also})
 
     def difference(self, old: Values, new: Values, moves: Moves, cells: Cells) -> None:
-        was, now = (values[self._slot] and values[self._slot][ALL] for values in (old, new))
+        was, now = (self._segments(values[self._slot]) for values in (old, new))
         before, after = self._named(old), self._named(new)
         for name in before.keys() | after.keys():
-            if was is not now or before.get(name) is not after.get(name):
-                self._add(name, was, before.get(name), -1, moves)
-                self._add(name, now, after.get(name), +1, moves)
+            olds, news = before.get(name, {}), after.get(name, {})
+            for segment in olds.keys() | news.keys():
+                one, other = was.get(segment), now.get(segment)
+                if one is not other or olds.get(segment) is not news.get(segment):
+                    self._add(name, segment, one, olds.get(segment), -1, moves)
+                    self._add(name, segment, other, news.get(segment), +1, moves)
+
+    def _segments(self, days: BySegment | None) -> BySegment:
+        if not days or self._split:
+            return days or {}
+        return {ALL: days[ALL]}
 
     def _named(self, values: Values) -> Named:
-        also: Named = values[self._also] or {}
+        also = values[self._also] or {}
         if self._row.variant is None:
-            return {"": also[ALL]} if also else {}
-        return also
+            return {"": self._segments(also)} if also else {}
+        return also if self._split else {name: {ALL: days} for name, days in also.items()}
 
     def _add(
         self,
         name: str,
+        segment: str,
         days: ActiveDays | None,
         also: ActiveDays | None,
         sign: int,
@@ -64,7 +77,7 @@ class _Joint:
             start = self._calendar.index_of_day(grid, base)
             for begin, end in runs(both):
                 for variant in self._variants(name):
-                    key = span_key(self._row.id, variant, ALL, period, COUNTED)
+                    key = span_key(self._row.id, variant, segment, period, COUNTED)
                     moves.add_run(key, start + begin, None if end is None else start + end, sign)
 
     def _variants(self, name: str) -> Iterator[str]:

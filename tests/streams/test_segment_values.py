@@ -36,6 +36,7 @@ PLAN = {
             "value": "score",
             "attributes": {"kind": "nps"},
         },
+        {"event": "Used", "is": "feature", "name": {"property": "feature"}},
         {
             "event": "Guide",
             "is": "guide",
@@ -69,8 +70,7 @@ def told(user: str, day: float, **traits: Any) -> dict[str, Any]:
     return found | {"type": "identify", "traits": traits, "messageId": f"t{user}{day}{traits}"}
 
 
-def values(events: list[dict[str, Any]], kpi: str, period: str) -> dict[str, float]:
-    """Segment -> value of the last period that has one."""
+def ran(events: list[dict[str, Any]], kpi: str) -> Engine:
     only = {"kpis": {"only": [kpi]}}
     engine = Engine(load_plan(yaml.safe_dump(PLAN | only)), partitions=2)
     for each in events:
@@ -78,9 +78,17 @@ def values(events: list[dict[str, Any]], kpi: str, period: str) -> dict[str, flo
         engine.settle()
     engine.advance(FIRST_MS + 35 * DAY_MS)
     engine.settle(NOW_MS)
+    return engine
+
+
+def values(
+    events: list[dict[str, Any]], kpi: str, period: str, variant: str | None = None
+) -> dict[str, float]:
+    """Segment -> value of the last period that has one."""
+    engine = ran(events, kpi)
     found: dict[str, float] = {}
     for key, record in sorted(last_of_each_key(engine.outputs["kpis"]).items(), key=str):
-        if key.kpi == kpi and key.period == period and record["value"]:
+        if (key.kpi, key.variant, key.period) == (kpi, variant, period) and record["value"]:
             found[key.segment] = record["value"]
     return found
 
@@ -195,8 +203,49 @@ def test_first_views_of_each_guide_count_for_the_trait_of_their_day():
         ],
         "guide_cta_rate",
         "month",
+        variant="guide=a",
     )
-    assert {each for each in found if each.startswith("role=")} == {"role=dev", "role=ops"}
+    assert {each for each in found if each.startswith("role=")} == {"role=dev"}
+
+
+USES = [
+    event("Opened", "u1", 0, country="de"),
+    event("Used", "u1", 0.1, country="de", feature="export"),
+    event("Used", "u1", 0.2, country="fr", feature="share"),
+    event("Opened", "u2", 0.3, country="de"),
+    told("u2", 0.4, role="dev"),
+    event("Opened", "u3", 0.5, country="it"),
+    event("Used", "u3", 0.6, country="us", feature="export"),
+]
+
+
+def test_adoption_in_a_segment_is_of_those_who_were_active_there():
+    found = values(USES, "feature_adoption_rate", "month", variant="feature=export")
+    assert found == {
+        "all": 2 / 3,
+        "country=de": 1 / 2,
+        "country=other": 1,
+        "device=(none)": 2 / 3,
+        "role=(none)": 1,
+        "country&device=de&(none)": 1 / 2,
+        "country&device=other&(none)": 1,
+        "role&country=(none)&de": 1,
+        "role&country=(none)&other": 1,
+    }
+
+
+def test_features_are_ranked_in_segments_of_events_and_not_where_their_uses_are_not_known():
+    engine = ran(USES, "features_by_adoption")
+    lists = [orjson.loads(line) for line in engine.outputs["lists"]]
+    names = {
+        line["segment"]: [each["name"] for each in line["top"]]
+        for line in lists
+        if line["period"] == "month" and line["level"] == "company"
+    }
+    assert names["all"] == ["export", "share"]
+    assert names["country=de"] == ["export"]
+    assert names["country=other"] == ["export", "share"]
+    assert not [segment for segment in names if segment.startswith("role")]
 
 
 @law
