@@ -130,7 +130,10 @@ Topic = matching(r"[A-Za-z0-9._-]{1,249}", "topic name (letters, digits, `.`, `_
 Prefix = matching(r"[A-Za-z0-9._-]{1,200}", "topic prefix (letters, digits, `.`, `_`, `-`)")
 RuleId = matching(r"[a-z0-9][a-z0-9_-]{0,63}", "rule id (small letters, digits, `_`, `-`)")
 MonthName = matching(r"[0-9]{4}-(0[1-9]|1[0-2])", "month (such as `2026-03`)")
-SegmentName = matching(r"all|[A-Za-z_][A-Za-z0-9_]{0,63}=.+", "segment (`all`, `dimension=value`)")
+SegmentName = matching(
+    r"all|[A-Za-z_][A-Za-z0-9_]{0,63}(&[A-Za-z_][A-Za-z0-9_]{0,63})?=.+",
+    "segment (`all`, `dimension=value`)",
+)
 InputName = matching(r"[A-Za-z0-9._-]{1,64}", "name of an input (letters, digits, `.`, `_`, `-`)")
 CurrencyCode = matching(r"[A-Z]{3}", "currency (three capital letters of ISO 4217, such as EUR)")
 TimeOfDay = matching(r"([01]\d|2[0-3]):[0-5]\d", "time of day (such as 20:00)")

@@ -9,7 +9,7 @@ from schemas.row_forms.comparing import PredictionRow
 from schemas.row_forms.people import MembershipRow, MilestoneRow
 from schemas.row_forms.values import ScoreRow
 from schemas.rows import OverValues, Row, has_named_variants, variants_of
-from schemas.segments import dimension_of
+from schemas.segments import NO_VALUE, OTHER, dimension_of
 from streams.calendar import DAY
 
 ACTIVATED = "activated"
@@ -39,9 +39,20 @@ def _watch(
     dimension = dimension_of(watch.segment)
     if rule.level != "company":
         yield Problem(place, f"values per {rule.level} are not split by segments")
-    elif dimension not in {each.name for each in plan.segments}:
-        known = ", ".join(each.name for each in plan.segments) or "none"
-        yield Problem(place, f"the plan has no segment `{dimension}`", f"it has {known}")
+        return
+    known = {each.name: each for each in plan.segments}
+    if dimension not in known:
+        listed = ", ".join(known) or "none"
+        yield Problem(place, f"the plan has no segment `{dimension}`", f"it has {listed}")
+        return
+    values = known[dimension].values
+    value = watch.segment.removeprefix(f"{dimension}=")
+    if values is not None and value not in (*values, OTHER, NO_VALUE):
+        yield Problem(
+            place,
+            f"`{value}` is not among the values of `{dimension}`, and has no segment of its own",
+            f"list it, or watch `{dimension}={OTHER}`",
+        )
 
 
 def _series(

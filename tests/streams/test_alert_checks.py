@@ -105,3 +105,29 @@ def test_a_rule_that_cannot_run_is_refused(rule: str, problem: str) -> None:
 )
 def test_a_rule_that_can_run_is_not(rule: str) -> None:
     assert problems(rule) == []
+
+
+SEGMENTS = """
+product: Checks
+segments: {{plan: {{trait: plan, values: [pro]}}, land: {{property: land, values: [de]}}}}
+combinations: [[plan, land]]
+kpis: {{only: [dau]}}
+alerts: {{rules: [{{id: a, kpi: dau, segment: "{}", period: day, above: 1}}]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("segment", "problem"),
+    [
+        ("plan=pro", None),
+        ("plan=other", None),
+        ("plan=(none)", None),
+        ("plan&land=pro&de", None),
+        ("plan=free", "`free` is not among the values of `plan`"),
+        ("land&plan=de&pro", "it has plan, land, plan&land"),
+    ],
+)
+def test_a_rule_can_watch_the_segments_that_there_are(segment: str, problem: str | None) -> None:
+    plan = load_plan(SEGMENTS.format(segment), known_kpis=catalogue_ids())
+    found = [str(each) for each in plan_problems(plan)]
+    assert found == [] if problem is None else any(problem in each for each in found), found
