@@ -7,7 +7,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parents[1]
 BROKERS = 2
-"""Tests of Kafka mostly wait: two processes, each with a broker of its own, wait at the same time."""
+"""Tests of Kafka mostly wait: two processes, each with its own broker, wait at the same time."""
 
 
 class ByFile(LoadScopeScheduling):

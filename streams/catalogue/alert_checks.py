@@ -8,7 +8,7 @@ from schemas.plan.values import did_you_mean
 from schemas.row_forms.comparing import PredictionRow
 from schemas.row_forms.people import MembershipRow, MilestoneRow
 from schemas.row_forms.values import ScoreRow
-from schemas.rows import OverValues, Row, has_named_variants, variants_of
+from schemas.rows import Row, has_named_variants, variants_of
 from schemas.segments import NO_VALUE, OTHER, dimension_of
 from streams.calendar import DAY
 
