@@ -93,6 +93,12 @@ SUPPRESSED = Read(
 IDS_FORGOTTEN = Read(
     CounterMetricFamily, "ids_forgotten", "Message ids dropped before their time for lack of room."
 )
+SHORTENED = Read(
+    CounterMetricFamily,
+    "state_shortened",
+    "State records of which something was forgotten that lies behind the horizon.",
+    ("stage",),
+)
 PROCESSING = Read(
     CounterMetricFamily, "processing_seconds", "Time spent in processing batches.", ("stage",)
 )
@@ -182,7 +188,7 @@ QUEUE_FILL = Read(
 )
 
 READS = (
-    *(EVENTS, FACTS, DEAD_LETTERS, DUPLICATES, SUPPRESSED, IDS_FORGOTTEN, PROCESSING),
+    *(EVENTS, FACTS, DEAD_LETTERS, DUPLICATES, SUPPRESSED, IDS_FORGOTTEN, SHORTENED, PROCESSING),
     *(
         PARTITIONS,
         ENTITIES,
@@ -471,6 +477,9 @@ def _counts(home: Home, partition: StagePartition) -> Counts:
         yield DUPLICATES, (), partition.duplicates
         yield SUPPRESSED, (), partition.suppressed
         yield IDS_FORGOTTEN, (), partition.ids_forgotten
+        yield SHORTENED, (home.stage,), partition.shortened
+    elif isinstance(partition, Users):
+        yield SHORTENED, (home.stage,), partition.shortened
 
 
 def _entities(partition: StagePartition) -> Iterator[tuple[str, int]]:

@@ -7,6 +7,7 @@ from streams.book import Book
 from streams.contributions import Cell
 from streams.crowds import Gathering
 from streams.signals import Revisions
+from streams.subject_measures import KeptEntry
 
 
 class Member:
@@ -59,6 +60,7 @@ class Account:
     __slots__ = (
         "book",
         "cold",
+        "entered",
         "gathering",
         "key",
         "members",
@@ -78,6 +80,8 @@ class Account:
         self.merged: dict[str, set[str]] = {}
         """root -> other leaves that belong to it"""
         self.revisions = Revisions()
+        self.entered: dict[str, KeptEntry] = {}
+        """First entries that are kept, by the names of their places."""
         self.gathering = gathering
         self.together: list[Any] = []
         """The measures of all members that count, as if they were one; only those that rows about

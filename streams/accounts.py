@@ -36,8 +36,9 @@ from streams.alerting.rules import Series
 from streams.book import Book
 from streams.book_rows import BookRows
 from streams.compiled_plan import CompiledPlan
-from streams.contributions import Cell, Deltas, Moves, TallyKey, tally_key
+from streams.contributions import Cell, Deltas, Moves, TallyKey
 from streams.counted import Counted
+from streams.counted_cells import cells_of, packed_cells
 from streams.crowds import Gathering
 from streams.delta_batches import delta_records
 from streams.duplicates import IDS_MAX, SeenIds
@@ -47,6 +48,7 @@ from streams.fact_batches import Code, FactBatches
 from streams.launches import EVERYBODY
 from streams.listing import Listing, kpis_of_members
 from streams.measures import ALL, Fact, Measure, Moment, Open
+from streams.member_forgetting import MemberForgetting
 from streams.parts.memberships import Passage, news, passages
 from streams.publication import Horizon
 from streams.roles import USER_FACTS_ROLE, USER_STATE_ROLE
@@ -58,6 +60,7 @@ from streams.stage import Flushed, Outgoing, RecordBatch
 from streams.state_keys import (
     AGENDA,
     BOOK,
+    ENTERED,
     ERASURE,
     LAST_DAY,
     LISTED,
@@ -192,6 +195,14 @@ class Accounts:
         self._counted = Counted(self._calendar)
         self._horizon = Horizon(self._horizon_days, self._calendar)
         self._schedule = Schedule(self._provisional_every_ms)
+        self._entered = programs.entered
+        ids = self._measures.ids
+        self._kept_places = {ids[m.kept]: m.kept for m in self._entered if m.kept is not None}
+        self._forgetting: MemberForgetting | None = None
+        if self._horizon_days is not None:
+            self._forgetting = MemberForgetting(
+                compiled, self._horizon_days, self._packed, self.keep_entries, self._find_again
+            )
         self._listing: Listing | None = None
         if compiled.member_lists:
             self._listing = Listing(
@@ -248,6 +259,11 @@ class Accounts:
     def things(self) -> int:
         """Things held: where all their facts meet, and in accounts."""
         return len(self._things)
+
+    @property
+    def shortened(self) -> int:
+        """Memberships of which something was forgotten."""
+        return 0 if self._forgetting is None else self._forgetting.shortened
 
     @property
     def signals_to_come(self) -> int:
@@ -537,6 +553,8 @@ class Accounts:
             account = Account(key, totals, book, gathering)
             account.together = [*self._nobody]
             self._accounts[key] = account
+            if self._forgetting is not None:
+                self._forgetting.looks.begin(key)
         return account
 
     def _thaw(self, account: Account) -> None:
@@ -552,7 +570,31 @@ class Accounts:
         self._add_together(account)
         self._crowds.settle(account.gathering, account.together)
         if account.key.startswith(ACCOUNT):
+            self._recall(account)
             self._together.find(self._nobody, account.together, account.key, self._told_until_ms)
+
+    def keep_entries(self, key: str, before_ms: int) -> bytes | None:
+        """Keeps the first entries of an account before a time; the record of them."""
+        if not (self._entered and key.startswith(ACCOUNT)):
+            return None
+        account = self._warmed(key)
+        if not account.members:
+            return None
+        for membership in self._entered:
+            membership.keep_entry(account.together, before_ms)
+        account.entered = {id: account.together[slot] for id, slot in self._kept_places.items()}
+        return state_value(account.entered)
+
+    def _recall(self, account: Account) -> None:
+        """Puts first entries that were kept where they are looked for."""
+        for id, entry in account.entered.items():
+            if id in self._kept_places:
+                account.together[self._kept_places[id]] = entry
+
+    def _find_again(self, account: Account, old: Values) -> None:
+        """Finds how an account stands that has forgotten something of what it had."""
+        if account.key.startswith(ACCOUNT):
+            self._together.find(old, account.together, account.key, self._told_until_ms)
 
     def _add_together(self, account: Account) -> None:
         """Finds what the members of an account that count did together."""
@@ -573,7 +615,7 @@ class Accounts:
         root, version, excluded, values, counted = read_value(packed)
         member = Member(account.key, leaf, self._measures.unpacked(values))
         member.version, member.excluded, member.packed = version, excluded, packed
-        member.counted = {(tally_key(*cell[:3]), *cell[3:6]): cell[6] for cell in counted}
+        member.counted = cells_of(counted)
         account.members[leaf] = member
         account.join(member, root)
 
@@ -699,6 +741,8 @@ class Accounts:
         heard = self._sources.take_unsaved()
         if heard is not None:
             entities.append((state_key(PARTITION), state_value(heard)))
+        if self._forgetting is not None:
+            entities += self._forgetting.flush(self.watermark_ms, self._accounts)
         self._cool()
         return Flushed(entities, records)
 
@@ -946,14 +990,13 @@ class Accounts:
     # ---- checkpoints
 
     def _packed(self, member: Member) -> bytes:
-        counted = [(*cell[0], *cell[1:], n) for cell, n in member.counted.items()]
         return state_value(
             (
                 member.root,
                 member.version,
                 member.excluded,
                 self._measures.packed(member.values),
-                counted,
+                packed_cells(member.counted),
             )
         )
 
@@ -975,6 +1018,11 @@ class Accounts:
             book = self._account(place[0]).book
             if book is not None:
                 book.load(tuple(place[1:]), content)
+        elif what == ENTERED:
+            self._account(place[0]).entered = {
+                id: (before_ms, entry and (*entry[:3], tuple(entry[3]), entry[4]))
+                for id, (before_ms, entry) in content.items()
+            }
         elif what == AGENDA:
             self._account(place[0])
             self._agenda.load(place[0], content)
@@ -997,6 +1045,8 @@ class Accounts:
 
     def restored(self) -> None:
         self._told_until_ms = self.watermark_ms
+        if self._forgetting is not None:
+            self._forgetting.looks.resume(self.watermark_ms, self._calendar)
         for account in self._accounts.values():
             if not account.key or len(account.cold) > LARGE_ACCOUNT:
                 self._thaw(account)

@@ -104,6 +104,14 @@ class DaysWithin(_EarliestByKey):
                 return (value or {})[days[last]]
         return None
 
+    def forget(self, value: dict[int, Moment], before: int) -> dict[int, Moment]:
+        """Days after the one on which it was reached make no difference."""
+        reached = self.instant(value)
+        day = next((day for day, moment in value.items() if moment is reached), before)
+        if all(each <= day or each >= before for each in value):
+            return value
+        return {at: moment for at, moment in value.items() if at <= day or at >= before}
+
 
 class AllNames(_EarliestByKey):
     """Reached when each of the names was done once; the value holds the earliest of each."""

@@ -51,6 +51,27 @@ class ActiveDays(msgspec.Struct, frozen=True, gc=False):
             self.months << calendar.month(self.base) - calendar.month(base),
         )
 
+    def without(self, before: int, calendar: Calendar) -> "ActiveDays":
+        """The same without the days before one, except for the very first: whether there ever was
+        one before counts for good. The very same if there are no others.
+        """
+        offset = before - self.base
+        if offset <= 1 or self.days & ((1 << offset) - 2) == 0:
+            return self
+        weeks = calendar.week(before) - calendar.week(self.base)
+        months = calendar.month(before) - calendar.month(self.base)
+        return ActiveDays(
+            self.base,
+            self.days >> offset << offset | 1,
+            self.weeks >> weeks << weeks | 1,
+            self.months >> months << months | 1,
+        )
+
+    @property
+    def last(self) -> int:
+        """The last active day."""
+        return self.base + self.days.bit_length() - 1
+
     @property
     def masks(self) -> tuple[int, int, int]:
         """Days, weeks and months."""

@@ -185,6 +185,8 @@ class MemberPrograms:
             | self.things_told.slots
         ).union(*(each.slots for each in self.predictions))
         """Measures of all members together that are kept."""
+        self.entered = self.together.entered(self.together_slots)
+        """Memberships of accounts of whose first entries something is made."""
         self.account = AccountProgram(rows.values(), self.measures, calendar)
         """The rows about accounts."""
         self.heard = self.account.slots | self.person.slots | self.crowds.slots

@@ -6,7 +6,7 @@ What comes of it stands among the measures of the account, in places that are fo
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from schemas.selectors import FactSelector
@@ -140,6 +140,14 @@ class Crowds:
         measure = self._measures.reaching_at(order.measure)
         moment: Moment | None = measure.first(values[order.measure])
         return moment and (moment[0], root)
+
+    def forget(self, found: list[Any], measures: Container[int], before: int) -> None:
+        """Drops what has been gathered of these measures before a day."""
+        gathered = [*((c.measure, c.place) for c in self.crowds)]
+        gathered += [(tally.measure, tally.place) for tally in self.tallies]
+        for measure, place in gathered:
+            if measure in measures and found[place] is not None:
+                found[place] = found[place].since(before)
 
     def settle(self, gathering: Gathering, found: list[Any]) -> None:
         """Puts what has been gathered into its places among the measures of the account."""

@@ -46,6 +46,13 @@ class DayEntries:
         }
         return DayEntries(found, known)
 
+    def since(self, first: int) -> "DayEntries | None":
+        """The entries of a day and later ones: the same object if that is all; None of nothing."""
+        if all(day >= first for day in self.days):
+            return self
+        kept = {day: entries for day, entries in self.days.items() if day >= first}
+        return DayEntries(kept) if kept else None
+
     def weeks(self, calendar: Calendar) -> Mapping[int, frozenset[str]]:
         """The names of every week that has some."""
         if self._weeks is None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from schemas.selectors import FactSelector
 from streams.active_days import ActiveDays
@@ -15,6 +15,16 @@ EdgesValue = tuple[dict[int, tuple[int, int]], int, int, int]
 
 COUNTED = "counted"
 """The kind of facts that say how many others there were of a day; the name is whose count it is."""
+
+
+OfDay = TypeVar("OfDay")
+
+
+def since(days: dict[int, OfDay], first: int) -> dict[int, OfDay] | None:
+    """What there is of a day and later ones: the same object if that is all; None of nothing."""
+    if all(day >= first for day in days):
+        return days
+    return {day: of for day, of in days.items() if day >= first} or None
 
 
 class Days:
@@ -49,6 +59,10 @@ class Days:
             s: ActiveDays.union([v[s] for v in present if s in v], self._calendar) for s in segments
         }
         return {s: days for s, days in merged.items() if days is not None} or None
+
+    def forget(self, value: dict[str, ActiveDays], before: int) -> dict[str, ActiveDays]:
+        kept = {s: days.without(before, self._calendar) for s, days in value.items()}
+        return value if all(kept[s] is days for s, days in value.items()) else kept
 
     def packed(self, value: dict[str, ActiveDays] | None) -> Any:
         return value and {s: days.packed() for s, days in value.items()}
@@ -86,6 +100,16 @@ class DaysByName:
             for name in names
         }
         return {name: days for name, days in merged.items() if days is not None} or None
+
+    def forget(self, value: dict[str, ActiveDays], before: int) -> dict[str, ActiveDays] | None:
+        """Names that were not met since go: nobody asks whether they ever were."""
+        kept = {
+            name: days.without(before, self._calendar)
+            for name, days in value.items()
+            if days.last >= before
+        }
+        same = len(kept) == len(value) and all(kept[name] is value[name] for name in kept)
+        return value if same else kept or None
 
     def packed(self, value: dict[str, ActiveDays] | None) -> Any:
         return value and {name: days.packed() for name, days in value.items()}
@@ -125,6 +149,9 @@ class LatestOfDays(Open):
                 if known is None or known[:2] < fact[:2]:
                     merged[day] = fact
         return merged or None
+
+    def forget(self, value: dict[int, WholeFact], before: int) -> dict[int, WholeFact] | None:
+        return since(value, before)
 
     def packed(self, value: dict[int, WholeFact] | None) -> Any:
         return value
@@ -178,6 +205,13 @@ class DayEdges(Open):
         older, newest, first, last = value
         return {**older, newest: (first, last)}
 
+    def forget(self, value: EdgesValue, before: int) -> EdgesValue:
+        """The latest day before it stays: since when there was silence follows from it."""
+        older, newest, first, last = value
+        latest = max((day for day in older if day < before), default=before)
+        kept = since(older, latest if newest >= before else before) or {}
+        return value if kept is older or len(kept) == len(older) else (kept, newest, first, last)
+
     def packed(self, value: EdgesValue | None) -> Any:
         return value
 
@@ -217,6 +251,9 @@ class DayFirsts:
                 merged[day] = min(time_ms, merged.get(day, time_ms))
         return merged or None
 
+    def forget(self, value: dict[int, int], before: int) -> dict[int, int] | None:
+        return since(value, before)
+
     def packed(self, value: dict[int, int] | None) -> Any:
         return value
 
@@ -253,6 +290,9 @@ class FirstsOfDay:
         first = {day: tuple(sorted(entries)[: self._n]) for day, entries in merged.items()}
         return DayEntries(first) if first else None
 
+    def forget(self, value: DayEntries, before: int) -> DayEntries | None:
+        return value.since(before)
+
     def packed(self, value: DayEntries | None) -> Any:
         return value and value.days
 
@@ -288,6 +328,13 @@ class DayCounts(Counting):
         newest = max(merged)
         n = merged.pop(newest)
         return dict(merged), newest, n
+
+    def forget(self, value: CountsValue, before: int) -> CountsValue | None:
+        older, newest, n = value
+        if newest < before:
+            return None
+        kept = since(older, before)
+        return value if kept is older or not older else (kept or {}, newest, n)
 
     @staticmethod
     def days(value: CountsValue | None) -> dict[int, int]:
@@ -347,6 +394,14 @@ class CountsByMonth(Counting):
                 for month, n in months.items():
                     of_name[month] = of_name.get(month, 0) + n
         return merged or None
+
+    def forget(
+        self, value: dict[str, dict[int, int]], before: int
+    ) -> dict[str, dict[int, int]] | None:
+        kept = {name: since(months, self._month(before)) for name, months in value.items()}
+        if all(kept[name] is months for name, months in value.items()):
+            return value
+        return {name: months for name, months in kept.items() if months} or None
 
     def packed(self, value: dict[str, dict[int, int]] | None) -> Any:
         return value

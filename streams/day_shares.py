@@ -60,6 +60,13 @@ class DayShares:
         }
         return DayShares(found, known)
 
+    def since(self, first: int) -> "DayShares | None":
+        """The facts of a day and later ones: the same object if that is all; None of nothing."""
+        if all(day >= first for day in self.days):
+            return self
+        kept = {day: users for day, users in self.days.items() if day >= first}
+        return DayShares(kept) if kept else None
+
     def course(self, of: Leading, calendar: Calendar) -> Course:
         """At the ends of which days the leader is silent."""
         known = self._known.get(of) or _Known((), frozenset(self.days))

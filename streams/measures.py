@@ -9,7 +9,7 @@ is no news, so that what a subject was before and is now can be kept and compare
 from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -69,6 +69,17 @@ class Measure(Protocol):
         ...
 
     def unpacked(self, data: Any) -> Any: ...
+
+
+@runtime_checkable
+class Forgetful(Measure, Protocol):
+    """A measure that grows with every day on which a subject does something."""
+
+    def forget(self, value: Any, before: int) -> Any:
+        """The value without what lies before a local day, as far as nothing later follows from it;
+        the same object if that is all of it.
+        """
+        ...
 
 
 class Reaching(Measure, Protocol):
@@ -376,6 +387,14 @@ class ByName:
     def closed(self, value: dict[str, Any] | None, fact: Fact) -> bool:
         name = self._name(fact)
         return value is not None and name is not None and self.inner.closed(value.get(name), fact)
+
+    def forget(self, value: dict[str, Any], before: int) -> dict[str, Any] | None:
+        if not isinstance(self.inner, Forgetful):
+            return value
+        kept = {name: self.inner.forget(of, before) for name, of in value.items()}
+        if all(kept[name] is of for name, of in value.items()):
+            return value
+        return {name: of for name, of in kept.items() if of is not None} or None
 
     def merge(self, values: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
         present = [v for v in values if v is not None]

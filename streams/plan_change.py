@@ -16,6 +16,7 @@ from schemas.plan.models import Plan
 from schemas.row_forms.form import ALL_SEGMENT, dimension_unit, unit
 from schemas.row_forms.people import MilestoneRow
 from schemas.rows import of_facts, variants_of
+from streams import counted_cells
 from streams.calendar import Calendar
 from streams.catalogue import catalogue_of
 from streams.compiled_plan import CompiledPlan
@@ -220,5 +221,5 @@ def _entry(stage: str, what: str, place: list[Any]) -> tuple[str | None, _Entry]
 def _counted_without(stale: frozenset[str], value: bytes) -> bytes | None:
     """A member without facts counted for stale units; None if it has none."""
     *rest, counted = read_value(value)
-    left = [cell for cell in counted if unit("company", cell[0], cell[1]) not in stale]
+    left = counted_cells.without(counted, lambda *of: unit("company", *of) in stale)
     return None if len(left) == len(counted) else state_value((*rest, left))

@@ -4,7 +4,7 @@ The same form serves a person over all accounts (company level) and a person ins
 (account level, and what the account needs to know of its members).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from operator import is_not
 from typing import Any
 
@@ -202,6 +202,10 @@ class SubjectProgram:
     def found(self) -> frozenset[int]:
         """Where it finds how accounts stand."""
         return frozenset[int]().union(*(membership.found for membership in self._all))
+
+    def entered(self, read: Container[int]) -> tuple[Membership, ...]:
+        """Those of whose first entries something is made; `read`: the measures that are read."""
+        return tuple(each for each in self._all if each.entry in read)
 
     def find(self, old: Values, values: list[Any], account: str, watermark_ms: int | None) -> None:
         """Finds how an account stands in its memberships; `old`: its measures before."""

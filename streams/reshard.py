@@ -14,6 +14,7 @@ from streams.state_keys import (
     ALERTS,
     BOOK,
     COPY,
+    ENTERED,
     ERASURE,
     LAST_DAY,
     LAUNCHES,
@@ -38,7 +39,7 @@ from streams.state_keys import (
 )
 from streams.topology import Partitions
 
-_OF_ENTITIES = (*(AGENDA, SIGNALS, ALERTS, BOOK, LAST_DAY, LEAF, COPY, PERSON, THING, SCORES),)
+_OF_ENTITIES = (AGENDA, SIGNALS, ALERTS, BOOK, LAST_DAY, ENTERED, LEAF, COPY, PERSON, THING, SCORES)
 _OF_PARTITIONS = (PARTITION, SETTLED, LAUNCHES, SEEN, SEEN_OF_BUSINESS)
 State = dict[bytes, bytes]
 """Of one stage partition: key -> record."""

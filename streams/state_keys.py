@@ -15,6 +15,8 @@ SIGNALS, BOOK, SEEN, VALUES, ALERTS = "signals", "book", "seen", "values", "aler
 ALERTS_OF_PREDICTIONS = "alerts of predictions"
 AGENDA, SEEN_OF_BUSINESS, SCORES = "agenda", "seen of business", "scores"
 LISTED, LISTED_FOR = "listed", "listed for"
+ENTERED = "entered"
+"""First entries of accounts that are kept."""
 MEMBER_STANDS, MEMBER_VALUES, MEMBER_NAMES = "stands", "member values", "member names"
 LAUNCHES = "launches"
 SEGMENT = "segment"

@@ -55,6 +55,8 @@ Values = Sequence[Any]
 Kind = TypeVar("Kind")
 EntryValue = tuple[int, str, str, tuple[str, ...], int]
 """UTC ms, no id, account key, no segments, phase: see courses."""
+KeptEntry = tuple[int, EntryValue | None]
+"""The first entry of an account before a time (UTC ms), if there is one."""
 
 
 def is_entry(fact: FirstFact | WholeFact | EntryValue) -> TypeGuard[EntryValue]:

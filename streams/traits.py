@@ -43,6 +43,25 @@ def merged(leaves: Iterable[TraitDays]) -> TraitDays:
     return found
 
 
+def without_repeats(traits: TraitDays, before: int) -> TraitDays:
+    """Of what was told before a day only what made a difference, and what was told last; the very
+    same if that is all.
+    """
+    found = {name: _changes(days, before) for name, days in traits.items()}
+    return traits if all(found[name] is days for name, days in traits.items()) else found
+
+
+def _changes(days: dict[int, Told], before: int) -> dict[int, Told]:
+    ordered = sorted(days)
+    last = max((day for day in ordered if day < before), default=None)
+    kept = [
+        day
+        for earlier, day in zip([None, *ordered], ordered, strict=False)
+        if day >= before or day == last or earlier is None or days[earlier][2] != days[day][2]
+    ]
+    return days if len(kept) == len(days) else {day: days[day] for day in kept}
+
+
 def latest(traits: TraitDays) -> dict[str, Any]:
     """The value of every trait now."""
     return {name: days[max(days)][2] for name, days in traits.items()}

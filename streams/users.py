@@ -44,6 +44,7 @@ from streams.delta_batches import delta_records
 from streams.erasure import Address, Message, Place, StageErasure, facts_without
 from streams.identity import chain_through, root_of
 from streams.launches import EVERYBODY, Launches
+from streams.leaf_forgetting import LeafForgetting
 from streams.measures import Fact, Moment
 from streams.parts.memberships import Passage, news
 from streams.person_state import Copy, Leaf, LeafState, Person
@@ -151,6 +152,11 @@ class Users:
         """`_launched`: there are others than were saved."""
         horizon_days = plan.horizons.tally_days if bounded else None
         self._scores = UserScores(self._program.scores, self._calendar, horizon_days, self.board)
+        self._forgetting: LeafForgetting | None = None
+        if horizon_days is not None:
+            self._forgetting = LeafForgetting(
+                compiled, horizon_days, self._packed_state, self._record_of, self._record_of_copy
+            )
         self._rounds: Rounds | None = None
         if compiled.predictions:
             peers = [f"users:{each}" for each in range(user_partitions)]
@@ -184,6 +190,11 @@ class Users:
     def persons(self) -> int:
         """Raw ids held that stand for a person, their own or several together."""
         return len(self._cold) + sum(leaf.root == leaf.key for leaf in self._leaves.values())
+
+    @property
+    def shortened(self) -> int:
+        """Raw ids of which something was forgotten."""
+        return 0 if self._forgetting is None else self._forgetting.shortened
 
     @property
     def signals_to_come(self) -> int:
@@ -477,6 +488,8 @@ class Users:
         if leaf is None:
             leaf = self._leaves[key] = Leaf(key, self._program.empty())
             self._warm.use(key)
+            if self._forgetting is not None:
+                self._forgetting.looks.begin(key)
         return leaf
 
     def _known(self, key: str) -> Leaf | None:
@@ -503,6 +516,8 @@ class Users:
         person = self._persons.get(root)
         if person is None:
             person = self._persons[root] = Person()
+            if self._forgetting is not None:  # twice, if it is a leaf, too: it does no harm
+                self._forgetting.looks.begin(root)
         return person
 
     def _touch(self, leaf: Leaf) -> None:
@@ -646,6 +661,10 @@ class Users:
         heard = self._sources.take_unsaved()
         if heard is not None:
             entities.append((state_key(PARTITION), state_value(heard)))
+        if self._forgetting is not None:
+            entities += self._forgetting.flush(
+                self.watermark_ms, self._leaves, self._cold, self._persons
+            )
         self._cool()
         return Flushed(entities, records)
 
@@ -801,17 +820,22 @@ class Users:
 
     def _save(self, entities: list[tuple[bytes, bytes | None]]) -> None:
         for key, leaf in self._unsaved.items():
-            place = (leaf.pointer, leaf.parent_chain, sorted(leaf.children), leaf.version)
             leaf.packed = self._packed_state(leaf)
-            value = state_value((leaf.packed, *place))
-            entities.append((state_key(LEAF, key), value))
+            entities.append((state_key(LEAF, key), self._record_of(leaf)))
         self._unsaved.clear()
         for place_of_copy, copy in self._copies_unsaved.items():
-            packed = None
-            if copy is not None:
-                packed = state_value((self._packed_state(copy), copy.version))
+            packed = None if copy is None else self._record_of_copy(copy)
             entities.append((state_key(COPY, *place_of_copy), packed))
         self._copies_unsaved.clear()
+
+    @staticmethod
+    def _record_of(leaf: Leaf) -> bytes:
+        """A leaf and its place among others, as it is saved."""
+        place = (leaf.pointer, leaf.parent_chain, sorted(leaf.children), leaf.version)
+        return state_value((leaf.packed, *place))
+
+    def _record_of_copy(self, copy: Copy) -> bytes:
+        return state_value((self._packed_state(copy), copy.version))
 
     def _save_person(
         self, root: str, person: Person, entities: list[tuple[bytes, bytes | None]]
@@ -829,6 +853,8 @@ class Users:
         if what == LEAF:
             state, pointer, parent_chain, children, version = content
             self._cold[place[0]] = state
+            if self._forgetting is not None:
+                self._forgetting.looks.begin(place[0])
             if version or children or pointer is not None:
                 self._load_place(self._leaf(place[0]), pointer, parent_chain, children, version)
         elif what == COPY:
@@ -885,6 +911,8 @@ class Users:
 
     def restored(self) -> None:
         self._told_until_ms = self.watermark_ms
+        if self._forgetting is not None:
+            self._forgetting.looks.resume(self.watermark_ms, self._calendar)
         self._scores.resume(self.watermark_ms)
         if self._erasure is not None:
             hides = self._erasure.suppressed.hides

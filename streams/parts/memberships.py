@@ -30,13 +30,14 @@ from streams.parts.part import Subject
 from streams.parts.scores import Score
 from streams.parts.states import NO_DIMENSIONS, entered, state_segments
 from streams.signals import Standing
-from streams.subject_measures import EntryValue, Values
+from streams.subject_measures import EntryValue, KeptEntry, Values
 
 ENTERED = 0
 STANDS_MAX = 1 << 12
 """So many stands of a membership are remembered: what a subject was, and is, is asked for
 repeatedly.
 """
+NOTHING_KEPT: KeptEntry = (-(1 << 62), None)
 
 
 class Passage(NamedTuple):
@@ -154,8 +155,9 @@ class Membership:
         self._read_in_order = sorted(self.slots)
         self._known: dict[tuple[int, ...], tuple[Stand, list[Any]]] = {}
         """By the identities of the measures, which stand behind so that nothing else gets them."""
-        self._place = self._entry = None
+        self._place = self._entry = self._kept = None
         if crowds is not None:
+            self._kept = self._measures.found(f"kept entry {row.id}", [], subject.since_ms(row))
             self._place = self._measures.found(f"stand {row.id}", [])
             self._entry = self._measures.entry(row.id)
 
@@ -177,7 +179,13 @@ class Membership:
     @property
     def found(self) -> frozenset[int]:
         """Where it puts how an account stands."""
-        return frozenset(slot for slot in (self._place, self._entry) if slot is not None)
+        places = (self._place, self._entry, self._kept)
+        return frozenset(slot for slot in places if slot is not None)
+
+    @property
+    def kept(self) -> int | None:
+        """Where it finds a first entry that was kept."""
+        return self._kept
 
     def find(self, old: Values, values: list[Any], account: str, watermark_ms: int | None) -> None:
         """Puts how an account stands, and its first entry, into their places.
@@ -197,15 +205,29 @@ class Membership:
     def _first_entry(
         self, values: Values, account: str, watermark_ms: int | None
     ) -> EntryValue | None:
-        course = self.stand(values).course
-        if not course:
+        assert self._kept is not None
+        before_ms, entry = values[self._kept] or NOTHING_KEPT
+        if entry is not None:
+            return entry
+        entries = self.stand(values).course[::2]
+        first = next((edge for edge in entries if edge[0] >= before_ms), None)
+        if first is None:
             return None
-        ms, phase = course[0]
+        ms, phase = first
         if watermark_ms is None or ms >= watermark_ms:  # else it is one, whatever brought it
-            due_ms = self._due_ms(course[0], self._instants(values))
+            due_ms = self._due_ms(first, self._instants(values))
             if due_ms is not None and (watermark_ms is None or due_ms > watermark_ms):
                 return None
         return ms, "", account, (), phase
+
+    def keep_entry(self, values: list[Any], before_ms: int) -> None:
+        """Keeps the first entry of an account, if it lies before a time; else that there is none,
+        as what it would follow from may be forgotten.
+        """
+        assert self._entry is not None
+        assert self._kept is not None
+        entry: EntryValue | None = values[self._entry]
+        values[self._kept] = before_ms, entry if entry and entry[0] < before_ms else None
 
     def stand(self, values: Values) -> Stand:
         if self._place is None:

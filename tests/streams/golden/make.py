@@ -17,8 +17,9 @@ import orjson
 
 from schemas.plan.check import load_plan
 from schemas.times import parse_iso
+from streams.accounts import Accounts
 from streams.engine import Engine
-from streams.state_keys import STATE_VERSION, read_key
+from streams.state_keys import ENTERED, STATE_VERSION, read_key, state_key
 
 FOLDER = Path(__file__).parent
 OUTPUTS = "outputs"
@@ -83,6 +84,18 @@ kpis:
     periods: [day]
     segments: false
     definition: Accounts that ever had a plan.
+    example: one -> 1.
+  - id: first_plans
+    name: First plans
+    group: own
+    operator: count
+    subject: account
+    each: subject
+    of: {kind: entry, name: with_plan}
+    unit: accounts
+    periods: [day]
+    segments: false
+    definition: Accounts that have a plan for the first time.
     example: one -> 1.
   - id: tasks_by_name
     name: Tasks by name
@@ -247,7 +260,17 @@ def stopped() -> Engine:
     engine = Engine(load_plan(PLAN), partitions=PARTITIONS, key=KEY)
     _go_on(engine, [*_used(BEFORE), *_told(TOLD_BEFORE)], "2026-03-02T12:00Z", minutes=0)
     _go_on(engine, _used(LATE_BEFORE), "2026-03-02T12:00Z", minutes=10)
+    _keep_entries(engine, "a:a1", "2026-03-01T00:00Z")
     return engine
+
+
+def _keep_entries(engine: Engine, account: str, before: str) -> None:
+    """What happens to the first entries of an account once they lie very far behind."""
+    for place, stage in engine.stages.items():
+        if isinstance(stage, Accounts) and stage.seen(account) is not None:
+            record = stage.keep_entries(account, parse_iso(before))
+            assert record is not None
+            engine.states[place][state_key(ENTERED, account)] = record
 
 
 def outputs_of_the_rest(engine: Engine) -> dict[str, list[Any]]:

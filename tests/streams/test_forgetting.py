@@ -1,0 +1,163 @@
+"""Who has been idle for very long costs next to nothing, and is not taken for somebody new."""
+
+from functools import cache
+from typing import Any
+
+import orjson
+import pytest
+
+from schemas.plan.check import load_plan
+from schemas.times import DAY_MS, iso, parse_iso
+from streams.engine import Engine
+from streams.forgetting import EVERY_DAYS, Looks
+from streams.state_keys import LEAF, MEMBER, read_key
+from tests.records import last_of_each_key
+
+PLAN = """
+product: Forgetful
+activity: {event: "*"}
+first_action: Opened
+activation: Done
+features: {opening: Opened}
+exclude: {users: [{trait: internal, equals: true}]}
+horizon: {entity_days: 40, tally_days: 80}
+kpis: {also: [inactive_users, declining_users]}
+"""
+START_MS = parse_iso("2022-01-03T12:00:00Z")
+BUSY_DAYS, BACK_DAY, LAST_DAY = 150, 980, 1010
+SPAN_DAYS = 570
+"""What lies further behind is forgotten, by the rows that run by default, and a little later."""
+
+
+def event(user: str, account: str, day: int) -> bytes:
+    return orjson.dumps(
+        {
+            "type": "track",
+            "event": "Opened",
+            "userId": user,
+            "context": {"groupId": account},
+            "messageId": f"{user}-{day}",
+            "timestamp": iso(START_MS + day * DAY_MS),
+        }
+    )
+
+
+def run(*, restart_at: int | None = None, until: int = LAST_DAY) -> Engine:
+    """u1 is busy for some months, and comes back years later; u2 is busy all the time."""
+    engine = Engine(load_plan(PLAN), partitions=2, bounded=True, warm=0)
+    for day in range(0, until, 10):
+        days = range(day, day + 10)
+        told = [event("u2", "a2", each) for each in days]
+        if day < BUSY_DAYS:
+            told += [event("u1", "a1", each) for each in days]
+        if day == BACK_DAY:
+            told.append(event("u1", "a1", day))
+        now_ms = START_MS + days[-1] * DAY_MS + 1000
+        engine.feed(told, now_ms=now_ms)
+        engine.settle(now_ms)
+        if day == restart_at:
+            engine.restart()
+    return engine
+
+
+@cache
+def run_until(day: int) -> Engine:
+    return run(until=day)
+
+
+def bytes_of(engine: Engine, kind: str, *place: str) -> int:
+    found = (
+        len(value)
+        for state in engine.states.values()
+        for key, value in state.items()
+        if read_key(key) == (kind, [*place])
+    )
+    return next(found)
+
+
+def value(engine: Engine, kpi: str, month: str) -> Any:
+    """The company's value of a month."""
+    (found,) = [
+        record["value"]
+        for record in last_of_each_key(engine.outputs["kpis"]).values()
+        if (record["kpi"], record["period"], record["start"][:7]) == (kpi, "month", month)
+        and (record["variant"], record["segment"]) == (None, "all")
+    ]
+    return found
+
+
+OF_U1 = [(MEMBER, ("a:a1", "u:u1")), (LEAF, ("u:u1",))]
+OF_U2 = [(MEMBER, ("a:a2", "u:u2")), (LEAF, ("u:u2",))]
+
+
+@pytest.mark.parametrize(("kind", "place"), OF_U1)
+def test_of_who_is_idle_only_firsts_are_left(kind: str, place: tuple[str, ...]):
+    busy = bytes_of(run_until(BUSY_DAYS), kind, *place)
+    idle = bytes_of(run_until(BACK_DAY), kind, *place)
+    assert busy > 2000
+    assert idle < 128
+
+
+@pytest.mark.parametrize(("kind", "place"), OF_U2)
+def test_of_who_is_busy_for_years_no_more_is_kept_than_of_who_is_for_months(
+    kind: str, place: tuple[str, ...]
+):
+    early = bytes_of(run_until(SPAN_DAYS + EVERY_DAYS), kind, *place)
+    late = bytes_of(run_until(LAST_DAY), kind, *place)
+    assert late < 1.25 * early
+
+
+def test_who_comes_back_after_years_is_not_new():
+    engine = run_until(LAST_DAY)
+    assert value(engine, "mau", "2024-09") == 2
+    assert value(engine, "lifecycle_resurrecting", "2024-09") == 1
+    assert value(engine, "lifecycle_new", "2024-09") == 0
+    assert value(engine, "new_signups", "2024-09") == 0
+
+
+def test_a_restart_forgets_the_same_and_says_the_same():
+    whole, halved = run_until(LAST_DAY), run(restart_at=700)
+    assert halved.outputs == whole.outputs
+    for kind, place in (*OF_U1, *OF_U2):
+        bound = 1.25 * bytes_of(whole, kind, *place)
+        assert bytes_of(halved, kind, *place) < bound
+
+
+def test_who_is_left_out_after_years_leaves_the_values_that_are_kept():
+    engine = run(until=BACK_DAY)
+    now_ms = START_MS + BACK_DAY * DAY_MS
+    told = {"type": "identify", "userId": "u2", "traits": {"internal": True}, "messageId": "out"}
+    engine.feed([orjson.dumps(told | {"timestamp": iso(now_ms)})], now_ms=now_ms)
+    engine.settle(now_ms)
+    assert value(engine, "mau", "2024-08") == 0
+    assert value(engine, "feature_uses", "2024-08") == 0
+
+
+def test_one_replay_of_files_forgets_nothing():
+    engine = Engine(load_plan(PLAN), partitions=1, warm=0)
+    for day in range(0, 900, 10):
+        engine.feed([event("u1", "a1", day)])
+        engine.settle()
+    assert sum(getattr(stage, "shortened", 0) for stage in engine.stages.values()) == 0
+
+
+def test_nobody_is_looked_at_before_there_is_something_to_forget():
+    looks = Looks[str](span_days=100)
+    looks.begin("a")
+    assert [*looks.take(0, most=9)] == []
+    assert [*looks.take(100 + EVERY_DAYS - 1, most=9)] == []
+    assert [*looks.take(100 + EVERY_DAYS, most=9)] == ["a"]
+    looks.again("a", 191, at_rest=False)
+    assert [*looks.take(191 + EVERY_DAYS, most=9)] == ["a"]
+    looks.again("a", 282, at_rest=True)
+    assert [*looks.take(282 + EVERY_DAYS, most=9)] == []
+
+
+def test_so_many_are_looked_at_in_one_flush_and_the_others_in_the_next():
+    looks = Looks[str](span_days=0)
+    for key in "abc":
+        looks.begin(key)
+    looks.take(0, most=0)
+    assert [*looks.take(0, most=2)] == []
+    assert [*looks.take(EVERY_DAYS, most=2)] == ["a", "b"]
+    assert [*looks.take(EVERY_DAYS, most=2)] == ["c"]
