@@ -116,14 +116,21 @@ class CompanyValues:
         formulas: Mapping[tuple[str, str, str], tuple[_Source, object]],
         inputs: Inputs,
         watermark_ms: int,
+        first_fact: Callable[[str], int | None],
     ) -> None:
+        """`first_fact`: period -> the index that holds the first fact of all."""
         self._formulas, self._inputs, self._watermark_ms = formulas, inputs, watermark_ms
+        self._first_fact = first_fact
 
     def first_index(self, series: Series, period: str) -> int | None:
         found = self._formulas.get((series.kpi, series.variant, series.segment))
         if found is not None:
-            return found[0].first_index(period)
-        return self._inputs.first_index(TallyKey(*series), period)
+            first = found[0].first_index(period)
+        else:
+            first = self._inputs.first_index(TallyKey(*series), period)
+        if first is None and series.segment == ALL and not series.variant:
+            return self._first_fact(period)  # there is a value since then, of nothing
+        return first
 
     def exact(self, series: Series, period: str, index: int) -> Fraction | None:
         found = self._formulas.get((series.kpi, series.variant, series.segment))
@@ -383,10 +390,16 @@ class Company:
         if watermark_ms is not None and board.watches_values:
             if board.closes(watermark_ms):
                 board.touch("")
-            values = CompanyValues(self._formulas, self._inputs, watermark_ms)
+            values = CompanyValues(
+                self._formulas, self._inputs, watermark_ms, self._index_of_first_fact
+            )
             yield board.flush(watermark_ms, now_ms, self._until(), lambda _: values)
         if self._predicted_alerts is not None:
             yield self._predicted_alerts.flush(watermark_ms, now_ms, self._until())
+
+    def _index_of_first_fact(self, period: str) -> int | None:
+        first_fact_ms = self._sources.first_fact_ms
+        return None if first_fact_ms is None else self._calendar.index(period, first_fact_ms)
 
     def _forget(self, records: list[Outgoing]) -> None:
         """Removes the values that the horizon has passed, and what they were made of."""
