@@ -221,7 +221,7 @@ class Accounts:
                 Announcements(compiled.hash, f"accounts:{partition}", throttled=throttled),
                 [f"users:{each}" for each in range(user_partitions)],
             )
-        self.board = compiled.board("account", live=throttled, show=shown_account)
+        self.board = compiled.board("account", live=throttled, bounded=bounded, show=shown_account)
         self.duplicates = 0
         self.suppressed = 0
         """Events of members who were erased."""

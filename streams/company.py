@@ -201,10 +201,10 @@ class Company:
         """Rankings of members by predictions."""
         self._ranked = sorted(predicted & frozenset[str]().union(*map(kpis_read, lists)))
         """Predictions that they read."""
-        self.board = compiled.board(COMPANY, live=throttled)
+        self.board = compiled.board(COMPANY, live=throttled, bounded=bounded)
         self._predicted_alerts: PredictedAlerts | None = None
         if self.predictions is not None and compiled.alert_rules.of_place[PREDICTION]:
-            board = compiled.board(PREDICTION, live=throttled, show=str)
+            board = compiled.board(PREDICTION, live=throttled, bounded=bounded, show=str)
             self._predicted_alerts = PredictedAlerts(board, self.predictions)
         for id, row in self._rows.items():
             if isinstance(row, RankingRow) or row.total:

@@ -63,15 +63,26 @@ class CompiledPlan:
         return Rules(self.plan, self.catalogue.rows, self.calendar)
 
     def board(
-        self, place: str, *, live: bool, show: Callable[[str], str | None] = lambda _: None
+        self,
+        place: str,
+        *,
+        live: bool,
+        bounded: bool,
+        show: Callable[[str], str | None] = lambda _: None,
     ) -> Board:
         """For the alerts of one stage partition; see Board."""
         since_ms = self.history.since_ms
         rules = {rule.id: alert_unit(rule.id) for rule in self.plan.alerts.rules}
         since = {id: since_ms[unit] for id, unit in rules.items() if unit in since_ms}
-        prefix = self.plan.prefix
         return Board(
-            self.alert_rules, place, self.calendar, since, prefix=prefix, live=live, show=show
+            self.alert_rules,
+            place,
+            self.calendar,
+            since,
+            prefix=self.plan.prefix,
+            live=live,
+            show=show,
+            horizon_days=self.plan.horizons.tally_days if bounded else None,
         )
 
     @cached_property

@@ -131,7 +131,7 @@ class Users:
             self._plan_hash, f"users:{partition}", throttled=throttled
         )
         self._until = until
-        self.board = compiled.board("user", live=throttled, show=shown_user)
+        self.board = compiled.board("user", live=throttled, bounded=bounded, show=shown_user)
         self._leaves: dict[str, Leaf] = {}
         self._cold: dict[str, bytes] = {}
         """The packed states of other leaves, each a person of its own, that nobody used lately."""

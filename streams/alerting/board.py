@@ -26,6 +26,7 @@ from streams.stage import Flushed, Outgoing
 from streams.state_keys import ALERTS as ALERTS_RECORD
 from streams.state_keys import ALERTS_OF_PREDICTIONS, state_key, state_value
 
+_EVER = -(1 << 62)
 Evidence = Callable[[str], Mapping[str, Any]]
 """What is known of a subject beside its values."""
 
@@ -51,6 +52,17 @@ class Subject:
         """Signals that stand and that a rule is about, by rule and id."""
         self.told: dict[str, Told] = {}
 
+    def forget(self, before_ms: int) -> bool:
+        """Forgets alerts of before a time that are over; True if there were some."""
+        if before_ms == _EVER:
+            return False
+        over = [id for id, each in self.told.items() if each.is_over and each.at_ms < before_ms]
+        for id in over:
+            del self.told[id]
+        for place in [place for place, each in self.signals.items() if each.at_ms < before_ms]:
+            del self.signals[place]
+        return bool(over)
+
 
 class Board:
     """Keeps rules at work on values and signals."""
@@ -65,12 +77,16 @@ class Board:
         prefix: str,
         live: bool,
         show: Callable[[str], str | None],
+        horizon_days: int | None,
     ) -> None:
         """`place`: whose values are judged, see rules.py. `since_ms`: rule -> from when on it
         counts, where that is not the first event.
 
         `live` False: nothing is ever late. `show`: what a subject is called outside.
+        `horizon_days`: what lies further behind the watermark stays as it was told, and is
+        forgotten once it is over; None: nothing does.
         """
+        self._horizon_days = horizon_days
         self._rules = rules.of_place[place]
         self._remembers = place == PREDICTION
         """True: values do not change and cannot be read again, so it is saved how far rules are."""
@@ -230,9 +246,9 @@ class Board:
         """
         entities: list[tuple[bytes, bytes | None]] = []
         records: list[Outgoing] = []
-        for key, alerts in self._told(
-            values, evidence, wait=self._waits(watermark_ms, now_ms, until_ms)
-        ):
+        before_ms = self._horizon_ms(watermark_ms)
+        wait = self._waits(watermark_ms, now_ms, until_ms)
+        for key, alerts in self._told(values, evidence, before_ms, wait=wait):
             entities.append(self._saved(key))
             for alert in alerts:
                 records.append(Outgoing(ALERTS, None, *alert_record(alert, self._prefix, now_ms)))
@@ -243,8 +259,18 @@ class Board:
             return False
         return watermark_ms is None or now_ms - watermark_ms > self._settings.late_after_ms
 
+    def _horizon_ms(self, watermark_ms: int | None) -> int:
+        if self._horizon_days is None or watermark_ms is None:
+            return _EVER
+        return self._calendar.day_start_ms(self._calendar.day(watermark_ms) - self._horizon_days)
+
     def _told(
-        self, values: Callable[[str], Values | None], evidence: Evidence, *, wait: bool
+        self,
+        values: Callable[[str], Values | None],
+        evidence: Evidence,
+        before_ms: int,
+        *,
+        wait: bool,
     ) -> Iterator[tuple[str, list[Alert]]]:
         """(subject, alerts) of every subject that has something to save."""
         if wait:
@@ -259,8 +285,9 @@ class Board:
             standing = [*self._from_values(key, subject, values(key), evidence)]
             standing += self._from_signals(subject)
             kept = capped(standing, self._calendar.day, self._settings.at_most_per_day)
-            told = list(changes(kept, subject.told, held_back=delayed))
-            if told or key in self._unsaved or key in waiting:
+            kept = (each for each in kept if each.at_ms >= before_ms or each.id in subject.told)
+            told = list(changes(kept, subject.told, held_back=delayed, before_ms=before_ms))
+            if told or subject.forget(before_ms) or key in self._unsaved or key in waiting:
                 yield key, told
         self._unsaved.clear()
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from schemas.outputs import Alert, canonical_json, deterministic_id
 from schemas.plan.fingerprint import fingerprint
-from schemas.times import iso
+from schemas.times import iso, parse_iso
 
 FIRING, RESOLVED, AMENDED = "firing", "resolved", "amended"
 DISPROVED = "disproved"
@@ -52,6 +52,15 @@ class Told(NamedTuple):
     last: dict[str, Any]
     """The record, for the one that says that it was wrong."""
 
+    @property
+    def at_ms(self) -> int:
+        return parse_iso(self.last["at"])
+
+    @property
+    def is_over(self) -> bool:
+        """True of one on a signal, too, which is of an instant."""
+        return self.state != FIRING or "signal" in self.last
+
 
 def capped(
     standing: Iterable[Standing], day_of: Any, at_most_per_day: int | None
@@ -66,11 +75,12 @@ def capped(
 
 
 def changes(
-    standing: Iterable[Standing], told: dict[str, Told], *, held_back: bool
+    standing: Iterable[Standing], told: dict[str, Told], *, held_back: bool, before_ms: int
 ) -> Iterator[Alert]:
     """The records that lead from what was told to what stands; `told` follows.
 
-    An alert that fired and ended since is told twice, so that whoever counts sees both.
+    An alert that fired and ended since is told twice, so that whoever counts sees both. One of
+    before `before_ms` stays as it was told: the values that it follows from may be forgotten.
     """
     present: set[str] = set()
     for each in standing:
@@ -87,6 +97,8 @@ def changes(
             yield _tell(each, id, kind, each.state, told, held_back=held_back)
     for id in [id for id in told if id not in present and told[id].state != DISPROVED]:
         before = told[id]
+        if before.at_ms < before_ms:
+            continue
         revision = before.revision + 1
         data = before.last | {"state": DISPROVED, "revision": revision, "held_back": held_back}
         told[id] = Told(DISPROVED, revision, "", before.last)

@@ -6,9 +6,10 @@ import orjson
 import yaml
 
 from schemas.plan.check import load_plan
-from schemas.times import iso, parse_iso
+from schemas.times import DAY_MS, iso, parse_iso
 from streams.catalogue.checks import plan_problems
 from streams.engine import Engine
+from streams.state_keys import ALERTS, read_key, read_value
 from tests.records import Record
 
 NOW_MS = parse_iso("2030-01-01")
@@ -84,3 +85,59 @@ def test_a_rule_can_name_a_variant_that_facts_bring_along() -> None:
     found.feed([event("2026-03-02", "Shared", "u3")])
     (told,) = alerts(found, "2026-03-09")
     assert (told["value"], told["evidence"]["values"][0]["variant"]) == (2, "feature=export")
+
+
+ACTIONS = GIVEN_UP | {
+    "id": "actions",
+    "name": "Actions",
+    "operator": "score",
+    "subject": "user",
+    "among": {"kind": "activity"},
+    "let": {"n": {"facts": {"kind": "activity"}}},
+    "formula": "n",
+}
+del ACTIONS["inputs"]
+
+
+def test_what_was_told_before_the_horizon_stays_told_over_restarts_and_is_forgotten() -> None:
+    rules = [
+        {"id": "company", "kpi": "dau", "above": 1},
+        {"id": "account", "level": "account", "kpi": "dau", "above": 1},
+        {"id": "user", "level": "user", "kpi": "actions", "above": 1},
+        {"id": "signal", "signal": "activated"},
+    ]
+    rules = [rule if "signal" in rule else rule | {"period": "day"} for rule in rules]
+    said = {
+        "product": "Values",
+        "activity": "all",
+        "activation": "Done",
+        "horizon": {"entity_days": 30, "tally_days": 40},
+        "kpis": {"only": ["dau"], "own": [ACTIONS], "levels": {"account": ["dau"]}},
+        "alerts": {"late_after": "9999d", "rules": rules},
+    }
+    found = Engine(load_plan(yaml.safe_dump(said)), partitions=1, bounded=True)
+    used = [(user, "Opened") for user in ("u1", "u1", "u2")] + [("u1", "Done")]
+    for day in range(0, 1200, 20):
+        now_ms = parse_iso("2026-01-01T10:00Z") + day * DAY_MS
+        of_account = {"context": {"groupId": "a1"}, "timestamp": iso(now_ms)}
+        for number, (user, name) in enumerate(used if not day else used[:1]):
+            id = f"{day}-{number}"
+            found.feed([event("2026-01-01", name, user, **of_account, messageId=id)], now_ms=now_ms)
+        found.settle(now_ms)
+        if day % 100 == 80:
+            found.restart()
+    told = [orjson.loads(each)["data"] for each in found.outputs["alerts"]]
+    ended = ("company", "account", "user")
+    assert sorted((each["rule"], each["state"]) for each in told) == sorted(
+        [
+            *((rule, "firing") for rule in (*ended, "signal")),
+            *((rule, "resolved") for rule in ended),
+        ]
+    )
+    kept = [
+        read_value(value)[0]
+        for state in found.states.values()
+        for key, value in state.items()
+        if read_key(key)[0] == ALERTS
+    ]
+    assert not any(kept)
