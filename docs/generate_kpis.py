@@ -303,7 +303,7 @@ def _segments(row: Row) -> str:
     if isinstance(row, BalanceRow | MovementRow) or is_of_memberships(row):
         return "`all`, and the plan's dimensions by states of accounts"
     if isinstance(row, MembershipRow):
-        return "`all` only"
+        return "`all`, and the plan's dimensions by traits of users"
     if isinstance(row, FactRow):
         latest = isinstance(row, MeanRow) and row.each == "latest_in_period"
         counted = "of the latest fact" if latest else "of the first fact"

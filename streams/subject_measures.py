@@ -91,6 +91,10 @@ class Found(Dropped):
     """
 
 
+class FoundTraits(Found):
+    """The place of what a person's traits come to, see traits: a list of TraitRun."""
+
+
 class FoundEntry(Found):
     """The place of a first entry into a membership: an EntryValue."""
 
@@ -166,6 +170,10 @@ class Measures:
     def found(self, what: str, facts: Sequence[FactSelector], since_ms: int | None = None) -> int:
         """A place for what follows from several members of an account."""
         return self._slot(f"found {what}", facts, since_ms, Found)
+
+    def traits(self) -> int:
+        """The place of the segments of a person by its traits."""
+        return self._slot("found traits", [], None, FoundTraits)
 
     def entry(self, kpi: str) -> int:
         """The place of the first entry into a membership."""

@@ -16,6 +16,7 @@ from streams.calendar import Calendar
 from streams.day_measures import Days, LatestOfDays
 from streams.measures import ALL, ByName, First, Measure, WholeTimeline
 from streams.segments import pairs_of, segment_in, with_pairs
+from streams.subject_measures import FoundTraits
 
 Told = tuple[int, str, Any]
 """(time ms, event id, value); the latest of a day counts."""
@@ -62,6 +63,20 @@ def _changes(days: dict[int, Told], before: int) -> dict[int, Told]:
     return days if len(kept) == len(days) else {day: days[day] for day in kept}
 
 
+TraitRun = tuple[int | None, tuple[str, ...]]
+"""From the end of a local day on (None: of every earlier one), the segments of a person."""
+
+
+def segments_on(day: int, runs: Sequence[TraitRun]) -> tuple[str, ...]:
+    """The segments of a person at the end of a day; none of whom nothing can be told."""
+    found: tuple[str, ...] = ()
+    for start, segments in runs:
+        if start is not None and start > day:
+            break
+        found = segments
+    return found
+
+
 def latest(traits: TraitDays) -> dict[str, Any]:
     """The value of every trait now."""
     return {name: days[max(days)][2] for name, days in traits.items()}
@@ -87,9 +102,30 @@ class TraitSegments:
         if not self._dimensions:
             return values
         return [
-            value if value is None else self._applied(measure, value, traits)
+            self._runs(traits)
+            if isinstance(measure, FoundTraits)
+            else None
+            if value is None
+            else self._applied(measure, value, traits)
             for measure, value in zip(self._measures, values, strict=True)
         ]
+
+    def _runs(self, traits: TraitDays) -> list[TraitRun]:
+        """The segments of a person as time goes by."""
+        told = {name: traits.get(trait, {}) for name, trait, _ in self._dimensions}
+        borders = sorted({day for days in told.values() for day in days})
+        return [
+            (None, self._own(dict.fromkeys(told))),
+            *(
+                (day, self._own({name: _value_at(days, day) for name, days in told.items()}))
+                for day in borders
+            ),
+        ]
+
+    def _own(self, values: Mapping[str, Any]) -> tuple[str, ...]:
+        """The segments of these values of the dimensions."""
+        found = {name: segment(values[name]) for name, _, segment in self._dimensions}
+        return with_pairs(found, self._pairs)
 
     def _applied(self, measure: Measure, value: Any, traits: TraitDays) -> Any:
         if isinstance(measure, Days):

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from schemas.plan.models import Plan
 from schemas.row_forms.facts import CountRow, SumRow
 from schemas.row_forms.people import MembershipRow
-from schemas.rows import of_facts
+from schemas.rows import Row, of_facts
 from schemas.segments import dimension_of
 from schemas.times import iso
 from streams.catalogue import catalogue_rows
@@ -169,22 +169,21 @@ def _add_up(values: Mapping[Any, Any]) -> None:
         elif key.level == "company":
             parts[key._replace(segment="all"), dimension_of(key.segment)] += value
     for key, whole in wholes.items():
-        dimensions = OF_EVENTS if key.kpi in _ADDED else OF_STATES if key.kpi in _IN else ()
-        for dimension in dimensions:
+        for dimension in _SPLIT.get(key.kpi, ()):
             assert abs(parts[key, dimension] - whole) < 1e-6, (key, dimension)
 
 
 OF_EVENTS = ("region", "channel", "region&channel")
 OF_STATES = ("tier", "contract", "tier&contract")
-_ADDED = {
-    row.id
-    for row in catalogue_rows()
-    if isinstance(row, CountRow | SumRow) and of_facts(row) and row.segments
-}
-"""Counts and sums of facts, each of which has one value of every dimension."""
-_IN = {
-    row.id
-    for row in catalogue_rows()
-    if isinstance(row, MembershipRow) and row.subject == "account"
-} | {"new_pqls"}
-"""Accounts that are in something or entered it, each of which stands at one thing at a time."""
+
+
+def _split_by(row: Row) -> tuple[str, ...]:
+    """Dimensions of which a fact, or a subject at a time, has one value."""
+    if isinstance(row, CountRow | SumRow) and of_facts(row):
+        return OF_EVENTS
+    if isinstance(row, MembershipRow):
+        return OF_STATES if row.subject == "account" else ("role",)
+    return OF_STATES if row.id == "new_pqls" else ()
+
+
+_SPLIT = {row.id: _split_by(row) for row in catalogue_rows() if row.segments}

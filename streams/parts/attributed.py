@@ -88,9 +88,9 @@ def _is_half_split(kpi: str, rows: Mapping[str, Row], dimension: Dimension) -> b
     if isinstance(row, OverValues):
         return any(_is_half_split(each, rows, dimension) for each in kpis_read(row))
     if dimension.state is None:
-        by_traits = row.subject == "user" and not of_facts(row)
-        stands = isinstance(row, MembershipRow | MilestoneRow) or is_of_memberships(row)
-        return stands or (dimension.trait is not None and not by_traits)
+        if dimension.trait is not None:
+            return row.subject != "user" or of_facts(row)
+        return isinstance(row, MembershipRow | MilestoneRow) or is_of_memberships(row)
     return not (is_split(row, dimension) if of_facts(row) else _is_by_states(row))
 
 

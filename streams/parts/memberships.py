@@ -28,7 +28,7 @@ from streams.measures import ALL
 from streams.parts.holding import Conditions, Leaf
 from streams.parts.part import Subject
 from streams.parts.scores import Score
-from streams.parts.states import NO_DIMENSIONS, entered, state_segments
+from streams.parts.standings import Standings
 from streams.signals import Standing
 from streams.subject_measures import EntryValue, KeptEntry, Values
 
@@ -147,7 +147,7 @@ class Membership:
         self._conditions = Conditions(
             subject, subject.since_ms(row), crowds, scores, by_name=row.each_name is not None
         )
-        self._dimensions = subject.dimensions if row.segments else NO_DIMENSIONS
+        self._standings = subject.standings(row)
         self._leaves: list[Leaf] = []
         self._holds = self._compiled(row.when)
         self.slots = frozenset[int]().union(*(leaf.slots for leaf in self._leaves))
@@ -169,7 +169,7 @@ class Membership:
     @property
     def counted_by(self) -> frozenset[int]:
         """The measures that its contributions follow from."""
-        return self.read | self._dimensions.slots
+        return self.read if self._standings is None else self.read | self._standings.slots
 
     @property
     def entry(self) -> int | None:
@@ -267,35 +267,37 @@ class Membership:
         """Adds what a subject contributes, times a sign."""
         entries = self.row.value == "entries"
         for variant, of in self._variants(values):
+            course = self.stand(of).course
             tally = tally_key(self.row.id, variant, ALL)
-            for number, edge in enumerate(self.stand(of).course):
+            for number, edge in enumerate(course):
                 leaves = number % 2
                 if not (leaves and entries):
                     into[tally, ENTERED, self.day(edge), 0] += -sign if leaves else sign
-        if self._dimensions.each:
-            moves = self._entries if entries else self._stays
-            for segment, day, n in moves(self.stand(values).course, values):
-                into[tally_key(self.row.id, "", segment), ENTERED, day, 0] += sign * n
+            if self._standings is not None:
+                moves = self._entries if entries else self._stays
+                for segment, day, n in moves(course, values, self._standings):
+                    into[tally_key(self.row.id, variant, segment), ENTERED, day, 0] += sign * n
 
-    def _entries(self, course: Course, values: Values) -> Iterator[tuple[str, int, int]]:
-        """(segment of the states that an account has at an entry, day, 1)"""
+    def _entries(
+        self, course: Course, values: Values, standings: Standings
+    ) -> Iterator[tuple[str, int, int]]:
+        """(segment that a subject has at an entry, day, 1)"""
         for edge in course[::2]:
-            for segment in state_segments(self._dimensions, values, entered(*edge)):
+            for segment in standings.at_entry(edge, values):
                 yield segment, self.day(edge), 1
 
-    def _stays(self, course: Course, values: Values) -> Iterator[tuple[str, int, int]]:
-        """(segment, day, change): an account that is in is so by what it stands at when a day ends,
+    def _stays(
+        self, course: Course, values: Values, standings: Standings
+    ) -> Iterator[tuple[str, int, int]]:
+        """(segment, day, change): a subject that is in is so by what it stands at when a day ends,
         and moves from one segment to another when that is another one.
         """
-        day_of, days = self._calendar.day, [self.day(edge) for edge in course]
-        told = (change for slot in self._dimensions.slots for change in values[slot] or ())
-        borders = sorted({*days, *(day_of(time_ms) for time_ms, *_ in told)})
+        days = [self.day(edge) for edge in course]
         before: tuple[str, ...] = ()
-        for day in borders:
+        for day in sorted({*days, *standings.days_of_change(values)}) if days else ():
             now: tuple[str, ...] = ()
             if bisect_right(days, day) % 2:
-                edge = (self._calendar.day_start_ms(day + 1),)
-                now = state_segments(self._dimensions, values, edge)
+                now = standings.at_end_of(day, values)
             if now != before:
                 yield from ((segment, day, -1) for segment in before)
                 yield from ((segment, day, +1) for segment in now)

@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from schemas.plan.models import Plan
+from schemas.row_forms.people import MembershipRow
 from schemas.rows import Row
 from streams.calendar import Calendar
 from streams.contributions import Cell, Moves
 from streams.measures import ALL, FirstFact, WholeFact
+from streams.parts.standings import ByStates, ByTraits, Standings
 from streams.parts.states import NO_DIMENSIONS, after, dimensions_of, entered, state_segments
 from streams.subject_measures import EntryValue, Measures, Values, is_entry
 
@@ -44,6 +46,18 @@ class Subject:
         self.plan, self.calendar, self.measures, self.level = plan, calendar, measures, level
         self.dimensions = dimensions_of(plan, measures.timeline) if states else NO_DIMENSIONS
         self.dimension_slots = self.dimensions.slots
+        self._of_users = level == "company" and not states
+
+    def standings(self, row: MembershipRow) -> Standings | None:
+        """What splits those who are in a membership; None: nothing does."""
+        if not row.segments:
+            return None
+        if row.subject == "account":
+            return ByStates(self.dimensions, self.calendar) if self.dimensions.each else None
+        traits = any(each.trait is not None for each in self.plan.segments)
+        if row.subject != "user" or not traits or not self._of_users:
+            return None
+        return ByTraits(self.measures.traits(), self.calendar)
 
     def since_ms(self, row: Row, variant: str = "") -> int | None:
         """From when on a row counts."""
