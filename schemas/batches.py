@@ -93,6 +93,8 @@ class ChildOf(msgspec.Struct, array_like=True, frozen=True):
     leaf: str
     parent: str
     joined: bool
+    forgotten: bool = False
+    """True: who said that it did was erased."""
 
 
 class ChainOf(msgspec.Struct, array_like=True, frozen=True):
@@ -164,12 +166,12 @@ class UserStateBatch(msgspec.Struct, array_like=True, tag=True):
 
 
 class Erasure(msgspec.Struct, array_like=True, frozen=True):
-    """Somebody asks to erase a user."""
+    """Somebody asks to erase a user, or an account."""
 
     request: str
     """Its id; a second one of the same id and key is none."""
     key: str
-    """The leaf."""
+    """The leaf, or the account key."""
     requested_ms: int
     found_later: bool = False
     """True: the leaf turned out to be the same person as one that was erased."""
@@ -180,7 +182,7 @@ class EraseOrder(msgspec.Struct, array_like=True, frozen=True):
 
     erasure: Erasure
     key: str
-    """What belongs to the subject of the request: itself, or another leaf of the person."""
+    """What belongs to the subject of the request: itself, or another leaf of a person."""
 
 
 class Erased(msgspec.Struct, array_like=True, frozen=True):
@@ -264,7 +266,8 @@ class Snapshots(msgspec.Struct, array_like=True):
 
 class ValueBatch(msgspec.Struct, array_like=True):
     """To company: from tallies values that formulas read, as exact fractions; from accounts what
-    they say of themselves: as members; or snapshots, headed by how far these are settled."""
+    they say of themselves: as members; or snapshots, headed by how far these are settled; or only
+    which accounts were erased."""
 
     header: Header
     keys: list[tuple[str, str, str, str]]
@@ -273,6 +276,8 @@ class ValueBatch(msgspec.Struct, array_like=True):
     """(key, index, numerator or None, denominator)"""
     members: Members | None = None
     snapshots: Snapshots | None = None
+    erased: list[str] | None = None
+    """Account ids."""
 
 
 encode = msgspec.msgpack.Encoder().encode

@@ -206,9 +206,11 @@ ERASED_WITHIN_DAYS = 8
 
 
 class Receipt(NamedTuple):
-    """Somebody was erased; `subject` is a keyed hash."""
+    """A user or an account was erased; `subject` is a keyed hash."""
 
     request: str
+    kind: str
+    """user or account"""
     subject: str
     requested_ms: int
     removed: dict[str, int]
@@ -221,7 +223,7 @@ def receipt_record(receipt: Receipt, now_ms: int) -> tuple[bytes, bytes]:
     """Record key (JSON of request and subject) and value of a receipt."""
     record = {
         "request": receipt.request,
-        "kind": "user",
+        "kind": receipt.kind,
         "subject": receipt.subject,
         "found_later": receipt.found_later,
         "requested_at": iso(receipt.requested_ms),

@@ -16,8 +16,10 @@ from schemas.batches import (
     Rows,
     UserState,
     UserStateBatch,
+    ValueBatch,
     check_version,
     decode_facts,
+    encode,
 )
 from schemas.batches import Values as FactValues
 from schemas.keys import ACCOUNT, partition_of, shown_account, shown_user
@@ -51,7 +53,7 @@ from streams.measures import ALL, Fact, Measure, Moment, Open
 from streams.member_forgetting import MemberForgetting
 from streams.parts.memberships import Passage, news, passages
 from streams.publication import Horizon
-from streams.roles import USER_FACTS_ROLE, USER_STATE_ROLE
+from streams.roles import USER_FACTS_ROLE, USER_STATE_ROLE, VALUES_ROLE
 from streams.schedule import Schedule
 from streams.segment_bound import SegmentBound
 from streams.signals import Revisions, Standing
@@ -73,6 +75,7 @@ from streams.state_keys import (
     SETTLED,
     SUPPRESSED,
     THING,
+    THING_PARTS,
     read_key,
     read_value,
     state_key,
@@ -146,7 +149,7 @@ class Accounts:
         self._things_told, self._names = programs.things_told, programs.names
         self._slots_together = programs.together_slots
         self._thing_programs = compiled.things
-        self._things = Things(compiled.things.measures)
+        self._things = Things(compiled.things.measures, splits=plan.erasure is not None)
         self._book_rows = BookRows(
             {
                 id: row
@@ -231,9 +234,14 @@ class Accounts:
             self._erasure = StageErasure(
                 compiled, lambda leaf: (USER_FACTS_ROLE, partition_of(leaf, user_partitions))
             )
-        self._keeps_counted = self._excludes_users or plan.erasure is not None
+        self._may_go = plan.erasure is not None
+        self._keeps_counted = self._excludes_users or self._may_go
         self._gone: dict[tuple[str, str], str] = {}
         """(account, leaf) of members who were erased since the last flush -> the user as shown."""
+        self._gone_accounts: set[str] = set()
+        """Those that were erased since the last flush."""
+        self._to_forget: set[str] = set()
+        """Those of which alerts may still have to be told."""
 
     @property
     def watermark_ms(self) -> int | None:
@@ -381,9 +389,12 @@ class Accounts:
         """
         key, of = place
         if key.startswith(THING_KEY):
-            self._take_thing((key, key), coded, 0, (time_ms, event_id, of), values)
+            if not self._hides_account(of):
+                self._take_thing((key, key), coded, 0, (time_ms, event_id, of), values)
             return
         self.suppressed += 1
+        if self._hides_account(key):
+            return
         for number, thing in coded.things:
             self._take_thing((key, thing), coded, number, (time_ms, event_id, key), values)
 
@@ -448,7 +459,7 @@ class Accounts:
         return True
 
     def _add_for(self, member: Member, cell: Cell, n: int) -> None:
-        if self._keeps_counted and member.leaf:
+        if self._keeps_counted and (member.leaf or (self._may_go and member.account)):
             member.counted[cell] = member.counted.get(cell, 0) + n
             self._unsaved[member.place] = member
             if member.excluded:
@@ -500,40 +511,93 @@ class Accounts:
         for request in message.requests:
             erasure.requests.pass_on(request)
         for order in message.orders:
-            removed = 0
+            removed = dict[str, int]()
             if erasure.suppressed.add(order.key, order.erasure):
-                for account in self._accounts.values():
-                    if order.key in account.members or order.key in account.cold:
-                        self._erase(self._warmed(account.key), order.key)
-                        removed += 1
-            done = Erased(order.erasure, self._place, order.key, {"memberships": removed}, [])
+                if order.key.startswith(ACCOUNT):
+                    removed = self._erase_account(order.key)
+                else:
+                    removed = {"memberships": self._erase_user(order.key)}
+            done = Erased(order.erasure, self._place, order.key, removed, [])
             erasure.requests.answer(done)
 
-    def _erase(self, account: Account, leaf: str) -> None:
-        """Takes what a member contributed out of everything, and the member out of state."""
-        member = account.members[leaf]
-        self._touch(member)
-        self._touch_together(account)
-        if not member.excluded:
-            for cell, n in member.counted.items():
-                self._add_cell(account.key, cell, -n)
-        account.leave(member)
-        self._add_together(account)
-        self._unsaved.pop(member.place, None)
-        self._gone[member.place] = shown_user(leaf)
+    def _erase_user(self, leaf: str) -> int:
+        """Takes a leaf out of every account; out of how many."""
+        known = [a.key for a in self._accounts.values() if leaf in a.members or leaf in a.cold]
+        for key in known:
+            self._erase(self._warmed(key), [leaf])
+        return len(known)
 
-    def _take_gone(self, entities: list[tuple[bytes, bytes | None]]) -> None:
-        """Takes out of state what is left of members who were erased: their records, and names."""
+    def _erase_account(self, key: str) -> dict[str, int]:
+        """Takes an account with its members and things out of state; how much of each kind."""
+        removed = {"things": self._things.erase(key), "accounts": int(key in self._accounts)}
+        account = self._warmed(key)  # things may know one that nothing else knows
+        removed["memberships"] = len(account.members.keys() - {""})
+        self._erase(account, list(account.members))
+        account.together = [*self._nobody]
+        self._gone_accounts.add(key)
+        self.board.touch(key)
+        return removed
+
+    def _erase(self, account: Account, leaves: Iterable[str]) -> None:
+        """Takes what members contributed out of everything, and the members out of state."""
+        self._touch_together(account)
+        for leaf in leaves:
+            member = account.members[leaf]
+            self._touch(member)
+            if not member.excluded:
+                for cell, n in member.counted.items():
+                    self._add_cell(account.key, cell, -n)
+            account.leave(member)
+            self._unsaved.pop(member.place, None)
+            self._gone[member.place] = shown_user(leaf)
+        self._add_together(account)
+
+    def _take_gone(
+        self, entities: list[tuple[bytes, bytes | None]], records: list[Outgoing]
+    ) -> None:
+        """Takes out of state what is left of members who were erased: their records, and names.
+
+        And of accounts, whose values are taken back.
+        """
         for (account, leaf), user in self._gone.items():
             entities.append((state_key(MEMBER, account, leaf), None))
             entities += self.board.without_user(account, user)
         self._gone.clear()
+        for key in sorted(self._gone_accounts):
+            entities.append((state_key(SIGNALS_RECORD, key), None))
+            book = self._accounts.pop(key).book
+            if book is not None:
+                for value in book.erase():
+                    if value.kpi in self.shown:
+                        records += removals(self._book_rows.rows[value.kpi], value)
+                entities += ((state_key(BOOK, key, *of), None) for of, _ in book.take_unsaved())
+        if self._gone_accounts and self._telling is not None:
+            records.append(self._erased_for_predictions())
+        self._to_forget |= self._gone_accounts
+        self._gone_accounts.clear()
+        for key in sorted(self._to_forget):
+            if self.board.forget(key):
+                self._to_forget.discard(key)
+                entities.append((state_key(ALERTS_RECORD, key), None))
+
+    def _erased_for_predictions(self) -> Outgoing:
+        """Tells the company's last step which accounts are no more."""
+        header = self._announcements.header(None, None)
+        erased = [shown_account(key) or "" for key in sorted(self._gone_accounts)]
+        batch = ValueBatch(header, [], [], erased=erased)
+        return Outgoing(VALUES_ROLE, 0, None, encode(batch))
+
+    def _hides_account(self, key: str) -> bool:
+        """True for an account that was erased. What is known is asked nothing."""
+        if self._erasure is None or key in self._accounts:
+            return key in self._gone_accounts
+        return self._erasure.suppressed.hides(key)
 
     # ---- state
 
     def _admitted(self, account_key: str, leaf: str) -> Member | None:
         """A member; None for things, and for whoever was erased."""
-        if account_key.startswith(THING_KEY):
+        if account_key.startswith(THING_KEY) or self._hides_account(account_key):
             return None
         erased = self._erasure is not None and self._erasure.suppressed.hides(leaf)
         return None if erased else self._member(account_key, leaf)
@@ -622,8 +686,8 @@ class Accounts:
     def _cool(self) -> None:
         """Packs the members of accounts that were not used lately. Nothing may be unsaved."""
         for key in self._warm.cooled():
-            account = self._accounts[key]
-            if key and len(account.members) <= LARGE_ACCOUNT:
+            account = self._accounts.get(key)
+            if key and account is not None and len(account.members) <= LARGE_ACCOUNT:
                 # A member without a record holds nothing.
                 members = account.members.items()
                 account.cold = {leaf: m.packed for leaf, m in members if m.packed is not None}
@@ -728,7 +792,7 @@ class Accounts:
         entities += alerts.entities
         records += alerts.records
         if self._erasure is not None:
-            self._take_gone(entities)
+            self._take_gone(entities, records)
             entities += self._erasure.take_unsaved()
             records += self._erasure.requests.take_records(now_ms)
         for what, seen in ((SEEN, self._seen), (SEEN_OF_BUSINESS, self._seen_of_business)):
@@ -933,8 +997,9 @@ class Accounts:
                 self._schedule.touch(key)
         at_once = watermark_ms is not None and watermark_ms == self._until()
         for key in sorted(self._schedule.take(watermark_ms, now_ms, at_once=at_once)):
-            book = self._accounts[key].book
-            if book is None:
+            account = self._accounts.get(key)
+            book = None if account is None else account.book
+            if book is None or key in self._gone_accounts:
                 continue
             for gone in book.forget(watermark_ms):
                 if gone.kpi in self.shown:
@@ -963,8 +1028,10 @@ class Accounts:
         )
 
     def _values_of_account(self, key: str) -> "AccountValues | None":
-        book, watermark_ms = self._accounts[key].book, self.watermark_ms
-        return None if book is None or watermark_ms is None else AccountValues(book, watermark_ms)
+        account, watermark_ms = self._accounts.get(key), self.watermark_ms
+        if account is None or account.book is None or key in self._gone_accounts:
+            return None
+        return None if watermark_ms is None else AccountValues(account.book, watermark_ms)
 
     def _users_of(self, key: str) -> dict[str, Any]:
         """The users of an account that count, as evidence."""
@@ -1008,6 +1075,9 @@ class Accounts:
         if what == THING:
             self._things.load((place[0], place[1]), value)
             return
+        if what == THING_PARTS:
+            self._things.load_parts((place[0], place[1]), value)
+            return
         content = read_value(value)
         if what == SIGNALS_RECORD:
             self._account(place[0]).revisions = Revisions(content)
@@ -1047,6 +1117,11 @@ class Accounts:
         self._told_until_ms = self.watermark_ms
         if self._forgetting is not None:
             self._forgetting.looks.resume(self.watermark_ms, self._calendar)
+        if self._erasure is not None and self._erasure.suppressed:
+            for key in self.board.subjects:
+                if self._erasure.suppressed.hides(key):  # only alerts are left of it
+                    self._accounts.pop(key, None)
+                    self._to_forget.add(key)
         for account in self._accounts.values():
             if not account.key or len(account.cold) > LARGE_ACCOUNT:
                 self._thaw(account)

@@ -276,6 +276,13 @@ class Book:
                 yield from timeline.forget(before_ms)
             self._unsaved.add(key)
 
+    def erase(self) -> Iterator[KpiKey]:
+        """Drops all that was published; the keys of the values that are to be removed."""
+        for key, (_, timelines) in chain(self._tallies.items(), self._formulas.items()):
+            for _, timeline in timelines:
+                yield from timeline.erase()
+            self._unsaved.add(key)
+
     def publish(
         self,
         watermark_ms: int | None,

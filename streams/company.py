@@ -273,6 +273,10 @@ class Company:
                 continue
             message = decode_values(value)
             check_version(message.header.version)
+            if message.erased is not None:
+                if self.predictions is not None:
+                    self.predictions.erase(message.erased)
+                continue
             if message.snapshots is not None:
                 if self.predictions is not None:
                     self.predictions.hear(message.header, message.snapshots)
@@ -282,7 +286,7 @@ class Company:
                 known = {each for _, each, _ in message.members.stands if self._members.knows(each)}
                 self._members.take(message.members)
                 for _, account, _ in message.members.stands:
-                    if account not in known:
+                    if account not in known and self._members.knows(account):
                         self._take_scores_of(account)
             for number_of_key, index, numerator, denominator in message.values:
                 place = message.keys[number_of_key]

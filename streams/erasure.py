@@ -1,4 +1,4 @@
-"""Erasure of a user: whom a partition must not know, and who sees a request through.
+"""Erasure of users and accounts: whom a partition must not know, and who sees a request through.
 
 Whoever owns a request (the partition where its subject is at home) orders what belongs to the
 subject to be erased wherever it may be known, waits for every answer, and writes the receipt. See
@@ -24,7 +24,7 @@ from schemas.batches import (
     encode,
 )
 from schemas.keyed_hash import KeyedHash
-from schemas.keys import partition_of
+from schemas.keys import ACCOUNT, partition_of
 from schemas.outputs import RECEIPTS, Receipt, receipt_record
 from streams.compiled_plan import CompiledPlan
 from streams.stage import Outgoing
@@ -52,7 +52,7 @@ class Suppressed:
         return len(self._erasures)
 
     def hides(self, key: str) -> bool:
-        """True for a leaf that was erased."""
+        """True for a leaf, or an account, that was erased."""
         return bool(self._erasures) and self._hash(key) in self._erasures
 
     def erasure_of(self, key: str) -> Erasure | None:
@@ -208,6 +208,7 @@ class Requests:
         erasure = pending.erasure
         return Receipt(
             erasure.request,
+            "account" if erasure.key.startswith(ACCOUNT) else "user",
             self._subject(erasure),
             erasure.requested_ms,
             {kind: n for kind, n in pending.removed.items() if n},
@@ -275,9 +276,13 @@ class StageErasure:
 
 
 def facts_without(batch: FactBatch, suppressed: Suppressed) -> FactBatch:
-    """A batch for users without what it says of leaves that were erased."""
-    hides, rows = suppressed.hides, batch.rows
-    members = [n for n, (_, leaf) in enumerate(rows.members) if not hides(leaf)]
+    """A batch for users without what it says of leaves that were erased, or such accounts of."""
+    rows = batch.rows
+
+    def hides(account: str, leaf: str) -> bool:
+        return suppressed.hides(leaf) or suppressed.hides(account)
+
+    members = [n for n, member in enumerate(rows.members) if not hides(*member)]
     if len(members) < len(rows.members):
         number = {old: new for new, old in enumerate(members)}
         kept = [n for n, member in enumerate(rows.member) if member in number]
@@ -293,8 +298,8 @@ def facts_without(batch: FactBatch, suppressed: Suppressed) -> FactBatch:
     return msgspec.structs.replace(
         batch,
         rows=rows,
-        pointers=[pointer for pointer in batch.pointers if not hides(pointer.leaf)],
-        traits=[told for told in batch.traits if not hides(told.leaf)],
+        pointers=[each for each in batch.pointers if not hides(each.account, each.leaf)],
+        traits=[each for each in batch.traits if not hides(each.account, each.leaf)],
     )
 
 

@@ -76,7 +76,7 @@ def _definitions(plan: Plan) -> Iterator[tuple[str, str]]:
         for code, rate in plan.currency.rates.items():
             yield f"{RATE}{code}", fingerprint(rate)
     if plan.erasure is not None:
-        yield ERASURE, "on"
+        yield ERASURE, "of users and accounts"
     if plan.pseudonyms != PseudonymsOf():
         yield PSEUDONYMS, fingerprint(normal["pseudonyms"])
     for input in plan.inputs:

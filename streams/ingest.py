@@ -60,8 +60,12 @@ class Interpreter:
         self._codes: dict[tuple[Meaning, tuple[str, ...]], Code] = {}
         self.plain: dict[str, Code] = {}
         """Codes of the track calls met so far whose name alone tells that they mean something."""
-        self._erasure = plan.erasure
-        self._asks: dict[tuple[str, str], list[Predicate | None]] = {}
+        self._erasing: list[tuple[str, Selector]] = []
+        """(whom it asks to erase, selector)"""
+        if plan.erasure is not None:
+            self._erasing += [("user", each) for each in plan.erasure.users]
+            self._erasing += [("account", each) for each in plan.erasure.accounts]
+        self._asks: dict[tuple[str, str], list[tuple[str, Predicate | None]]] = {}
         self._dimensions = [
             (d.name, segment_in(d), None if d.kinds is None else frozenset(d.kinds))
             for d in plan.segments
@@ -94,17 +98,17 @@ class Interpreter:
         meaning, values = known(event)
         return self._code(meaning, self._segment_values(event.properties)), values
 
-    def asks_to_erase(self, event: Event) -> bool:
-        """True if an event asks to erase its user."""
+    def asks_to_erase(self, event: Event) -> set[str]:
+        """Whom an event asks to erase of those it names: its `user`, its `account`."""
         asking = self._asking(event)
         if not asking:
-            return False
+            return set()
         documents = _Documents(event)
-        return any(documents.meet(test) for test in asking)
+        return {whom for whom, test in asking if documents.meet(test)}
 
-    def _asking(self, event: Event) -> list[Predicate | None]:
+    def _asking(self, event: Event) -> list[tuple[str, Predicate | None]]:
         """The conditions of each selector of requests that such events may meet."""
-        if self._erasure is None:
+        if not self._erasing:
             return []
         type, name = event.type, event.name
         asking = self._asks.get((type, name))
@@ -112,8 +116,8 @@ class Interpreter:
             if len(self._asks) >= NAMES_MAX:
                 self._asks.clear()
             asking = self._asks[type, name] = [
-                compile_where(each.where)
-                for each in self._erasure.users
+                (whom, compile_where(each.where))
+                for whom, each in self._erasing
                 if _selects(each, type, name)
             ]
         return asking
@@ -246,10 +250,14 @@ _OF_NOBODY = Rejected(
 )
 
 
-_OF_NOBODY_TO_ERASE = Rejected(
-    "missing_subject",
-    "The plan takes the event for a request to erase its user, and it names none: send the user.",
-)
+_OF_NOBODY_TO_ERASE = {
+    whom: Rejected(
+        "missing_subject",
+        f"The plan takes the event for a request to erase its {whom}, and it names none: "
+        f"send the {whom}.",
+    )
+    for whom in ("user", "account")
+}
 
 
 class _Target(NamedTuple):
@@ -302,6 +310,8 @@ class Ingest:
         self._partitions = partitions
         self._out = FactBatches(FACTS_ROLE, partitions)
         self._pseudonyms = compiled.pseudonyms
+        self._splits = plan.erasure is not None
+        """True: things have to know which accounts their facts name."""
         self._dead: list[Outgoing] = []
         self._to_erase: list[Erasure] = []
         self._targets: dict[_Ids, _Target] = {}
@@ -412,11 +422,13 @@ class Ingest:
         ids = event.account, event.user, event.anonymous
         if self._pseudonyms is not None:
             self._pseudonyms.put_on(event)
-        asks_to_erase = self._interpreter.asks_to_erase(event)
-        leaf = leaf_key(event.user, event.anonymous)
-        if asks_to_erase and leaf is None:
-            self._bury(value, _OF_NOBODY_TO_ERASE, batch, offset)
-            return
+        to_erase: list[str] = []
+        for whom in sorted(self._interpreter.asks_to_erase(event)):
+            key = _named(event, whom)
+            if key is None:
+                self._bury(value, _OF_NOBODY_TO_ERASE[whom], batch, offset)
+                return
+            to_erase.append(key)
         if ids == _NOBODY:
             code, values = self._interpreter.of_nobody(code, values)
             if not code.meaning:
@@ -426,12 +438,12 @@ class Ingest:
         if event_id is None:
             event_id = f"{xxhash.xxh3_64_hexdigest(value)}-{number}"
         event_id = self._id_prefix + event_id
-        if asks_to_erase and leaf is not None:
-            self._to_erase.append(Erasure(event_id, leaf, time_ms))
+        if to_erase:
+            self._to_erase += [Erasure(event_id, key, time_ms) for key in to_erase]
             code, values = _NOTHING, ()
         target = self._target_of_nobody(code) if ids == _NOBODY else self._targets.get(ids)
         self._add(target or self._target(ids), time_ms, record_ms, code, event_id, values)
-        self._add_things(time_ms, code, event_id, values)
+        self._add_things(event, time_ms, code, event_id, values)
         if event.type != "track" or event.traits is not EMPTY_OBJECT:
             self._take_told(event, event_id)
 
@@ -452,15 +464,18 @@ class Ingest:
         member = nobody_key(code.meaning[0][0]), ""
         return _Target(self._out.rows(self._out.partition_of(member[0])), member)
 
-    def _add_things(self, time_ms: int, code: Code, event_id: str, values: Values) -> None:
+    def _add_things(
+        self, event: Event, time_ms: int, code: Code, event_id: str, values: Values
+    ) -> None:
         """Sends each fact of a thing to where the facts of that thing meet, too."""
+        told_by = account_key(event.account) if self._splits and event.account is not None else ""
         for number, fact in enumerate(code.meaning):
             kind, id, _ = fact
             if kind in THING_KINDS and id is not None:
                 key = thing_key(kind, id)
                 of_thing = self._interpreter.of_thing(fact, code.segments)
                 value = values[number : number + 1]
-                self._out.add_row(key, ((key, ""), time_ms, of_thing, event_id, value))
+                self._out.add_row(key, ((key, told_by), time_ms, of_thing, event_id, value))
 
     def _take_told(self, event: Event, event_id: str) -> None:
         """What an event says of a user: traits, and who it is."""
@@ -537,6 +552,13 @@ class Ingest:
 
 def _member(account: str | None, user: str | None, anonymous: str | None) -> Member:
     return "" if account is None else account_key(account), leaf_key(user, anonymous) or ""
+
+
+def _named(event: Event, whom: str) -> str | None:
+    """The key of the user, or the account, that an event names."""
+    if whom == "account":
+        return None if event.account is None else account_key(event.account)
+    return leaf_key(event.user, event.anonymous)
 
 
 def _identified(event: Event) -> list[str]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from streams.by_account import Parts
 from streams.signals import Revisions
 from streams.told_names import Names
 from streams.traits import TraitDays
@@ -10,7 +11,7 @@ from streams.traits import TraitDays
 class LeafState:
     """What a raw id did, wherever it is looked at: at home, or as a copy where its root lives."""
 
-    __slots__ = ("accounts", "packed", "traits", "values")
+    __slots__ = ("accounts", "packed", "parts", "traits", "values")
 
     def __init__(self, values: list[Any]) -> None:
         self.values = values
@@ -18,6 +19,8 @@ class LeafState:
         """All of it as it was saved last; None: it never was."""
         self.accounts: set[str] = set()
         self.traits: TraitDays = {}
+        self.parts: Parts | None = None
+        """At home, where accounts may be erased: what each of them told."""
 
 
 class Leaf(LeafState):

@@ -82,7 +82,7 @@ def _refusals(change: Change, wanted: Mapping[str, str], plan: Plan) -> Iterable
     for name in FOUNDATIONS:
         if f"plan/{name}" in change.restarted:
             yield f"`{name}` changed: {_FOUNDATION_WORDS[name]}"
-    if ERASURE in change.added:
+    if ERASURE in (*change.added, *change.restarted):
         yield "`erasure` is new: which facts were whose was not kept so far"
     if ERASURE in change.removed:
         yield "`erasure` was removed: whoever was erased would come back"

@@ -239,6 +239,25 @@ class Prediction:
                 del self._scored[account]
             self._scored_unsaved.add(chunk_of(account))
 
+    def erase(self, account: str) -> Iterator[KpiKey]:
+        """Drops all that is kept of an account; the keys of what was published. What was learned
+        stays learned.
+        """
+        chunk = chunk_of(account)
+        for day, accounts in self._open.items():
+            if accounts.pop(account, None) is not None:
+                self._unsaved.add((day, chunk))
+        for waiting in self._news.values():
+            waiting.discard(account)
+        for day, chunks in self._kept.items():
+            if chunk in chunks:
+                of_chunk = [of for of in read_value(chunks[chunk]) if of[0] != account]
+                chunks[chunk] = state_value(of_chunk)
+                self._unsaved.add((day, chunk))
+        if account in self._scored:
+            yield from _keys(self.row.id, account, *self._scored.pop(account), self._calendar)
+            self._scored_unsaved.add(chunk)
+
     # ---- checkpoints
 
     def take_unsaved(self) -> Iterator[tuple[tuple[Any, ...], bytes | None]]:
@@ -325,6 +344,8 @@ class Predictions:
         }
         self._sources, self._until = Sources(sources), until
         self._lateness_ms = lateness_ms
+        self._erased: list[str] = []
+        """Accounts that were erased since the last flush."""
         self._horizon = Horizon(horizon_days, calendar)
 
     def hear(self, header: Header, told: Snapshots) -> None:
@@ -334,6 +355,10 @@ class Predictions:
             prediction = predictions[number]
             if prediction is not None:
                 prediction.take(day, told.accounts[account], numbers, by_rule, label)
+
+    def erase(self, accounts: Iterable[str]) -> None:
+        """Forgets accounts, and takes back what was said of them."""
+        self._erased += accounts
 
     @property
     def settled_ms(self) -> int | None:
@@ -356,6 +381,11 @@ class Predictions:
         """`heard`: is called with each score that is published."""
         entities: list[tuple[bytes, bytes | None]] = []
         records: list[Outgoing] = []
+        for prediction in self.of.values():
+            for account in self._erased:
+                for gone in prediction.erase(account):
+                    records.append(Outgoing(KPIS, None, kpi_record_key(gone), None))
+        self._erased.clear()
         settled_ms = self.settled_ms
         if settled_ms is None:
             return Flushed(self._saved(), records)

@@ -150,12 +150,19 @@ class Timeline:
 
     def forget(self, before_ms: int) -> Iterator[KpiKey]:
         """Drops what ended before a time, and publishes it no more; the keys of what was."""
-        calendar, period = self._calendar, self._period
-        self._floor = max(self._floor, calendar.index(period, before_ms))
-        for index in sorted(index for index in self._known if index < self._floor):
+        self._floor = max(self._floor, self._calendar.index(self._period, before_ms))
+        yield from self._dropped(index for index in self._known if index < self._floor)
+
+    def erase(self) -> Iterator[KpiKey]:
+        """Drops everything; the keys of what was published."""
+        yield from self._dropped(self._known)
+
+    def _dropped(self, indexes: Iterable[int]) -> Iterator[KpiKey]:
+        for index in sorted(indexes):
             del self._known[index]
             self._unsaved.add(index // CHUNK)
-            yield KpiKey(*self._key, period, *calendar.bounds_ms(period, index))
+            bounds = self._calendar.bounds_ms(self._period, index)
+            yield KpiKey(*self._key, self._period, *bounds)
 
     def _first_index(self, first_fact_ms: int | None) -> int | None:
         if self._zeros:

@@ -32,6 +32,7 @@ from streams.state_keys import (
     SIGNALS,
     SUPPRESSED,
     THING,
+    THING_PARTS,
     read_key,
     read_value,
     state_key,
@@ -39,7 +40,10 @@ from streams.state_keys import (
 )
 from streams.topology import Partitions
 
-_OF_ENTITIES = (AGENDA, SIGNALS, ALERTS, BOOK, LAST_DAY, ENTERED, LEAF, COPY, PERSON, THING, SCORES)
+_OF_ENTITIES = (
+    *(AGENDA, SIGNALS, ALERTS, BOOK, LAST_DAY, ENTERED, LEAF, COPY, PERSON, SCORES),
+    *(THING, THING_PARTS),
+)
 _OF_PARTITIONS = (PARTITION, SETTLED, LAUNCHES, SEEN, SEEN_OF_BUSINESS)
 State = dict[bytes, bytes]
 """Of one stage partition: key -> record."""

@@ -11,6 +11,7 @@ import msgspec
 STATE_VERSION = 1
 
 MEMBER, LEAF, COPY, PERSON, THING = "member", "leaf", "copy", "person", "thing"
+THING_PARTS = "thing parts"
 SIGNALS, BOOK, SEEN, VALUES, ALERTS = "signals", "book", "seen", "values", "alerts"
 ALERTS_OF_PREDICTIONS = "alerts of predictions"
 AGENDA, SEEN_OF_BUSINESS, SCORES = "agenda", "seen of business", "scores"

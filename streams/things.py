@@ -7,8 +7,9 @@ none, for the company's numbers; and in each account that they name, for that ac
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from streams.by_account import Parts
 from streams.measures import Fact
-from streams.state_keys import THING, read_value, state_key, state_value
+from streams.state_keys import THING, THING_PARTS, read_value, state_key, state_value
 from streams.subject_measures import Measures, Step, Values
 
 Place = tuple[str, str]
@@ -18,12 +19,17 @@ Place = tuple[str, str]
 class Things:
     """The things of one partition. All that were not touched since the last flush are packed."""
 
-    def __init__(self, measures: Measures) -> None:
-        self._measures = measures
+    def __init__(self, measures: Measures, *, splits: bool = False) -> None:
+        """`splits`: what accounts told is kept apart, as each of them may be erased."""
+        self._measures, self._splits = measures, splits
         self._packed: dict[Place, bytes] = {}
         self._open: dict[Place, list[Any]] = {}
         self._before: dict[Place, Values] = {}
         """Of those that changed since the last flush, what they were."""
+        self._packed_parts: dict[Place, bytes] = {}
+        self._parts: dict[Place, Parts] = {}
+        """Of those that are open."""
+        self._gone: set[Place] = set()
 
     def __len__(self) -> int:
         return len(self._packed.keys() | self._open.keys())
@@ -32,11 +38,18 @@ class Things:
         """Takes a fact into the measures that read it."""
         if not step.measures:
             return
-        values = self._values(place)
+        values = part = self._values(place)
+        if self._splits and place[0] == place[1]:
+            part = self._parts_of(place, values).of(fact.moment[2], values, {}).values
+        self._add(place, values, fact, step)
+        if part is not values:
+            self._add(place, part, fact, step)
+
+    def _add(self, place: Place, values: list[Any], fact: Fact, step: Step) -> None:
         for slot, measure in step.measures:
             value = measure.add(values[slot], fact)
             if value is not values[slot]:
-                self._before.setdefault(place, [*values])
+                self._before.setdefault(place, [*self._open[place]])
                 values[slot] = value
 
     def _values(self, place: Place) -> list[Any]:
@@ -47,18 +60,66 @@ class Things:
             values = self._open[place] = self._measures.unpacked(content)
         return values
 
+    def _parts_of(self, place: Place, values: list[Any]) -> Parts:
+        parts = self._parts.get(place)
+        if parts is None:
+            parts = self._parts[place] = Parts()
+            packed = self._packed_parts.get(place)
+            if packed is not None:
+                parts.load(read_value(packed), self._measures, values, {})
+        return parts
+
+    def erase(self, account: str) -> int:
+        """Takes out of all things what an account told of them; of how many it was something."""
+        erased = 0
+        for place in self._packed.keys() | self._open.keys():
+            if place[0] == account:
+                self._before.setdefault(place, [*self._values(place)])
+                self._open[place] = self._measures.unpacked(())
+                self._gone.add(place)
+        sought = account.encode("utf-8", "surrogatepass")
+        told = [place for place, packed in self._packed_parts.items() if sought in packed]
+        for place in {*told, *self._parts}:
+            values = self._values(place)
+            parts = self._parts_of(place, values)
+            if account in parts:
+                self._before.setdefault(place, [*values])
+                self._open[place], _ = parts.without(account, self._measures)
+                self._gone |= set() if parts else {place}
+                erased += 1
+        return erased
+
     def take_changes(self) -> Iterator[tuple[Place, Values, Values]]:
         """What things were and are, of all that changed since the last call."""
         for place, before in self._before.items():
             yield place, before, self._open[place]
 
-    def take_unsaved(self) -> Iterator[tuple[bytes, bytes]]:
+    def take_unsaved(self) -> Iterator[tuple[bytes, bytes | None]]:
         """State records of what changed. To be called after `take_changes`."""
         for place in self._before:
-            packed = self._packed[place] = state_value(self._measures.packed(self._open[place]))
-            yield state_key(THING, *place), packed
-        self._before.clear()
-        self._open.clear()
+            key = state_key(THING, *place)
+            if place in self._gone and not any(self._open[place]):
+                self._packed.pop(place, None)
+                yield key, None
+            else:
+                packed = self._packed[place] = state_value(self._measures.packed(self._open[place]))
+                yield key, packed
+        for place, parts in self._parts.items():
+            yield from self._parts_unsaved(place, parts)
+        for each in (self._before, self._open, self._parts, self._gone):
+            each.clear()
+
+    def _parts_unsaved(self, place: Place, parts: Parts) -> Iterator[tuple[bytes, bytes | None]]:
+        packed = state_value(parts.packed(self._measures)) if parts else None
+        if packed != self._packed_parts.get(place):
+            if packed is None:
+                del self._packed_parts[place]
+            else:
+                self._packed_parts[place] = packed
+            yield state_key(THING_PARTS, *place), packed
 
     def load(self, place: Place, packed: bytes) -> None:
         self._packed[place] = packed
+
+    def load_parts(self, place: Place, packed: bytes) -> None:
+        self._packed_parts[place] = packed

@@ -33,11 +33,13 @@ from schemas.batches import (
     decode_facts,
     encode,
 )
-from schemas.keys import partition_of, shown_account, shown_user
+from schemas.keys import ACCOUNT, partition_of, shown_account, shown_user
 from schemas.outputs import EVIDENCE_IDS_MAX, SIGNALS, signal_record
 from schemas.plan.conditions import compile_where
 from schemas.times import SECOND_MS, iso
 from streams.agenda import Agenda
+from streams.by_account import Parts, unpacked
+from streams.by_account import Pointer as Pointed
 from streams.compiled_plan import CompiledPlan
 from streams.contributions import Deltas, Moves
 from streams.delta_batches import delta_records
@@ -71,7 +73,7 @@ from streams.state_keys import (
 from streams.state_keys import ALERTS as ALERTS_RECORD
 from streams.subject_measures import Step, Values
 from streams.told_names import names_of
-from streams.traits import TraitDays, TraitSegments, latest, merged, tell
+from streams.traits import TraitSegments, latest, merged, tell
 from streams.user_scores import UserScores
 from streams.warmth import WARM, Warm
 from streams.watermark import Announcements, Sources
@@ -164,11 +166,18 @@ class Users:
         self._told_until_ms: int | None = None
         """The watermark at the last flush."""
         self._nobody: Values = self._program.empty()
+        self._place = f"users:{partition}"
+        self._splits = plan.erasure is not None
+        """True: what accounts told is kept apart, as each of them may be erased."""
         self._erasure: StageErasure | None = None
         if plan.hashes_ids:
             self._erasure = StageErasure(compiled, self._own_place, self._places_of)
         self._gone: set[str] = set()
         """Leaves that were erased since the last flush."""
+        self._emptied: set[str] = set()
+        """Those of which an account that was erased may have been all there was."""
+        self._without_names: set[str] = set()
+        """Roots that told accounts which are erased: their records have to be written anew."""
         self._to_forget: set[str] = set()
         """Those of which alerts may still have to be told."""
 
@@ -230,6 +239,7 @@ class Users:
         for (account, _), leaf in zip(rows.members, leaves, strict=True):
             if leaf is not None:
                 self._take_account(leaf, account)
+        parts = self._parts_of(rows, leaves) if self._splits else None
         codes = [([self._step(fact) for fact in meaning], s) for meaning, s in rows.codes]
         day_of = self._calendar.day
         for number, time_ms, code, event_id, of_facts in zip(
@@ -241,16 +251,32 @@ class Users:
             if leaf is None:
                 self._take_launch(steps, moment)
                 continue
-            values = leaf.values
+            whole, part = leaf.values, None if parts is None else parts[number]
             for place, (kind, name, attributes, measures) in enumerate(steps):
                 value = of_facts[place] if of_facts else None
                 fact = Fact(kind, name, moment, day, segments, attributes, value)
-                for slot, measure in measures:
-                    known = values[slot]
-                    value = measure.add(known, fact)
-                    if value is not known:
-                        self._touch(leaf)
-                        values[slot] = value
+                for values in (whole,) if part is None else (whole, part):
+                    for slot, measure in measures:
+                        known = values[slot]
+                        value = measure.add(known, fact)
+                        if value is not known:
+                            self._touch(leaf)
+                            values[slot] = value
+
+    def _parts_of(self, rows: Rows, leaves: Sequence[Leaf | None]) -> list[list[Any] | None]:
+        """What accounts told of leaves, where that is not all that is known of them."""
+        told = [
+            (leaf, self._parts(leaf).of(account, leaf.values, leaf.traits))
+            for (account, _), leaf in zip(rows.members, leaves, strict=True)
+            if leaf is not None
+        ]
+        found = iter([None if part.values is leaf.values else part.values for leaf, part in told])
+        return [None if leaf is None else next(found) for leaf in leaves]
+
+    def _parts(self, leaf: Leaf) -> Parts:
+        if leaf.parts is None:
+            leaf.parts = Parts()
+        return leaf.parts
 
     def _step(self, fact: FactOfEvent) -> Step:
         step = self._steps.get(fact)
@@ -293,25 +319,40 @@ class Users:
         leaf = self._leaf(told.leaf)
         self._take_account(leaf, told.account)
         day = self._calendar.day(told.time_ms)
+        of_it = [leaf.traits]
+        if self._splits:
+            of_it.append(self._parts(leaf).of(told.account, leaf.values, leaf.traits).traits)
         for name, value in told.values.items():
             self._touch(leaf)
-            tell(leaf.traits, name, day, (told.time_ms, told.event_id, value))
+            for traits in of_it:
+                tell(traits, name, day, (told.time_ms, told.event_id, value))
 
     def _take_pointer(self, pointer: Pointer) -> None:
         leaf = self._leaf(pointer.leaf)
         self._take_account(leaf, pointer.account)
         latest = pointer.time_ms, pointer.event_id, pointer.target
-        if leaf.pointer is not None and leaf.pointer >= latest:
+        if self._splits:
+            part = self._parts(leaf).of(pointer.account, leaf.values, leaf.traits)
+            if part.pointer is None or part.pointer < latest:
+                self._touch(leaf)
+                part.pointer = latest
+        if leaf.pointer is None or leaf.pointer < latest:
+            self._touch(leaf)
+            self._point(leaf, latest)
+
+    def _point(self, leaf: Leaf, pointer: Pointed | None, *, forgotten: bool = False) -> None:
+        """Lets a leaf point elsewhere; None: nowhere. `forgotten`: as it never pointed there."""
+        was = leaf.pointer[2] if leaf.pointer is not None else None
+        now = pointer[2] if pointer is not None else None
+        leaf.pointer = pointer
+        if was == now:
             return
-        self._touch(leaf)
-        parent = leaf.pointer[2] if leaf.pointer is not None else None
-        leaf.pointer = latest
-        if parent != pointer.target:
-            if parent is not None:
-                self._tell_parent(leaf.key, parent, joined=False)
-            self._tell_parent(leaf.key, pointer.target, joined=True)
-            leaf.parent_chain = [pointer.target]
-            self._rechain(leaf)
+        if was is not None:
+            self._tell_parent(leaf.key, was, joined=False, forgotten=forgotten)
+        if now is not None:
+            self._tell_parent(leaf.key, now, joined=True)
+        leaf.parent_chain = [] if now is None else [now]
+        self._rechain(leaf)
 
     # ---- persons: chains of pointers, and the states of leaves at their roots
 
@@ -324,6 +365,8 @@ class Users:
                 self._tell_child(parent, child.leaf)
             else:
                 parent.children.discard(child.leaf)
+                if child.forgotten:
+                    self._emptied.add(parent.key)
         for told in message.chains:
             leaf = self._leaf(told.leaf)
             if leaf.pointer is not None and leaf.pointer[2] == told.parent:
@@ -376,7 +419,9 @@ class Users:
         values, accounts, traits = read_value(copy.state or b"")
         state = Copy(self._measures.unpacked(values), copy.version)
         state.accounts = set(accounts)
-        state.traits = _unpacked(traits)
+        if self._erasure is not None:
+            state.accounts -= {a for a in accounts if self._erasure.suppressed.hides(a)}
+        state.traits = unpacked(traits)
         return state
 
     def _to_peer(self, key: str) -> _Peers:
@@ -386,8 +431,11 @@ class Users:
             peers = self._peers[partition] = _Peers()
         return peers
 
-    def _tell_parent(self, leaf: str, parent: str, *, joined: bool) -> None:
-        self._to_peer(parent).children[leaf, parent] = ChildOf(leaf, parent, joined)
+    def _tell_parent(
+        self, leaf: str, parent: str, *, joined: bool, forgotten: bool = False
+    ) -> None:
+        told = ChildOf(leaf, parent, joined, forgotten)
+        self._to_peer(parent).children[leaf, parent] = told
 
     def _tell_child(self, parent: Leaf, leaf: str) -> None:
         told = ChainOf(leaf, parent.key, parent.chain)
@@ -404,8 +452,13 @@ class Users:
         """Where a leaf is at home, and who owns requests about it."""
         return USER_FACTS_ROLE, partition_of(leaf, self._user_partitions)
 
-    def _places_of(self, leaf: str) -> Iterator[Place]:
-        yield Place("users", *self._own_place(leaf))
+    def _places_of(self, key: str) -> Iterator[Place]:
+        """Who may know a leaf, or an account."""
+        if key.startswith(ACCOUNT):
+            for partition in range(self._user_partitions):
+                yield Place(f"users:{partition}", USER_FACTS_ROLE, partition)
+        else:
+            yield Place("users", *self._own_place(key))
         for partition in range(self._account_partitions):
             yield Place(f"accounts:{partition}", USER_STATE_ROLE, partition)
 
@@ -413,11 +466,16 @@ class Users:
         for request in message.requests:
             erasure.requests.own(request)
         for order in message.orders:
-            removed, further = dict[str, int](), list[str]()
+            place, removed, further = "users", dict[str, int](), list[str]()
+            of_account = order.key.startswith(ACCOUNT)
+            if of_account:
+                place = self._place
             if erasure.suppressed.add(order.key, order.erasure):
-                removed, further = self._erase(order.key)
-            done = Erased(order.erasure, "users", order.key, removed, further)
-            erasure.requests.answer(done)
+                if of_account:
+                    self._erase_account(order.key)
+                else:
+                    removed, further = self._erase(order.key)
+            erasure.requests.answer(Erased(order.erasure, place, order.key, removed, further))
         for answer in message.done:
             erasure.requests.hear(answer)
 
@@ -445,6 +503,39 @@ class Users:
         self._handed_over.discard(key)
         self._gone.add(key)
         return removed, sorted(further)
+
+    def _erase_account(self, account: str) -> None:
+        """Takes what an account told of users out of them, and what was told to it."""
+        sought = account.encode("utf-8", "surrogatepass")
+        for key in [key for key, packed in self._cold.items() if sought in packed]:
+            self._known(key)
+        for leaf in list(self._leaves.values()):
+            if leaf.parts is not None and account in leaf.parts:
+                self._touch(leaf)
+                leaf.values, leaf.traits = leaf.parts.without(account, self._measures)
+                leaf.accounts.discard(account)
+                self._point(leaf, leaf.parts.pointer, forgotten=True)
+                self._emptied.add(leaf.key)
+        for root, person in self._persons.items():
+            for place in [place for place in person.told if place[0] == account]:
+                del person.told[place]
+                self._without_names.add(root)
+            for key, copy in person.copies.items():
+                if account in copy.accounts:  # what it did there goes with the next copy
+                    copy.accounts.discard(account)
+                    self._copies_unsaved[root, key] = copy
+
+    def _drop_emptied(self) -> None:
+        """Forgets leaves that only an account that is erased knew."""
+        for key in sorted(self._emptied):
+            leaf, person = self._known(key), self._persons.get(key)
+            if leaf is not None and (leaf.parts or leaf.children):
+                self._emptied.discard(key)
+            elif person is None or not person.copies:  # else they are about to be taken back
+                self._emptied.discard(key)
+                self._leaves.pop(key, None)
+                self._unsaved.pop(key, None)
+                self._gone.add(key)
 
     def _without_erased(self, message: Message, erasure: StageErasure) -> Message:
         """What a message says of leaves that were not erased."""
@@ -477,7 +568,9 @@ class Users:
         self._to_forget |= self._gone
         self._gone.clear()
         for key in sorted(self._to_forget):
-            if self.board.forget(key):
+            if key in self._leaves or key in self._cold:  # it was emptied, and has come back
+                self._to_forget.discard(key)
+            elif self.board.forget(key):
                 self._to_forget.discard(key)
                 entities.append((state_key(ALERTS_RECORD, key), None))
 
@@ -623,6 +716,7 @@ class Users:
                 self._send_copy(leaf, leaf.root, self._packed_state(leaf))
         self._to_send.clear()
         self._before.clear()
+        self._drop_emptied()
         for root, standing in self._agenda.take_due(self.watermark_ms):
             self._tell(root, None, standing, records, entities)
         records += self._scores.flush(self.watermark_ms, now_ms, self._values)
@@ -814,19 +908,24 @@ class Users:
 
     # ---- checkpoints
 
-    def _packed_state(self, leaf: LeafState) -> bytes:
+    def _packed_state(self, leaf: LeafState, parts: Parts | None = None) -> bytes:
         packed = self._measures.packed(leaf.values)
-        return state_value((packed, sorted(leaf.accounts), leaf.traits))
+        apart = (parts.packed(self._measures),) if parts else ()
+        return state_value((packed, sorted(leaf.accounts), leaf.traits, *apart))
 
     def _save(self, entities: list[tuple[bytes, bytes | None]]) -> None:
         for key, leaf in self._unsaved.items():
-            leaf.packed = self._packed_state(leaf)
+            leaf.packed = self._packed_state(leaf, leaf.parts)
             entities.append((state_key(LEAF, key), self._record_of(leaf)))
         self._unsaved.clear()
         for place_of_copy, copy in self._copies_unsaved.items():
             packed = None if copy is None else self._record_of_copy(copy)
             entities.append((state_key(COPY, *place_of_copy), packed))
         self._copies_unsaved.clear()
+        for root in sorted(self._without_names):
+            if root in self._persons:
+                self._save_person(root, self._persons[root], entities)
+        self._without_names.clear()
 
     @staticmethod
     def _record_of(leaf: Leaf) -> bytes:
@@ -903,11 +1002,14 @@ class Users:
         leaf.root = root_of(leaf.chain)
 
     def _load_state(self, into: LeafState, packed: bytes) -> None:
-        values, accounts, traits = read_value(packed)
+        values, accounts, traits, *apart = read_value(packed)
         into.values = self._measures.unpacked(values)
         into.accounts = set(accounts)
-        into.traits = _unpacked(traits)
+        into.traits = unpacked(traits)
         into.packed = packed
+        for parts in apart:
+            into.parts = Parts()
+            into.parts.load(parts, self._measures, into.values, into.traits)
 
     def restored(self) -> None:
         self._told_until_ms = self.watermark_ms
@@ -915,15 +1017,9 @@ class Users:
             self._forgetting.looks.resume(self.watermark_ms, self._calendar)
         self._scores.resume(self.watermark_ms)
         if self._erasure is not None:
-            hides = self._erasure.suppressed.hides
-            self._to_forget.update(key for key in self.board.subjects if hides(key))
-
-
-def _unpacked(traits: dict[str, dict[int, list[Any]]]) -> TraitDays:
-    return {
-        name: {day: (told[0], told[1], told[2]) for day, told in days.items()}
-        for name, days in traits.items()
-    }
+            known = self._leaves, self._cold
+            subjects = self.board.subjects
+            self._to_forget.update(key for key in subjects if not any(key in of for of in known))
 
 
 def _parts(entries: list[Entry]) -> Iterator[list[Entry]]:

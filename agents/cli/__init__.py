@@ -12,7 +12,7 @@ COMMANDS = {
     "run": "Work on Kafka: events in, numbers and signals out.",
     "account": "Show one account: who is in it, where it stands, what is firing.",
     "alerts": "Show the alerts of a running installation, or deliver them.",
-    "erase": "Forget a user: in state, numbers, signals and topics.",
+    "erase": "Forget a user or an account: in state, numbers, signals and topics.",
     "topics": "Create the topics that `run` needs, or check them.",
     "simulate": "Generate the events of a believable company.",
     "plan": "Check a plan, or propose one from a sample of events.",

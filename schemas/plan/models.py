@@ -490,10 +490,12 @@ class Alerts(Frozen):
 
 
 class Erasure(Frozen):
-    """Users can be erased: every number becomes what it would be without them."""
+    """Users and accounts can be erased: every number becomes what it would be without them."""
 
     users: tuple[Selector, ...] = ()
     """Events that ask to erase their user."""
+    accounts: tuple[Selector, ...] = ()
+    """Events that ask to erase their account."""
 
 
 class PseudonymsOf(Frozen):

@@ -536,7 +536,7 @@ AggregatesRule = Annotated[AggregatesName, AfterValidator(_check_aggregates)]
 
 
 class WrittenErasure(Written):
-    """Users can be erased."""
+    """Users and accounts can be erased."""
 
     aggregates: AggregatesRule = Field(
         default="correct",
@@ -544,6 +544,9 @@ class WrittenErasure(Written):
     )
     users: Selectors | None = Field(
         default=None, description="Events that ask to erase the user they name."
+    )
+    accounts: Selectors | None = Field(
+        default=None, description="Events that ask to erase the account they name."
     )
 
 
@@ -634,7 +637,8 @@ class WrittenPlan(Written):
     limits: WrittenLimits = WrittenLimits()
     alerts: WrittenAlerts = WrittenAlerts()
     erasure: WrittenErasure | None = Field(
-        default=None, description="Lets users be erased; only from the beginning of a prefix."
+        default=None,
+        description="Lets users and accounts be erased; only from the beginning of a prefix.",
     )
     privacy: WrittenPrivacy = WrittenPrivacy()
 
