@@ -19,14 +19,18 @@ from agents.checkpoints.memory import MemoryCheckpoints, OnRecords
 from agents.file_ingest import FileIngest, InterpretedFile, read_in
 from agents.file_readers import Reading, read_in_turns
 from agents.files import total_bytes
+from agents.forgetting import Forgetting
 from agents.results import NOTHING, Figures, ResultFiles, Series, reopen
 from agents.running import REPLAY_PACE, memory_broker, run_embedded
 from agents.saved_run import Run, begin_or_continue
-from agents.stages import COMPANY, INGEST, TALLIES, stages_of_files
+from agents.stages import ACCOUNTS, COMPANY, INGEST, TALLIES, stages_of_files
 from agents.web import Address
 from agents.worker import StageSpec
+from schemas.outputs import ALERTS
 from schemas.plan.models import Input, Plan
 from schemas.times import DAY_MS, iso
+from streams.accounts import Accounts
+from streams.pseudonyms import Pseudonyms
 from streams.stage import Outgoing, RecordBatch, StagePartition
 from streams.state_costs import Costs, costs, record_of
 from streams.tallies import Tallies
@@ -117,13 +121,14 @@ def replay_files(
     inputs = inputs or [plan.inputs[0]] * len(paths)
     replay = _Replay(paths, plan, inputs, until_ms, on_progress, processes, http, with_costs)
     with ExitStack() as stack:
-        journal = None
+        journal, lengths = None, NOTHING
         if state is not None:
             journal = stack.enter_context(closing(Journal(Path(state))))
             begin_or_continue(journal, Run.of(paths, plan, inputs, out, until_ms))
-            if journal.finishing:
-                reopen(Path(out))
-        files = ResultFiles(Path(out), journal.output_bytes() if journal else NOTHING)
+            lengths = journal.output_bytes()
+            if journal.finishing:  # what names the erased may have gone from the files already
+                lengths |= reopen(Path(out))
+        files = ResultFiles(Path(out), lengths)
         stack.callback(files.close if journal else files.discard)
         figures = Figures(show)
 
@@ -141,6 +146,9 @@ def replay_files(
         summary = replay.summary(figures, time.perf_counter() - started)
         if journal is not None:
             journal.finish()
+        if replay.erased is not None:
+            dropped = files.edit(Forgetting(replay.erased, replay.pseudonyms).edited)
+            summary = replace(summary, alerts=summary.alerts - dropped[ALERTS])
         files.finish(summary.record())
         if journal is not None:
             journal.remove()
@@ -239,6 +247,19 @@ class _Replay:
             self._events_before,
             self._costs,
         )
+
+    @property
+    def erased(self) -> Callable[[str], bool] | None:
+        """Says of a key if it was erased; None: nobody was."""
+        for accounts in self._made[ACCOUNTS]:
+            assert isinstance(accounts, Accounts)
+            if accounts.erased is not None:
+                return accounts.erased  # each partition knows of all
+        return None
+
+    @property
+    def pseudonyms(self) -> Pseudonyms | None:
+        return self._topology.compiled.pseudonyms
 
     # ---- stages
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from operator import itemgetter
 from pathlib import Path
@@ -22,6 +22,8 @@ SUMMARY_FILE = "summary.json"
 _UNFINISHED = ".unfinished"
 _BUFFER_BYTES = 1024 * 1024
 NOTHING: Mapping[str, int] = MappingProxyType({})
+Edited = Callable[[str, bytes], bytes | None]
+"""Takes a role and a line of its file; the line that is to stay there, None: none."""
 _KEY_FIELDS = (*KpiKey._fields[:6], "start", "end")
 
 
@@ -105,6 +107,31 @@ class ResultFiles:
                 for line in lines:
                     yield Outgoing(role, None, None, line)
 
+    def edit(self, edited: Edited) -> dict[str, int]:
+        """Passes every line through `edited`; how many were dropped, by role.
+
+        A file is the old one or the new one, whole, whatever happens. Nothing may be written
+        afterwards.
+        """
+        dropped: dict[str, int] = {}
+        try:
+            self.sync()
+            for role in ROLES:
+                path = self._unfinished(role)
+                new = path.with_suffix(".edited")
+                dropped[role] = 0
+                with path.open("rb") as lines, new.open("wb", _BUFFER_BYTES) as kept:
+                    for line in lines:
+                        left = edited(role, line)
+                        dropped[role] += left is None
+                        kept.write(left or b"")
+                    kept.flush()
+                    os.fsync(kept.fileno())
+                os.replace(new, path)
+        except OSError as error:
+            raise self._failed(error) from error
+        return dropped
+
     def finish(self, summary: dict[str, Any]) -> None:
         """Gives every file its name, the summary last. OutputError when the disk is full."""
         unfinished = self.folder / (SUMMARY_FILE + _UNFINISHED)
@@ -130,13 +157,17 @@ class ResultFiles:
             self._unfinished(role).unlink(missing_ok=True)
 
 
-def reopen(folder: Path) -> None:
-    """Takes the names back from results that were about to be finished."""
+def reopen(folder: Path) -> dict[str, int]:
+    """Takes the names back from results that were about to be finished; how long each file is."""
+    lengths: dict[str, int] = {}
     for role in ROLES:
         named = folder / file_name(role)
         unfinished = folder / (file_name(role) + _UNFINISHED)
         if named.exists() and not unfinished.exists():
             os.replace(named, unfinished)
+        if unfinished.exists():
+            lengths[role] = unfinished.stat().st_size
+    return lengths
 
 
 class Point(NamedTuple):

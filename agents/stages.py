@@ -9,7 +9,7 @@ from streams.engine import READS
 from streams.stage import StagePartition
 from streams.topology import Topology
 
-INGEST, TALLIES, COMPANY = "ingest", "tallies", "company"
+INGEST, ACCOUNTS, TALLIES, COMPANY = "ingest", "accounts", "tallies", "company"
 
 
 def stages_of_topics(topology: Topology, input_partitions: Mapping[str, int]) -> list[StageSpec]:
@@ -43,7 +43,7 @@ def stages_behind_ingest(topology: Topology) -> list[StageSpec]:
     """The stages that read what stages write."""
     counts = topology.partitions
     made: dict[str, tuple[int, Callable[[int], StagePartition]]] = {
-        "accounts": (counts.accounts, topology.accounts),
+        ACCOUNTS: (counts.accounts, topology.accounts),
         "users": (counts.users, topology.users),
         TALLIES: (counts.tallies, topology.tallies),
         COMPANY: (1, lambda _: topology.company()),

@@ -203,6 +203,8 @@ def dead_letter_record(
 
 ERASED_WITHIN_DAYS = 8
 """Whoever is erased is gone from every topic of Headwater after so many days: see 0065."""
+BY_AGE = (ALERTS, DEAD_LETTERS, SIGNALS, UNDELIVERED)
+"""Outputs of which nothing is removed: their records get too old within that time."""
 
 
 class Receipt(NamedTuple):
@@ -231,6 +233,7 @@ def receipt_record(receipt: Receipt, now_ms: int) -> tuple[bytes, bytes]:
         "removed": dict(sorted(receipt.removed.items())),
         "aggregates": "correct",
         "gone_by": iso(now_ms + ERASED_WITHIN_DAYS * DAY_MS),
+        "gone_by_age": list(BY_AGE),
         "yours_to_clear": list(receipt.inputs),
     }
     return _encode([receipt.request, receipt.subject]), _encode(record)

@@ -288,6 +288,12 @@ class Accounts:
         """Message ids dropped before their time, for lack of room."""
         return self._seen.forgotten + self._seen_of_business.forgotten
 
+    @property
+    def erased(self) -> Callable[[str], bool] | None:
+        """Says of the key of a user or an account if it was erased; None: nobody was."""
+        suppressed = None if self._erasure is None else self._erasure.suppressed
+        return suppressed.hides if suppressed else None
+
     # ---- facts in
 
     def process(self, batch: RecordBatch) -> None:

@@ -10,6 +10,9 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from agents import topics
+from schemas.outputs import BY_AGE, ERASED_WITHIN_DAYS
+from schemas.times import DAY_MS
+from streams.topology import Partitions
 
 
 @pytest.fixture
@@ -135,6 +138,12 @@ def test_where_somebody_may_be_erased_nothing_may_be_kept_for_longer_than_promis
     assert kinds == {"missing": 1, "bound": deleted + 3}
     assert topics.check(kafka, prefix) == []
     assert len(created) == len(topics.TOPICS)
+
+
+def test_what_is_left_to_age_is_gone_when_the_receipt_says() -> None:
+    bounds = {each.role: each.bounds_ms() for each in topics.topics_of(Partitions(), erasable=True)}
+    for role in BY_AGE:
+        assert sum(bounds[role].values()) <= ERASED_WITHIN_DAYS * DAY_MS
 
 
 def test_topics_are_created_so_that_the_promise_holds(kafka: str, prefix: str) -> None:

@@ -41,7 +41,8 @@ from tests.test_catalogue_properties import (
 
 ACCOUNT = "account-to-forget"
 OF_IT = {"context": {"groupId": ACCOUNT}}
-BEGIN = [event for event in FIRST if event["context"]["groupId"] != "a2"]
+BEGIN = [event | {"userId": "u0"} for event in FIRST if event["context"]["groupId"] != "a2"]
+"""By somebody whom nobody leaves out."""
 REQUEST = {
     "messageId": "request",
     "type": "track",
