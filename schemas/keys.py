@@ -13,6 +13,8 @@ USER = "u:"
 ANONYMOUS = "anon:"
 THING = "o:"
 NOBODY = "n:"
+GONE = "gone:"
+"""With a number, stands for who was erased where numbers are kept: the name of nobody."""
 
 
 def account_key(account: str) -> str:

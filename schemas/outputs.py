@@ -219,6 +219,8 @@ class Receipt(NamedTuple):
     found_later: bool
     inputs: tuple[str, ...]
     """Topics that are the company's own to clear."""
+    aggregates: str
+    """What became of numbers: correct or keep."""
 
 
 def receipt_record(receipt: Receipt, now_ms: int) -> tuple[bytes, bytes]:
@@ -231,7 +233,7 @@ def receipt_record(receipt: Receipt, now_ms: int) -> tuple[bytes, bytes]:
         "requested_at": iso(receipt.requested_ms),
         "applied_at": iso(now_ms),
         "removed": dict(sorted(receipt.removed.items())),
-        "aggregates": "correct",
+        "aggregates": receipt.aggregates,
         "gone_by": iso(now_ms + ERASED_WITHIN_DAYS * DAY_MS),
         "gone_by_age": list(BY_AGE),
         "yours_to_clear": list(receipt.inputs),

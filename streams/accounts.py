@@ -11,6 +11,7 @@ from typing import Any
 
 from schemas.batches import (
     Erased,
+    EraseOrder,
     ErasureBatch,
     FactBatch,
     Rows,
@@ -22,7 +23,7 @@ from schemas.batches import (
     encode,
 )
 from schemas.batches import Values as FactValues
-from schemas.keys import ACCOUNT, partition_of, shown_account, shown_user
+from schemas.keys import ACCOUNT, GONE, partition_of, shown_account, shown_user
 from schemas.keys import THING as THING_KEY
 from schemas.outputs import (
     EVIDENCE_IDS_MAX,
@@ -94,6 +95,9 @@ from streams.value_records import removals, value_records
 from streams.warmth import WARM, Warm
 from streams.watermark import Announcements, Sources
 
+Touched = tuple[set[str], dict[str, Values]]
+"""Accounts of which values may have changed; and of those of which what all members did together
+did, with what that was."""
 LARGE_ACCOUNT = 256
 """Accounts with more members stay warm: to unpack one would take too long."""
 
@@ -437,6 +441,8 @@ class Accounts:
         self, member: Member, code: Code, time_ms: int, event_id: str, values: FactValues
     ) -> None:
         """Tells users of an event, and so that this membership exists."""
+        if member.leaf.startswith(GONE):
+            return
         self._to_users.add_row(member.leaf, (member.place, time_ms, code, event_id, values))
 
     def _add_up(
@@ -486,7 +492,7 @@ class Accounts:
         member = self._admitted(state.account, state.leaf)
         if member is None:
             return
-        if state.version < member.version:
+        if state.version < member.version or member.root.startswith(GONE):
             return
         names = dict(zip(self._names, state.names, strict=False))
         same = all(member.values[slot] == names.get(slot) for slot in self._names)
@@ -517,40 +523,97 @@ class Accounts:
         for request in message.requests:
             erasure.requests.pass_on(request)
         for order in message.orders:
-            removed = dict[str, int]()
-            if erasure.suppressed.add(order.key, order.erasure):
-                if order.key.startswith(ACCOUNT):
-                    removed = self._erase_account(order.key)
-                else:
-                    removed = {"memberships": self._erase_user(order.key)}
-            done = Erased(order.erasure, self._place, order.key, removed, [])
-            erasure.requests.answer(done)
+            if not erasure.suppressed.add(order.key, order.erasure):
+                erasure.requests.answer(self._erased(order, {}))
+            elif order.key.startswith(ACCOUNT):
+                self._gone_accounts.add(order.key)
+                erasure.waiting.append(order)
+                if not erasure.keeps:
+                    self._erase_waiting(erasure)
+            else:
+                removed = self._erase_user(order.key, keeps=erasure.keeps)
+                erasure.requests.answer(self._erased(order, {"memberships": removed}))
 
-    def _erase_user(self, leaf: str) -> int:
-        """Takes a leaf out of every account; out of how many."""
+    def _erased(self, order: EraseOrder, removed: dict[str, int]) -> Erased:
+        return Erased(order.erasure, self._place, order.key, removed, [])
+
+    def _erase_waiting(self, erasure: StageErasure) -> None:
+        for order in erasure.waiting:
+            removed = self._erase_account(order.key, keeps=erasure.keeps)
+            erasure.requests.answer(self._erased(order, removed))
+        erasure.waiting.clear()
+
+    def _erase_silently(
+        self,
+        erasure: StageErasure,
+        entities: list[tuple[bytes, bytes | None]],
+        records: list[Outgoing],
+    ) -> Touched:
+        """Erases the accounts that wait for it, and lets no tally of the company know."""
+        deltas, moves = self._deltas, self._moves
+        self._deltas, self._moves = Deltas(), Moves(self._program.groups, self._calendar)
+        self._erase_waiting(erasure)
+        touched = self._settle_all([], entities, records)
+        self._deltas, self._moves = deltas, moves
+        return touched
+
+    def _erase_user(self, leaf: str, *, keeps: bool) -> int:
+        """Takes a leaf out of every account; out of how many.
+
+        `keeps`: a member without a name stays, as numbers of the account follow from its members.
+        """
         known = [a.key for a in self._accounts.values() if leaf in a.members or leaf in a.cold]
         for key in known:
-            self._erase(self._warmed(key), [leaf])
+            account = self._warmed(key)
+            if keeps and key.startswith(ACCOUNT):
+                self._make_nameless(account, account.members[leaf])
+            else:
+                self._erase(account, [leaf], takes_back=not keeps)
         return len(known)
 
-    def _erase_account(self, key: str) -> dict[str, int]:
+    def _make_nameless(self, account: Account, member: Member) -> None:
+        """Keeps a member under a name that tells nothing, and its person with it."""
+        root = member.root
+        if not root.startswith(GONE):
+            root = f"{GONE}{1 + sum(leaf.startswith(GONE) for leaf in account.members)}"
+            self._touch(member)
+            self._touch_person(account, root)
+            for each in account.leaves(member.root):
+                account.join(each, root)
+                self._unsaved[each.place] = each
+        account.leave(member)
+        self._unsaved.pop(member.place, None)
+        self._gone[member.place] = shown_user(member.leaf)
+        name, number = root, 1
+        while name in account.members:
+            name, number = f"{root}.{number}", number + 1
+        nameless = Member(account.key, name, member.values)
+        nameless.excluded, nameless.counted = member.excluded, member.counted
+        account.members[name] = nameless
+        account.join(nameless, root)
+        self._unsaved[nameless.place] = nameless
+
+    def _erase_account(self, key: str, *, keeps: bool) -> dict[str, int]:
         """Takes an account with its members and things out of state; how much of each kind."""
-        removed = {"things": self._things.erase(key), "accounts": int(key in self._accounts)}
+        things = self._things.erase(key, keeps=keeps)
+        removed = {"things": things, "accounts": int(key in self._accounts)}
         account = self._warmed(key)  # things may know one that nothing else knows
         removed["memberships"] = len(account.members.keys() - {""})
         self._erase(account, list(account.members))
         account.together = [*self._nobody]
-        self._gone_accounts.add(key)
         self.board.touch(key)
         return removed
 
-    def _erase(self, account: Account, leaves: Iterable[str]) -> None:
-        """Takes what members contributed out of everything, and the members out of state."""
+    def _erase(self, account: Account, leaves: Iterable[str], *, takes_back: bool = True) -> None:
+        """Takes what members contributed out of everything, and the members out of state.
+
+        `takes_back` False: what their facts added stays.
+        """
         self._touch_together(account)
         for leaf in leaves:
             member = account.members[leaf]
             self._touch(member)
-            if not member.excluded:
+            if takes_back and not member.excluded:
                 for cell, n in member.counted.items():
                     self._add_cell(account.key, cell, -n)
             account.leave(member)
@@ -756,42 +819,19 @@ class Accounts:
         for key, standing in due:
             if standing.signal in self._together.awaited:
                 self._touch_together(self._warmed(key))
-        touched: dict[str, list[tuple[str, Values]]] = {}
-        for (key, root), before in self._before.items():
-            touched.setdefault(key, []).append((root, before))
-        self._before.clear()
-        for key, persons in touched.items():
-            self._settle(self._accounts[key], persons, entities, records)
-        cells = self._deltas.cells
-        for key, old in self._before_together.items():
-            account = self._accounts[key]
-            self._together.find(old, account.together, key, self.watermark_ms)
-            self._together.difference(old, account.together, self._moves, cells)
-            if account.book is not None:
-                own = Deltas()
-                self._standing.difference(old, account.together, self._moves_in_account, own.cells)
-                self._moves_in_account.spell_out(own)
-                apply(own, account.book)
-            self._pass(account, old, entities, records)
-            if self._things_told and key.startswith(ACCOUNT):
-                self._tell_things(key, old, account.together)
-        for key, standing in due:
-            if key not in self._before_together:  # else it has just been told
-                self._tell(self._accounts[key], [(None, standing)], entities, records)
-        touched_together, self._before_together = self._before_together, {}
+        touched, touched_together = self._settle_all(due, entities, records)
         self._told_until_ms = self.watermark_ms
+        if self._erasure is not None and self._erasure.waiting:
+            more, together = self._erase_silently(self._erasure, entities, records)
+            touched, touched_together = touched | more, {**together, **touched_together}
         for key, coming in self._agenda.take_unsaved():
             packed = None if coming is None else state_value(coming)
             entities.append((state_key(AGENDA, key), packed))
-        touched_by_things = self._settle_things()
-        entities += self._things.take_unsaved()
         for place, member in self._unsaved.items():
             member.packed = self._packed(member)
             entities.append((state_key(MEMBER, *place), member.packed))
         self._unsaved.clear()
-        self._publish(
-            touched.keys() | touched_together.keys() | touched_by_things, now_ms, entities, records
-        )
+        self._publish(touched, now_ms, entities, records)
         self._list(now_ms, entities, records)
         self._predict(touched_together, now_ms, entities, records)
         alerts = self._alert(now_ms)
@@ -815,6 +855,40 @@ class Accounts:
             entities += self._forgetting.flush(self.watermark_ms, self._accounts)
         self._cool()
         return Flushed(entities, records)
+
+    def _settle_all(
+        self,
+        due: Iterable[tuple[str, Standing]],
+        entities: list[tuple[bytes, bytes | None]],
+        records: list[Outgoing],
+    ) -> Touched:
+        """Carries further on what changed in persons, accounts and things. `due`: signals."""
+        touched: dict[str, list[tuple[str, Values]]] = {}
+        for (key, root), before in self._before.items():
+            touched.setdefault(key, []).append((root, before))
+        self._before.clear()
+        for key, persons in touched.items():
+            self._settle(self._accounts[key], persons, entities, records)
+        cells = self._deltas.cells
+        for key, old in self._before_together.items():
+            account = self._accounts[key]
+            self._together.find(old, account.together, key, self.watermark_ms)
+            self._together.difference(old, account.together, self._moves, cells)
+            if account.book is not None:
+                own = Deltas()
+                self._standing.difference(old, account.together, self._moves_in_account, own.cells)
+                self._moves_in_account.spell_out(own)
+                apply(own, account.book)
+            self._pass(account, old, entities, records)
+            if self._things_told and key.startswith(ACCOUNT):
+                self._tell_things(key, old, account.together)
+        for key, standing in due:
+            if key not in self._before_together:  # else it has just been told
+                self._tell(self._accounts[key], [(None, standing)], entities, records)
+        touched_together, self._before_together = self._before_together, {}
+        touched_by_things = self._settle_things()
+        entities += self._things.take_unsaved()
+        return touched.keys() | touched_together.keys() | touched_by_things, touched_together
 
     def _tell_members(self) -> None:
         """Tells the users of accounts what these have, where they do not know it."""

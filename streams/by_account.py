@@ -8,6 +8,8 @@ of one account only: then its part is the whole, and is kept once.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from schemas.keys import GONE
+from streams.state_keys import read_value, state_value
 from streams.subject_measures import Measures
 from streams.traits import TraitDays, merged
 
@@ -73,6 +75,15 @@ class Parts:
             return values, merged(part.traits for part in parts)
         return parts[0].values, parts[0].traits
 
+    def make_nameless(self, account: str, measures: Measures, values: list[Any]) -> None:
+        """Keeps the part of an account under a name that tells nothing. `values`: of the whole."""
+        part = self._of.pop(account)
+        name = f"{GONE}{1 + sum(key.startswith(GONE) for key in self._of)}"
+        self._of[name] = part
+        for each in (values,) if part.values is values else (values, part.values):
+            packed = read_value(state_value(measures.packed(each)))
+            each[:] = measures.unpacked(_replaced(packed, account, name))
+
     @property
     def pointer(self) -> Pointer | None:
         """The latest identification of all accounts."""
@@ -101,6 +112,15 @@ class Parts:
                 part = Part(measures.unpacked(own[0]), unpacked(own[1]))
             part.pointer = (pointer[0], pointer[1], pointer[2]) if pointer is not None else None
             self._of[account] = part
+
+
+def _replaced(data: Any, old: str, new: str) -> Any:
+    """Packed values with another text in the place of one."""
+    if isinstance(data, list):
+        return [_replaced(each, old, new) for each in data]
+    if isinstance(data, dict):
+        return {_replaced(k, old, new): _replaced(of, old, new) for k, of in data.items()}
+    return new if data == old else data
 
 
 def unpacked(traits: Mapping[str, Mapping[int, Sequence[Any]]]) -> TraitDays:

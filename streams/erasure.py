@@ -142,9 +142,11 @@ class Requests:
         places: Places,
         owner: Callable[[str], Address],
         inputs: tuple[str, ...],
+        aggregates: str,
     ) -> None:
         """`owner`: role and partition of who owns the requests about a key."""
         self._keyed, self._plan_hash, self._inputs = keyed, plan_hash, inputs
+        self._aggregates = aggregates
         self._places, self._owner = places, owner
         self._pending: dict[tuple[str, str], _Pending] = {}
         self._done: set[tuple[str, str]] = set()
@@ -214,6 +216,7 @@ class Requests:
             {kind: n for kind, n in pending.removed.items() if n},
             erasure.found_later,
             self._inputs,
+            self._aggregates,
         )
 
     # ---- what goes out, and checkpoints
@@ -261,8 +264,14 @@ class StageErasure:
         self, compiled: CompiledPlan, owner: Callable[[str], Address], places: Places = _nowhere
     ) -> None:
         inputs = tuple(input.topic for input in compiled.plan.inputs)
+        erasure = compiled.plan.erasure
+        aggregates = "correct" if erasure is None else erasure.aggregates
+        self.keeps = aggregates == "keep"
+        """True: numbers stay as they are."""
         self.suppressed = Suppressed(compiled.keyed)
-        self.requests = Requests(compiled.keyed, compiled.hash, places, owner, inputs)
+        self.requests = Requests(compiled.keyed, compiled.hash, places, owner, inputs, aggregates)
+        self.waiting: list[EraseOrder] = []
+        """Orders to be carried out once everything before them has been counted."""
 
     def take_unsaved(self) -> State:
         return self.suppressed.take_unsaved() + self.requests.take_unsaved()

@@ -69,8 +69,11 @@ class Things:
                 parts.load(read_value(packed), self._measures, values, {})
         return parts
 
-    def erase(self, account: str) -> int:
-        """Takes out of all things what an account told of them; of how many it was something."""
+    def erase(self, account: str, *, keeps: bool = False) -> int:
+        """Takes out of all things what an account told of them; of how many it was something.
+
+        `keeps`: where all their facts meet, it stays without the name.
+        """
         erased = 0
         for place in self._packed.keys() | self._open.keys():
             if place[0] == account:
@@ -84,8 +87,11 @@ class Things:
             parts = self._parts_of(place, values)
             if account in parts:
                 self._before.setdefault(place, [*values])
-                self._open[place], _ = parts.without(account, self._measures)
-                self._gone |= set() if parts else {place}
+                if keeps:
+                    parts.make_nameless(account, self._measures, values)
+                else:
+                    self._open[place], _ = parts.without(account, self._measures)
+                    self._gone |= set() if parts else {place}
                 erased += 1
         return erased
 

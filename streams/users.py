@@ -18,6 +18,7 @@ from schemas.batches import (
     ChainOf,
     ChildOf,
     Erased,
+    EraseOrder,
     Erasure,
     ErasureBatch,
     FactBatch,
@@ -466,18 +467,42 @@ class Users:
         for request in message.requests:
             erasure.requests.own(request)
         for order in message.orders:
-            place, removed, further = "users", dict[str, int](), list[str]()
-            of_account = order.key.startswith(ACCOUNT)
-            if of_account:
-                place = self._place
-            if erasure.suppressed.add(order.key, order.erasure):
-                if of_account:
-                    self._erase_account(order.key)
-                else:
-                    removed, further = self._erase(order.key)
-            erasure.requests.answer(Erased(order.erasure, place, order.key, removed, further))
+            if not erasure.suppressed.add(order.key, order.erasure):
+                erasure.requests.answer(self._erased(order, {}, []))
+            elif erasure.keeps:
+                erasure.waiting.append(order)
+            else:
+                self._carry_out(order, erasure)
         for answer in message.done:
             erasure.requests.hear(answer)
+
+    def _carry_out(self, order: EraseOrder, erasure: StageErasure) -> None:
+        removed, further = dict[str, int](), list[str]()
+        if order.key.startswith(ACCOUNT):
+            self._erase_account(order.key, keeps=erasure.keeps)
+        else:
+            removed, further = self._erase(order.key)
+        erasure.requests.answer(self._erased(order, removed, further))
+
+    def _erased(self, order: EraseOrder, removed: dict[str, int], further: list[str]) -> Erased:
+        place = self._place if order.key.startswith(ACCOUNT) else "users"
+        return Erased(order.erasure, place, order.key, removed, further)
+
+    def _carry_out_silently(
+        self,
+        erasure: StageErasure,
+        records: list[Outgoing],
+        entities: list[tuple[bytes, bytes | None]],
+        states: dict[int, list[UserState]],
+    ) -> None:
+        """Carries out what waits, and lets no tally know."""
+        deltas, moves = self._deltas, self._moves
+        self._deltas, self._moves = Deltas(), Moves(self._program.groups, self._calendar)
+        for order in erasure.waiting:
+            self._carry_out(order, erasure)
+        erasure.waiting.clear()
+        self._settle_all(records, entities, states)
+        self._deltas, self._moves = deltas, moves
 
     def _erase(self, key: str) -> tuple[dict[str, int], list[str]]:
         """Takes a leaf, and what is held of the person it stands for, out of state.
@@ -504,16 +529,22 @@ class Users:
         self._gone.add(key)
         return removed, sorted(further)
 
-    def _erase_account(self, account: str) -> None:
-        """Takes what an account told of users out of them, and what was told to it."""
+    def _erase_account(self, account: str, *, keeps: bool) -> None:
+        """Takes what an account told of users out of them, and what was told to it.
+
+        `keeps`: what it told stays, without its name.
+        """
         sought = account.encode("utf-8", "surrogatepass")
         for key in [key for key, packed in self._cold.items() if sought in packed]:
             self._known(key)
         for leaf in list(self._leaves.values()):
             if leaf.parts is not None and account in leaf.parts:
                 self._touch(leaf)
-                leaf.values, leaf.traits = leaf.parts.without(account, self._measures)
                 leaf.accounts.discard(account)
+                if keeps:
+                    leaf.parts.make_nameless(account, self._measures, leaf.values)
+                    continue
+                leaf.values, leaf.traits = leaf.parts.without(account, self._measures)
                 self._point(leaf, leaf.parts.pointer, forgotten=True)
                 self._emptied.add(leaf.key)
         for root, person in self._persons.items():
@@ -550,7 +581,7 @@ class Users:
                 if by is not None:
                     found = Erasure(by.request, child.leaf, by.requested_ms, found_later=True)
                     erasure.requests.pass_on(found)
-        for copy in message.copies:
+        for copy in message.copies if not erasure.keeps else ():
             if copy.counted and copy.state is not None and hides(copy.root):
                 self._differ(self._values_of([self._copy_of(copy)], everybody=False), self._nobody)
         return msgspec.structs.replace(
@@ -707,27 +738,20 @@ class Users:
         entities: list[tuple[bytes, bytes | None]] = []
         records: list[Outgoing] = []
         states: dict[int, list[UserState]] = {}
-        for root, before in self._before.items():
-            values = self._values(root)
-            self._settle(root, before, values, records, entities)
-            self._tell_accounts(root, values, states, entities)
-        for leaf in self._to_send.values():
-            if leaf.root != leaf.key:
-                self._send_copy(leaf, leaf.root, self._packed_state(leaf))
-        self._to_send.clear()
-        self._before.clear()
-        self._drop_emptied()
+        self._settle_all(records, entities, states)
         for root, standing in self._agenda.take_due(self.watermark_ms):
             self._tell(root, None, standing, records, entities)
+        self._told_until_ms = self.watermark_ms
+        if self._erasure is not None and self._erasure.waiting:
+            self._carry_out_silently(self._erasure, records, entities, states)
+        self._drop_emptied()
         records += self._scores.flush(self.watermark_ms, now_ms, self._values)
         for key in sorted(self._gone):
             records += self._scores.erase(key, self._nobody)
         entities += self._scores.take_unsaved()
-        self._told_until_ms = self.watermark_ms
         for key, coming in self._agenda.take_unsaved():
             value = None if coming is None else state_value(coming)
             entities.append((state_key(AGENDA, key), value))
-        self._handed_over.clear()
         for partition, told in sorted(states.items()):
             for part in _parts(told):
                 batch = UserStateBatch(VERSION, self._plan_hash, part)
@@ -806,6 +830,24 @@ class Users:
             yield PeerBatch(VERSION, self._plan_hash, [], chains, [])
         for copies in _parts(list(peers.copies.values())):
             yield PeerBatch(VERSION, self._plan_hash, [], [], copies)
+
+    def _settle_all(
+        self,
+        records: list[Outgoing],
+        entities: list[tuple[bytes, bytes | None]],
+        states: dict[int, list[UserState]],
+    ) -> None:
+        """Carries what changed in persons further on."""
+        for root, before in self._before.items():
+            values = self._values(root)
+            self._settle(root, before, values, records, entities)
+            self._tell_accounts(root, values, states, entities)
+        for leaf in self._to_send.values():
+            if leaf.root != leaf.key:
+                self._send_copy(leaf, leaf.root, self._packed_state(leaf))
+        self._to_send.clear()
+        self._before.clear()
+        self._handed_over.clear()
 
     def _settle(
         self,

@@ -489,8 +489,14 @@ class Alerts(Frozen):
     link: str | None = None
 
 
+Aggregates = Literal["correct", "keep"]
+
+
 class Erasure(Frozen):
-    """Users and accounts can be erased: every number becomes what it would be without them."""
+    """Users and accounts can be erased."""
+
+    aggregates: Aggregates = "correct"
+    """What becomes of numbers: they are what they would be without who is erased, or stay."""
 
     users: tuple[Selector, ...] = ()
     """Events that ask to erase their user."""

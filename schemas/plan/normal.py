@@ -360,7 +360,11 @@ def _input(form: WrittenInput) -> Input:
 def _erasure(form: WrittenErasure | None) -> Erasure | None:
     if form is None:
         return None
-    return Erasure(users=_selectors(form.users), accounts=_selectors(form.accounts))
+    return Erasure(
+        aggregates=form.aggregates,
+        users=_selectors(form.users),
+        accounts=_selectors(form.accounts),
+    )
 
 
 def _horizons(form: Any) -> Horizons:

@@ -29,6 +29,7 @@ from schemas.plan.models import (
     SETTING_NAMES,
     TRAITS_PREFIX,
     Against,
+    Aggregates,
     AlertLevel,
     Clock,
     InputFormat,
@@ -179,7 +180,7 @@ PeriodName = choice("period", get_args(Period))
 AgainstName = choice("comparison", get_args(Against))
 AlertLevelName = choice("level", get_args(AlertLevel))
 WhoseIds = choice("kind of ids", ("users", "accounts"))
-AggregatesName = choice("rule", ("correct", "keep"))
+AggregatesName = choice("rule", get_args(Aggregates))
 SeverityName = choice("severity", get_args(Severity))
 
 

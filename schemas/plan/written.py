@@ -523,24 +523,13 @@ class WrittenLimits(Written):
     )
 
 
-def _check_aggregates(rule: str) -> str:
-    if rule == "keep":
-        raise mistake(
-            "`keep` cannot be exact: how many members of an account are active follows from them",
-            "leave it at `correct`: numbers become what they were without the person",
-        )
-    return rule
-
-
-AggregatesRule = Annotated[AggregatesName, AfterValidator(_check_aggregates)]
-
-
 class WrittenErasure(Written):
     """Users and accounts can be erased."""
 
-    aggregates: AggregatesRule = Field(
+    aggregates: AggregatesName = Field(
         default="correct",
-        description="What becomes of numbers: `correct`, as if whoever is erased had never been.",
+        description="What becomes of numbers: `correct`, as if whoever is erased had never been; "
+        "`keep`, as they are, without a name.",
     )
     users: Selectors | None = Field(
         default=None, description="Events that ask to erase the user they name."

@@ -231,11 +231,9 @@ MEANINGS = {
 }
 
 THE_REST = {
-    "aggregates that would not stay exact": (
-        "erasure: {aggregates: keep}",
-        "2 `keep` cannot be exact: how many members of an account are active follows from them "
-        "at erasure.aggregates; leave it at `correct`: numbers become what they were without the "
-        "person",
+    "another rule for aggregates": (
+        "erasure: {aggregates: keeps}",
+        "2 unknown rule `keeps` at erasure.aggregates; did you mean `keep`?",
     ),
     "pseudonyms of somebody else": (
         "privacy: {pseudonyms: [user]}",
