@@ -41,8 +41,8 @@ FactKind = Literal[UseKind, BusinessKind]
 FACT_KINDS: tuple[str, ...] = get_args(FactKind)
 """The order is that of the documentation."""
 
-NOT_COMPUTED_KINDS = ("consent", "erase")
-"""Kinds that the catalogue of KPIs knows and that are not computed yet."""
+PRIVACY_KINDS = {"consent": "consent", "erase": "erasure"}
+"""Kinds that the catalogue of KPIs knows and that are no facts -> the key of the plan for them."""
 
 
 class Carries(NamedTuple):

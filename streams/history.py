@@ -29,7 +29,7 @@ from streams.calendar import HOUR
 from streams.catalogue import Catalogue, catalogue_of
 
 ACTIVATED = "signal/activated"
-ERASURE, PSEUDONYMS = "plan/erasure", "plan/pseudonyms"
+CONSENT, ERASURE, PSEUDONYMS = "plan/consent", "plan/erasure", "plan/pseudonyms"
 FOUNDATIONS = ("timezone", "week_start", "exclude_users")
 """Settings on which all state rests."""
 REPORTING = "currency/reporting"
@@ -75,6 +75,8 @@ def _definitions(plan: Plan) -> Iterator[tuple[str, str]]:
         yield REPORTING, fingerprint(plan.currency.reporting)
         for code, rate in plan.currency.rates.items():
             yield f"{RATE}{code}", fingerprint(rate)
+    if plan.consent is not None:
+        yield CONSENT, fingerprint(normal["consent"])
     if plan.erasure is not None:
         yield ERASURE, "of users and accounts"
     if plan.pseudonyms != PseudonymsOf():

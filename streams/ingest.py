@@ -5,7 +5,7 @@ original bytes; the stream goes on.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,7 +19,10 @@ from schemas.keys import ANONYMOUS, USER, account_key, leaf_key, nobody_key, thi
 from schemas.outputs import DEAD_LETTERS, dead_letter_record
 from schemas.plan.conditions import Predicate, compile_where, pattern_matcher
 from schemas.plan.models import (
+    CONSENT_TRAIT,
+    GIVEN,
     TRAITS_PREFIX,
+    WITHDRAWN,
     FirstActivity,
     Input,
     Plan,
@@ -60,12 +63,15 @@ class Interpreter:
         self._codes: dict[tuple[Meaning, tuple[str, ...]], Code] = {}
         self.plain: dict[str, Code] = {}
         """Codes of the track calls met so far whose name alone tells that they mean something."""
-        self._erasing: list[tuple[str, Selector]] = []
-        """(whom it asks to erase, selector)"""
-        if plan.erasure is not None:
-            self._erasing += [("user", each) for each in plan.erasure.users]
-            self._erasing += [("account", each) for each in plan.erasure.accounts]
-        self._asks: dict[tuple[str, str], list[tuple[str, Predicate | None]]] = {}
+        erasure, consent = plan.erasure, plan.consent
+        self.to_erase = _Words(
+            {} if erasure is None else {"user": erasure.users, "account": erasure.accounts}
+        )
+        """Whom an event asks to erase of those it names: its `user`, its `account`."""
+        self.on_consent = _Words(
+            {} if consent is None else {WITHDRAWN: consent.withdrawn, GIVEN: consent.given}
+        )
+        """What an event says of its user's consent."""
         self._dimensions = [
             (d.name, segment_in(d), None if d.kinds is None else frozenset(d.kinds))
             for d in plan.segments
@@ -76,7 +82,7 @@ class Interpreter:
         self._segment_values = extractor(paths) if paths else _no_values
         excluding = {c.path.removeprefix(TRAITS_PREFIX) for c in plan.exclude_users}
         dimensions = {d.trait for d in plan.segments if d.trait is not None}
-        self._trait_paths = sorted(excluding | dimensions)
+        self._trait_paths = sorted((excluding | dimensions) - {CONSENT_TRAIT})
         self._trait_values = extractor(self._trait_paths) if self._trait_paths else None
 
     def code(self, event: Event) -> tuple[Code, Values]:
@@ -91,36 +97,13 @@ class Interpreter:
                 self.plain.clear()
             known = self._by_name[event.type, event.name] = self._compile(event.type, event.name)
             plain = isinstance(known, Code) and _is_plain(known) and event.type == "track"
-            if isinstance(known, Code) and plain and not self._asking(event):
+            asked = self.to_erase.may_say(event) or self.on_consent.may_say(event)
+            if isinstance(known, Code) and plain and not asked:
                 self.plain[event.name] = known
         if isinstance(known, Code):
             return known, ()
         meaning, values = known(event)
         return self._code(meaning, self._segment_values(event.properties)), values
-
-    def asks_to_erase(self, event: Event) -> set[str]:
-        """Whom an event asks to erase of those it names: its `user`, its `account`."""
-        asking = self._asking(event)
-        if not asking:
-            return set()
-        documents = _Documents(event)
-        return {whom for whom, test in asking if documents.meet(test)}
-
-    def _asking(self, event: Event) -> list[tuple[str, Predicate | None]]:
-        """The conditions of each selector of requests that such events may meet."""
-        if not self._erasing:
-            return []
-        type, name = event.type, event.name
-        asking = self._asks.get((type, name))
-        if asking is None:
-            if len(self._asks) >= NAMES_MAX:
-                self._asks.clear()
-            asking = self._asks[type, name] = [
-                (whom, compile_where(each.where))
-                for whom, each in self._erasing
-                if _selects(each, type, name)
-            ]
-        return asking
 
     def of_thing(self, fact: FactOfEvent, segments: tuple[str, ...]) -> Code:
         """The code of an event of which only one fact counts."""
@@ -191,6 +174,38 @@ class Interpreter:
         return meaning
 
 
+class _Words:
+    """What events say beside facts: one of a few words, each by some selectors."""
+
+    def __init__(self, selectors: Mapping[str, Sequence[Selector]]) -> None:
+        self._selectors = [(word, each) for word, of in selectors.items() for each in of]
+        self._tests: dict[tuple[str, str], list[tuple[str, Predicate | None]]] = {}
+
+    def said(self, event: Event) -> Sequence[str]:
+        """The words that an event says, in order."""
+        tests = self.may_say(event)
+        if not tests:
+            return ()
+        documents = _Documents(event)
+        return sorted({word for word, test in tests if documents.meet(test)})
+
+    def may_say(self, event: Event) -> list[tuple[str, Predicate | None]]:
+        """The words that events of its type and name may say, each with its conditions."""
+        if not self._selectors:
+            return []
+        type, name = event.type, event.name
+        tests = self._tests.get((type, name))
+        if tests is None:
+            if len(self._tests) >= NAMES_MAX:
+                self._tests.clear()
+            tests = self._tests[type, name] = [
+                (word, compile_where(each.where))
+                for word, each in self._selectors
+                if _selects(each, type, name)
+            ]
+        return tests
+
+
 def _is_plain(code: Code) -> bool:
     """True if the event means something, and is about nothing but its account and user."""
     return bool(code.meaning) and all(kind not in THING_KINDS for kind, _, _ in code.meaning)
@@ -258,6 +273,10 @@ _OF_NOBODY_TO_ERASE = {
     )
     for whom in ("user", "account")
 }
+_CONSENT_OF_NOBODY = Rejected(
+    "missing_subject",
+    "The plan takes the event for a word on its user's consent, and it names none: send the user.",
+)
 
 
 class _Target(NamedTuple):
@@ -423,12 +442,16 @@ class Ingest:
         if self._pseudonyms is not None:
             self._pseudonyms.put_on(event)
         to_erase: list[str] = []
-        for whom in sorted(self._interpreter.asks_to_erase(event)):
+        for whom in self._interpreter.to_erase.said(event):
             key = _named(event, whom)
             if key is None:
                 self._bury(value, _OF_NOBODY_TO_ERASE[whom], batch, offset)
                 return
             to_erase.append(key)
+        on_consent = self._interpreter.on_consent.said(event)
+        if on_consent and event.user is None and event.anonymous is None:
+            self._bury(value, _CONSENT_OF_NOBODY, batch, offset)
+            return
         if ids == _NOBODY:
             code, values = self._interpreter.of_nobody(code, values)
             if not code.meaning:
@@ -440,12 +463,13 @@ class Ingest:
         event_id = self._id_prefix + event_id
         if to_erase:
             self._to_erase += [Erasure(event_id, key, time_ms) for key in to_erase]
+        if to_erase or on_consent:
             code, values = _NOTHING, ()
         target = self._target_of_nobody(code) if ids == _NOBODY else self._targets.get(ids)
         self._add(target or self._target(ids), time_ms, record_ms, code, event_id, values)
         self._add_things(event, time_ms, code, event_id, values)
-        if event.type != "track" or event.traits is not EMPTY_OBJECT:
-            self._take_told(event, event_id)
+        if event.type != "track" or event.traits is not EMPTY_OBJECT or on_consent:
+            self._take_told(event, event_id, on_consent)
 
     def _target(self, ids: _Ids) -> _Target:
         """`ids`: as the event has them."""
@@ -477,11 +501,13 @@ class Ingest:
                 value = values[number : number + 1]
                 self._out.add_row(key, ((key, told_by), time_ms, of_thing, event_id, value))
 
-    def _take_told(self, event: Event, event_id: str) -> None:
-        """What an event says of a user: traits, and who it is."""
+    def _take_told(self, event: Event, event_id: str, on_consent: Sequence[str]) -> None:
+        """What an event says of a user: traits, consent, and who it is."""
         account, leaf = _member(event.account, event.user, event.anonymous)
         key = account or leaf
         traits = self._interpreter.traits(event) if leaf else {}
+        if on_consent:
+            traits[CONSENT_TRAIT] = on_consent[-1]  # said both: withdrawn
         if traits:
             told = Traits(account, leaf, event.time_ms, event_id, traits)
             self._out.add_traits(key, told)

@@ -20,7 +20,16 @@ from streams import counted_cells
 from streams.calendar import Calendar
 from streams.catalogue import catalogue_of
 from streams.compiled_plan import CompiledPlan
-from streams.history import ERASURE, FOUNDATIONS, PSEUDONYMS, RATE, REPORTING, History, definitions
+from streams.history import (
+    CONSENT,
+    ERASURE,
+    FOUNDATIONS,
+    PSEUDONYMS,
+    RATE,
+    REPORTING,
+    History,
+    definitions,
+)
 from streams.predictions import scored_keys
 from streams.state_keys import (
     BOOK,
@@ -82,6 +91,8 @@ def _refusals(change: Change, wanted: Mapping[str, str], plan: Plan) -> Iterable
     for name in FOUNDATIONS:
         if f"plan/{name}" in change.restarted:
             yield f"`{name}` changed: {_FOUNDATION_WORDS[name]}"
+    if CONSENT in (*change.added, *change.restarted, *change.removed):
+        yield "`consent` changed: what users said of it before is not known, or was by other events"
     if ERASURE in (*change.added, *change.restarted):
         yield "`erasure` is new: which facts were whose was not kept so far"
     if ERASURE in change.removed:

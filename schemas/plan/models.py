@@ -31,6 +31,8 @@ Scalar = str | bool | int | float | None
 Operand = Scalar | tuple[Scalar, ...]
 """`in` and `not_in` have a tuple, `exists` a bool, the others one scalar."""
 
+CONSENT_TRAIT, WITHDRAWN, GIVEN = "$consent", "withdrawn", "given"
+"""A trait that no event can tell, and what it may be."""
 TRAITS_PREFIX = "traits."
 """A path that starts so reads the event's traits; every other path its properties."""
 
@@ -489,6 +491,13 @@ class Alerts(Frozen):
     link: str | None = None
 
 
+class Consent(Frozen):
+    """What users say of their consent stands beside their traits, as CONSENT_TRAIT."""
+
+    withdrawn: tuple[Selector, ...]
+    given: tuple[Selector, ...] = ()
+
+
 Aggregates = Literal["correct", "keep"]
 
 
@@ -544,6 +553,8 @@ class Plan(Frozen):
     duplicates: Duplicates = Duplicates()
     limits: Limits = Limits()
     alerts: Alerts = Alerts()
+    consent: Consent | None = None
+    """With it `exclude_users` has the condition that it is withdrawn."""
     erasure: Erasure | None = None
     """None: nobody can be erased, and what that needs is not kept."""
     pseudonyms: PseudonymsOf = PseudonymsOf()

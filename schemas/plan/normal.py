@@ -7,8 +7,10 @@ from typing import Any
 from schemas.fact_kinds import CARRIES, NAMED_KINDS, VALUED_KINDS, carries_money
 from schemas.plan.models import (
     ALL,
+    CONSENT_TRAIT,
     FIRST_ACTIVITY,
     TRAITS_PREFIX,
+    WITHDRAWN,
     Activation,
     ActivationDays,
     ActivationOnce,
@@ -17,6 +19,7 @@ from schemas.plan.models import (
     Amount,
     Attribute,
     Condition,
+    Consent,
     Currency,
     Duplicates,
     Erasure,
@@ -44,6 +47,7 @@ from schemas.plan.models import (
 )
 from schemas.plan.written import (
     PqlCandidate,
+    WrittenConsent,
     WrittenErasure,
     WrittenInput,
     WrittenKpis,
@@ -106,10 +110,13 @@ def normal_plan(plan: WrittenPlan) -> Plan:
         first_action=_first_action(_selectors_of(rules, "first_action")),
         activation=_activation(plan.activation, _selectors_of(rules, "activation")),
         exclude_events=_selectors(plan.exclude.events),
-        exclude_users=tuple(
-            _condition(TRAITS_PREFIX + test.trait, op, operand)
-            for test in plan.exclude.users
-            for op, operand in test.operators()
+        exclude_users=(
+            *(
+                _condition(TRAITS_PREFIX + test.trait, op, operand)
+                for test in plan.exclude.users
+                for op, operand in test.operators()
+            ),
+            *((_WITHDRAWN,) if plan.consent is not None else ()),
         ),
         segments=dimensions(plan.segments, plan.combinations),
         milestones=Milestones(
@@ -127,6 +134,7 @@ def normal_plan(plan: WrittenPlan) -> Plan:
         duplicates=Duplicates(usage_window_ms=plan.duplicates.usage_window),
         limits=Limits(event_bytes=plan.limits.event_bytes),
         alerts=normal_alerts(plan.alerts),
+        consent=_consent(plan.consent),
         erasure=_erasure(plan.erasure),
         pseudonyms=PseudonymsOf(**dict.fromkeys(plan.privacy.pseudonyms, True)),
         prefix=plan.prefix,
@@ -355,6 +363,15 @@ def _input(form: WrittenInput) -> Input:
         clock=form.clock,
         drives_watermark=form.drives_watermark,
     )
+
+
+_WITHDRAWN = Condition(path=TRAITS_PREFIX + CONSENT_TRAIT, op="equals", operand=WITHDRAWN)
+
+
+def _consent(form: WrittenConsent | None) -> Consent | None:
+    if form is None:
+        return None
+    return Consent(withdrawn=_selectors(form.withdrawn), given=_selectors(form.given))
 
 
 def _erasure(form: WrittenErasure | None) -> Erasure | None:

@@ -23,7 +23,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from schemas.fact_kinds import FACT_KINDS, NOT_COMPUTED_KINDS
+from schemas.fact_kinds import FACT_KINDS, PRIVACY_KINDS
 from schemas.plan.models import (
     DURATION_UNITS_MS,
     SETTING_NAMES,
@@ -187,10 +187,11 @@ SeverityName = choice("severity", get_args(Severity))
 def _check_kind(kind: Any, info: ValidationInfo) -> str:
     if not isinstance(kind, str):
         raise mistake(f"expected a fact kind, not {shown(kind)}", within="is")
-    if kind in NOT_COMPUTED_KINDS:
+    if kind in PRIVACY_KINDS:
+        key = PRIVACY_KINDS[kind]
         raise mistake(
-            f"fact kind `{kind}` is known to the catalogue, not computed yet",
-            f"computed are {', '.join(FACT_KINDS)}",
+            f"events of kind `{kind}` make no facts",
+            f"say which they are under `{key}`",
             within="is",
         )
     if kind not in FACT_KINDS:

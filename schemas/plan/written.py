@@ -523,6 +523,17 @@ class WrittenLimits(Written):
     )
 
 
+class WrittenConsent(Written):
+    """People may take back their consent, and give it again."""
+
+    withdrawn: Selectors = Field(
+        description="Events by which a user takes it back: the person is left out from then on."
+    )
+    given: Selectors | None = Field(
+        default=None, description="Events by which a user gives it, or gives it again."
+    )
+
+
 class WrittenErasure(Written):
     """Users and accounts can be erased."""
 
@@ -625,6 +636,9 @@ class WrittenPlan(Written):
     )
     limits: WrittenLimits = WrittenLimits()
     alerts: WrittenAlerts = WrittenAlerts()
+    consent: WrittenConsent | None = Field(
+        default=None, description="Leaves people out who take their consent back."
+    )
     erasure: WrittenErasure | None = Field(
         default=None,
         description="Lets users and accounts be erased; only from the beginning of a prefix.",

@@ -153,10 +153,9 @@ SELECTORS = {
 }
 
 MEANINGS = {
-    "a kind for later": (
-        "events: [{event: A, is: [activity, consent]}]",
-        "2 fact kind `consent` is known to the catalogue, not computed yet at events.0; "
-        f"computed are {', '.join(FACT_KINDS)}",
+    "a kind that makes no facts": (
+        "events: [{event: A, is: [activity, erase]}]",
+        "2 events of kind `erase` make no facts at events.0; say which they are under `erasure`",
     ),
     "a kind like none": (
         "events: [{event: A, is: zzz}]",
