@@ -276,6 +276,8 @@ class Company:
             if message.erased is not None:
                 if self.predictions is not None:
                     self.predictions.erase(message.erased)
+                if self._predicted_alerts is not None:
+                    self._predicted_alerts.erase(message.erased)
                 continue
             if message.snapshots is not None:
                 if self.predictions is not None:
@@ -483,6 +485,8 @@ class Company:
     def restored(self) -> None:
         if self.predictions is not None:
             self.predictions.restored()
+        if self._predicted_alerts is not None:
+            self._predicted_alerts.restored()
         for (kpi, _, _), (_, timelines) in self._formulas.items():
             for _, timeline in timelines:
                 timeline.resume(self._watermark_of(kpi), self._sources.first_fact_ms)

@@ -249,6 +249,8 @@ class Prediction:
                 self._unsaved.add((day, chunk))
         for waiting in self._news.values():
             waiting.discard(account)
+        for recent in (self.recent or {}).values():
+            recent.pop(account, None)
         for day, chunks in self._kept.items():
             if chunk in chunks:
                 of_chunk = [of for of in read_value(chunks[chunk]) if of[0] != account]

@@ -175,6 +175,8 @@ class Users:
             self._erasure = StageErasure(compiled, self._own_place, self._places_of)
         self._gone: set[str] = set()
         """Leaves that were erased since the last flush."""
+        self._gone_accounts: set[str] = set()
+        """Accounts that were erased since then."""
         self._emptied: set[str] = set()
         """Those of which an account that was erased may have been all there was."""
         self._without_names: set[str] = set()
@@ -534,6 +536,7 @@ class Users:
 
         `keeps`: what it told stays, without its name.
         """
+        self._gone_accounts.add(account)
         sought = account.encode("utf-8", "surrogatepass")
         for key in [key for key, packed in self._cold.items() if sought in packed]:
             self._known(key)
@@ -592,7 +595,10 @@ class Users:
         )
 
     def _take_gone(self, entities: list[tuple[bytes, bytes | None]]) -> None:
-        """Takes out of state what is left of leaves that were erased."""
+        """Takes out of state what is left of leaves that were erased, and names of accounts."""
+        for account in sorted(self._gone_accounts):
+            entities += self.board.without_account(shown_account(account) or "")
+        self._gone_accounts.clear()
         for key in sorted(self._gone):
             self._persons.pop(key, None)
             entities += [(state_key(what, key), None) for what in (LEAF, PERSON, AGENDA)]

@@ -207,16 +207,39 @@ class Board:
 
         What stood for the user does not stand any more.
         """
+        return self._without(subject, "user", user)
+
+    def without_account(self, account: str) -> list[tuple[bytes, bytes | None]]:
+        """The same of an account, and of all subjects."""
+        found = (self._without(subject, "account", account) for subject in list(self._subjects))
+        return [record for records in found for record in records]
+
+    def _without(self, subject: str, kind: str, name: str) -> list[tuple[bytes, bytes | None]]:
         known = self._subjects.get(subject)
         if known is None:
             return []
         told = {
-            id: each._replace(last=_without(each.last, user)) for id, each in known.told.items()
+            id: each._replace(last=_without(each.last, kind, name))
+            for id, each in known.told.items()
         }
         if told == known.told:
             return []
         known.told = told
         return [self._saved(subject)]
+
+    def drop(self, subject: str) -> None:
+        """Lets nothing stand of a subject any more."""
+        known = self._subject(subject)
+        known.courses.clear()
+        known.signals.clear()
+        self._touched.add(subject)
+        self._unsaved.add(subject)
+
+    def dropped(self) -> Iterator[str]:
+        """Subjects of which nothing can stand, though something may have been told."""
+        for key, subject in self._subjects.items():
+            if not (subject.courses or subject.signals):
+                yield key
 
     def forget(self, subject: str) -> bool:
         """Forgets a subject, once everything that has to be told of it has been."""
@@ -404,24 +427,24 @@ class Board:
             self._waiting.add(key)
 
 
-def _without(last: dict[str, Any], user: str) -> dict[str, Any]:
-    """What was told last of an alert, without the name of a user."""
-    found = last | {"evidence": _unnamed(last["evidence"], user)}
-    if last["user"] == user:
-        found["user"] = None
-        for name in ("title", "text", "link"):
-            found[name] = last[name] and last[name].replace(user, "-")
+def _without(last: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
+    """What was told last of an alert, without the name of a user, or of an account."""
+    found = last | {"evidence": _unnamed(last["evidence"], kind, name)}
+    if last[kind] == name:
+        found[kind] = None
+        for field in ("title", "text", "link"):
+            found[field] = last[field] and last[field].replace(name, "-")
     return found
 
 
-def _unnamed(evidence: Any, user: str) -> Any:
+def _unnamed(evidence: Any, kind: str, name: str) -> Any:
     if not isinstance(evidence, dict):
         return evidence
-    found = {name: _unnamed(value, user) for name, value in evidence.items()}
-    if user in found.get("users", ()):
-        found["users"] = [each for each in found["users"] if each != user]
-    if found.get("user") == user:
-        found["user"] = None
+    found = {field: _unnamed(value, kind, name) for field, value in evidence.items()}
+    if name in found.get(f"{kind}s", ()):
+        found[f"{kind}s"] = [each for each in found[f"{kind}s"] if each != name]
+    if found.get(kind) == name:
+        found[kind] = None
     return found
 
 

@@ -4,7 +4,7 @@ A score is final once its day is settled, and nothing changes it then. So how fa
 an account is kept beside what was told, and of the scores only as many days as rules compare.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -13,6 +13,7 @@ from streams.alerting.rules import Series
 from streams.predictions import Prediction, Predictions, Scored
 from streams.publication import FINAL
 from streams.stage import Flushed
+from streams.state_keys import ALERTS_OF_PREDICTIONS, state_key
 
 
 class ScoresOfAccount:
@@ -38,6 +39,17 @@ class PredictedAlerts:
 
     def __init__(self, board: Board, predictions: Predictions) -> None:
         self.board, self._predictions = board, predictions
+        self._to_forget: set[str] = set()
+        """Accounts that were erased; it may still have to be told that nothing stands of them."""
+
+    def erase(self, accounts: Iterable[str]) -> None:
+        """Takes back what stands of accounts, and forgets it."""
+        for account in accounts:
+            self.board.drop(account)
+            self._to_forget.add(account)
+
+    def restored(self) -> None:
+        self._to_forget.update(self.board.dropped())
 
     def hear(self, scored: Scored) -> None:
         """Takes note of a score that is published."""
@@ -58,6 +70,10 @@ class PredictedAlerts:
         )
         for prediction in of.values():
             prediction.trim()
+        for account in sorted(self._to_forget):
+            if self.board.forget(account):
+                self._to_forget.discard(account)
+                flushed.entities.append((state_key(ALERTS_OF_PREDICTIONS, account), None))
         return flushed
 
     def _numbers_of(self, account: str) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from functools import cache
 from typing import Any
 
 import orjson
+import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -225,3 +227,63 @@ def test_a_request_that_names_no_account_is_a_dead_letter():
     engine = engine_with([use(1, "u1", "Forget Account", context={})])
     (letter,) = result_of(engine.outputs).dead_letters
     assert (letter["code"], "account" in letter["reason"]) == ("missing_subject", True)
+
+
+FREE = {"attribute": "tier", "among": ["free"]}
+WATCHED: dict[str, Any] = {
+    "events": [
+        {"event": "Tier", "is": "plan_change", "attributes": {"tier": {"property": "tier"}}}
+    ],
+    "own": [
+        {
+            "id": "depth",
+            "operator": "score",
+            "subject": "user",
+            "among": {"kind": "activity"},
+            "let": {"facts": {"facts": {"kind": "activity"}}},
+            "formula": "facts",
+            "periods": ["trailing_7d"],
+        },
+        {
+            "id": "likely",
+            "operator": "prediction",
+            "subject": "account",
+            "eligible": {"state": {"kind": "plan_change"}, "end": FREE},
+            "features": {"days": {"days": {"kind": "activity"}}},
+            "days": 3,
+            "label": {"state": {"kind": "plan_change"}, "later": FREE},
+            "after_days": 1,
+            "periods": ["day"],
+        },
+    ],
+    "rules": [
+        {"id": "deep", "level": "user", "kpi": "depth", "period": "trailing_7d", "above": 0},
+        {"id": "chance", "level": "account", "kpi": "likely", "period": "day", "above": 0.1},
+    ],
+}
+
+
+def watching() -> str:
+    """A plan with rules on scores of users, and on predictions."""
+    plan = yaml.safe_load(BY_REQUEST)
+    plan["events"] += WATCHED["events"]
+    words = dict.fromkeys(("name", "group", "unit", "definition"), "A row of a test.")
+    plan["kpis"]["own"] = [row | words | {"example": "None."} for row in WATCHED["own"]]
+    plan["alerts"]["rules"] += WATCHED["rules"]
+    return yaml.safe_dump(plan)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_alerts_on_users_and_on_predictions_forget_the_account(restarts: bool):
+    free = [there(n, "u1", "Tier", properties={"tier": "free"}) for n in range(3)]
+    engine = engine_with([*free, there(4, "u1"), use(5, "u1")], watching())
+    stood = result_of(engine.outputs).alerts.values()
+    assert {each["rule"] for each in stood if ACCOUNT in str(each)} >= {"deep", "chance"}
+
+    if restarts:
+        engine.restart()
+    then(engine, [forget()])
+    stands = result_of(engine.outputs).alerts.values()
+    assert {each["rule"] for each in stands if each["account"] == ACCOUNT} == set()
+    assert {each["rule"] for each in stands} >= {"deep"}
+    assert traces(engine, ACCOUNT) == []
