@@ -633,7 +633,7 @@ class Accounts:
             entities += self.board.without_user(account, user)
         self._gone.clear()
         for key in sorted(self._gone_accounts):
-            entities.append((state_key(SIGNALS_RECORD, key), None))
+            entities += [(state_key(what, key), None) for what in (SIGNALS_RECORD, ENTERED)]
             book = self._accounts.pop(key).book
             if book is not None:
                 for value in book.erase():

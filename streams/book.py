@@ -277,7 +277,9 @@ class Book:
             self._unsaved.add(key)
 
     def erase(self) -> Iterator[KpiKey]:
-        """Drops all that was published; the keys of the values that are to be removed."""
+        """Drops everything; the keys of the values that are to be removed."""
+        for tally, _ in self._tallies.values():
+            tally.erase()
         for key, (_, timelines) in chain(self._tallies.items(), self._formulas.items()):
             for _, timeline in timelines:
                 yield from timeline.erase()

@@ -5,7 +5,7 @@ each account has its part, and when it goes, the others make the whole anew. Nea
 of one account only: then its part is the whole, and is kept once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from schemas.keys import GONE
@@ -88,6 +88,16 @@ class Parts:
     def pointer(self) -> Pointer | None:
         """The latest identification of all accounts."""
         return max((part.pointer for part in self._of.values() if part.pointer), default=None)
+
+    def others(self, values: list[Any]) -> Iterator[Part]:
+        """Parts that have values of their own. `values`: of the whole."""
+        return (part for part in self._of.values() if part.values is not values)
+
+    def share(self, values: list[Any], traits: TraitDays) -> None:
+        """To be called when the whole has other traits: the only part has the same."""
+        for part in self._of.values():
+            if part.values is values:
+                part.traits = traits
 
     # ---- checkpoints
 

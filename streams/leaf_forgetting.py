@@ -68,13 +68,16 @@ class LeafForgetting:
 
     def _forget_packed(self, packed: bytes, today: int) -> tuple[bytes, bool]:
         before = self._of.before(today)
-        values, accounts, traits = read_value(packed)
+        values, accounts, traits, *apart = read_value(packed)
         changed, kept = self._of.of_packed(values, before), without_repeats(traits, before)
+        for part in (part for parts in apart for part in parts.values() if len(part) > 1):
+            changed |= self._of.of_packed(part[1], before)
+            part[2] = without_repeats(part[2], before)
         at_rest = without_repeats(kept, today) is kept and self._of.is_at_rest(
             values, today, packed=True
         )
         if changed or kept is not traits:
-            packed = state_value((values, accounts, kept))
+            packed = state_value((values, accounts, kept, *apart))
         return packed, at_rest
 
     def _forget(self, leaf: LeafState, today: int) -> tuple[bool, bool]:
@@ -82,8 +85,13 @@ class LeafForgetting:
         before = self._of.before(today)
         changed = self._of.of_values(leaf.values, before)
         kept = without_repeats(leaf.traits, before)
+        for part in leaf.parts.others(leaf.values) if leaf.parts is not None else ():
+            changed |= self._of.of_values(part.values, before)
+            part.traits = without_repeats(part.traits, before)
         if kept is not leaf.traits:
             leaf.traits, changed = kept, True
+            if leaf.parts is not None:
+                leaf.parts.share(leaf.values, kept)
         if changed:
             leaf.packed = self._pack(leaf)
             self.shortened += 1

@@ -48,14 +48,19 @@ class MemberForgetting:
                 key = next(self.looks.take(today, 1), None)
                 if key is None:
                     return
+                if key not in accounts:
+                    continue  # it was erased
                 entered = self._keep_entries(key, self._of.shown_ms(today))
                 if entered is not None:
                     yield state_key(ENTERED, key), entered
                 leaves = [*accounts[key].cold, *accounts[key].members]
                 self._walk, self._at_rest = (key, iter(leaves)), True
             key, walk = self._walk
-            account, leaf = accounts[key], next(walk, None)
+            account, leaf = accounts.get(key), next(walk, None)
             left -= 1
+            if account is None:
+                self._walk = None
+                continue
             if leaf is None:
                 self._forget_together(account, before)
                 self.looks.again(key, today, at_rest=self._at_rest)

@@ -107,6 +107,11 @@ class Steps:
     def difference(self, index: int) -> int:
         return self._differences.get(index, 0)
 
+    @property
+    def indexes(self) -> Iterable[int]:
+        """Those at which the number changes."""
+        return self._differences.keys()
+
     def first(self) -> int | None:
         return min(self._differences, default=None)
 
@@ -178,6 +183,10 @@ class Tally(PlainSource, ABC):
     def forget(self, before_day: int) -> None:
         """Drops what lies so far back that no fact changes it any more."""
 
+    @abstractmethod
+    def erase(self) -> None:
+        """Drops everything; nothing is to be added afterwards."""
+
 
 class SpanTally(Tally):
     """Numbers of subjects per period, for each part of the KPI."""
@@ -197,6 +206,11 @@ class SpanTally(Tally):
 
     def forget(self, before_day: int) -> None:
         """Keeps everything: later numbers are sums of all differences, and those are small."""
+
+    def erase(self) -> None:
+        for (period, part), steps in self._steps.items():
+            self._unsaved.update((period, part, index // CHUNK) for index in steps.indexes)
+        self._steps.clear()
 
     def at(self, period: str, part: int, index: int) -> int:
         return self._of(period, part).at(index)
@@ -301,6 +315,11 @@ class CellTally(Tally):
         before_hour = self.calendar.index(HOUR, self.calendar.day_start_ms(before_day))
         self._forget(DAY, self._days, before_day)
         self._forget(HOUR, self._hours, before_hour)
+
+    def erase(self) -> None:
+        for grid, cells in ((DAY, self._days), (HOUR, self._hours)):
+            self._unsaved.update((grid, at, chunk) for at, of in cells.items() for chunk in of)
+            cells.clear()
 
     def _forget(self, grid: str, cells: dict[int, dict[int, Cells]], before: int) -> None:
         for at in [at for at in cells if at < before]:

@@ -850,7 +850,7 @@ class Users:
             self._tell_accounts(root, values, states, entities)
         for leaf in self._to_send.values():
             if leaf.root != leaf.key:
-                self._send_copy(leaf, leaf.root, self._packed_state(leaf))
+                self._send_copy(leaf, leaf.root, self._packed_state(leaf, apart=False))
         self._to_send.clear()
         self._before.clear()
         self._handed_over.clear()
@@ -956,14 +956,15 @@ class Users:
 
     # ---- checkpoints
 
-    def _packed_state(self, leaf: LeafState, parts: Parts | None = None) -> bytes:
+    def _packed_state(self, leaf: LeafState, *, apart: bool = True) -> bytes:
+        """`apart` False: without what is kept apart of each account."""
         packed = self._measures.packed(leaf.values)
-        apart = (parts.packed(self._measures),) if parts else ()
-        return state_value((packed, sorted(leaf.accounts), leaf.traits, *apart))
+        parts = (leaf.parts.packed(self._measures),) if apart and leaf.parts else ()
+        return state_value((packed, sorted(leaf.accounts), leaf.traits, *parts))
 
     def _save(self, entities: list[tuple[bytes, bytes | None]]) -> None:
         for key, leaf in self._unsaved.items():
-            leaf.packed = self._packed_state(leaf, leaf.parts)
+            leaf.packed = self._packed_state(leaf)
             entities.append((state_key(LEAF, key), self._record_of(leaf)))
         self._unsaved.clear()
         for place_of_copy, copy in self._copies_unsaved.items():
