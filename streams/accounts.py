@@ -6,7 +6,6 @@ that users holds, and an event that changes none of them there changes nothing f
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from fractions import Fraction
 from typing import Any
 
 from schemas.batches import (
@@ -30,16 +29,14 @@ from schemas.outputs import (
     SIGNALS,
     signal_record,
 )
-from schemas.row_forms.comparing import PredictionRow
-from schemas.times import DAY_MS, HOUR_MS, MINUTE_MS, iso
+from schemas.times import DAY_MS, HOUR_MS, iso
+from streams.account_books import AccountBooks, AccountValues
 from streams.account_program import AccountTotals, Entered, Entry, entry_signal
 from streams.account_state import Account, Member
 from streams.agenda import Agenda
-from streams.alerting.rules import Series
-from streams.book import Book
-from streams.book_rows import BookRows
+from streams.book import Book, Change
 from streams.compiled_plan import CompiledPlan
-from streams.contributions import Cell, Deltas, Moves, TallyKey
+from streams.contributions import Cell, Deltas, Moves
 from streams.counted import Counted
 from streams.counted_cells import cells_of, packed_cells
 from streams.crowds import Gathering
@@ -49,13 +46,11 @@ from streams.erasure import StageErasure
 from streams.event_codes import Coded, EventCodes
 from streams.fact_batches import Code, FactBatches
 from streams.launches import EVERYBODY
-from streams.listing import Listing, kpis_of_members
+from streams.listing import Listing
 from streams.measures import ALL, Fact, Measure, Moment, Open
 from streams.member_forgetting import MemberForgetting
 from streams.parts.memberships import Passage, news, passages
-from streams.publication import Horizon
 from streams.roles import USER_FACTS_ROLE, USER_STATE_ROLE, VALUES_ROLE
-from streams.schedule import Schedule
 from streams.segment_bound import SegmentBound
 from streams.signals import Revisions, Standing
 from streams.snapshots import Telling
@@ -91,7 +86,6 @@ from streams.state_keys import (
 from streams.subject_measures import Step, Values
 from streams.tally import HOURLY
 from streams.things import Things
-from streams.value_records import removals, value_records
 from streams.warmth import WARM, Warm
 from streams.watermark import Announcements, Sources
 
@@ -100,20 +94,6 @@ Touched = tuple[set[str], dict[str, Values]]
 did, with what that was."""
 LARGE_ACCOUNT = 256
 """Accounts with more members stay warm: to unpack one would take too long."""
-
-
-class AccountValues:
-    """The values of one account, for its alert rules."""
-
-    def __init__(self, book: Book, watermark_ms: int) -> None:
-        self._book, self._watermark_ms = book, watermark_ms
-
-    def first_index(self, series: Series, period: str) -> int | None:
-        return self._book.first_index(TallyKey(*series), period)
-
-    def exact(self, series: Series, period: str, index: int) -> Fraction | None:
-        found = self._book.exact(TallyKey(*series), period, index, self._watermark_ms)
-        return None if found is None else Fraction(found)
 
 
 class Accounts:
@@ -140,8 +120,7 @@ class Accounts:
         memberships in accounts used lately that are kept unpacked. `ids_max`: message ids that are
         remembered.
         """
-        plan, rows = compiled.plan, compiled.catalogue.rows
-        self.shown = compiled.catalogue.shown_per_account
+        plan = compiled.plan
         self.calendar = self._calendar = compiled.calendar
         self._tally_partitions = tally_partitions
         self._excludes_users = bool(plan.exclude_users)
@@ -154,18 +133,6 @@ class Accounts:
         self._slots_together = programs.together_slots
         self._thing_programs = compiled.things
         self._things = Things(compiled.things.measures, splits=plan.erasure is not None)
-        self._book_rows = BookRows(
-            {
-                id: row
-                for id, row in rows.items()
-                if id in compiled.catalogue.per_account and not isinstance(row, PredictionRow)
-            },
-            self._calendar,
-            level="account",
-            heard=self.shown.union(
-                compiled.alert_rules.watched("account"), kpis_of_members(compiled.member_lists)
-            ),
-        )
         self._codes = EventCodes(compiled)
         self.segments = SegmentBound(plan.segments)
         days = plan.horizons.tally_days
@@ -177,8 +144,9 @@ class Accounts:
         self._announcements = Announcements(
             compiled.hash, f"accounts:{partition}", throttled=throttled
         )
-        self._horizon_days = plan.horizons.tally_days if bounded else None
-        self._provisional_every_ms = MINUTE_MS if throttled else 0
+        horizon_days = plan.horizons.tally_days if bounded else None
+        self._books = AccountBooks(compiled, horizon_days, throttled=throttled)
+        self.shown = self._books.shown
         self._until = until
         self._accounts: dict[str, Account] = {}
         self._warm = Warm(warm)
@@ -200,22 +168,20 @@ class Accounts:
         self._to_users = FactBatches(USER_FACTS_ROLE, user_partitions)
         self._to_things = FactBatches(USER_STATE_ROLE, account_partitions)
         self._counted = Counted(self._calendar)
-        self._horizon = Horizon(self._horizon_days, self._calendar)
-        self._schedule = Schedule(self._provisional_every_ms)
         self._entered = programs.entered
         ids = self._measures.ids
         self._kept_places = {ids[m.kept]: m.kept for m in self._entered if m.kept is not None}
         self._forgetting: MemberForgetting | None = None
-        if self._horizon_days is not None:
+        if horizon_days is not None:
             self._forgetting = MemberForgetting(
-                compiled, self._horizon_days, self._packed, self.keep_entries, self._find_again
+                compiled, horizon_days, self._packed, self.keep_entries, self._find_again
             )
         self._listing: Listing | None = None
         if compiled.member_lists:
             self._listing = Listing(
                 compiled.member_lists,
                 programs.together.memberships,
-                self._book_rows.rows,
+                self._books.rows,
                 self._calendar,
                 Announcements(compiled.hash, f"accounts:{partition}", throttled=throttled),
             )
@@ -481,11 +447,11 @@ class Accounts:
     def _add_cell(self, account_key: str, cell: Cell, n: int) -> None:
         """A fact that counts for the company, and for its account where the plan asks."""
         self._deltas.cells[cell] += n
-        if cell[0].kpi in self._book_rows.rows and cell[0].segment == ALL:
+        if self._books.holds(cell):
             book = self._account(account_key).book
             if book is not None:
                 book.add_cell(cell, n)
-                self._schedule.touch(account_key)
+                self._books.touch(account_key)
 
     def _take_user_state(self, state: UserState) -> None:
         """Whose leaf it is, and if that person counts."""
@@ -636,10 +602,7 @@ class Accounts:
             entities += [(state_key(what, key), None) for what in (SIGNALS_RECORD, ENTERED)]
             book = self._accounts.pop(key).book
             if book is not None:
-                for value in book.erase():
-                    if value.kpi in self.shown:
-                        records += removals(self._book_rows.rows[value.kpi], value)
-                entities += ((state_key(BOOK, key, *of), None) for of, _ in book.take_unsaved())
+                self._books.erase(key, book, entities, records)
         if self._gone_accounts and self._telling is not None:
             records.append(self._erased_for_predictions())
         self._to_forget |= self._gone_accounts
@@ -674,16 +637,8 @@ class Accounts:
     def _account(self, key: str) -> Account:
         account = self._accounts.get(key)
         if account is None:
-            book = None
-            if key.startswith(ACCOUNT) and self._book_rows.rows:
-                book = Book(
-                    self._book_rows,
-                    subject=shown_account(key),
-                    provisional_every_ms=self._provisional_every_ms,
-                    horizon_days=self._horizon_days,
-                )
             totals, gathering = AccountTotals(self._program), Gathering(self._crowds)
-            account = Account(key, totals, book, gathering)
+            account = Account(key, totals, self._books.new(key), gathering)
             account.together = [*self._nobody]
             self._accounts[key] = account
             if self._forgetting is not None:
@@ -1067,35 +1022,31 @@ class Accounts:
         records: list[Outgoing],
     ) -> None:
         """Values per account, where there may be something to say."""
-        if not self._book_rows.rows:
+        if not self._books.rows:
             return
         watermark_ms = self.watermark_ms
         for key in touched:
-            self._schedule.touch(key)
-        if self._horizon.newly_passed(watermark_ms) is not None:
-            for key in self._accounts:
-                self._schedule.touch(key)
+            self._books.touch(key)
         at_once = watermark_ms is not None and watermark_ms == self._until()
-        for key in sorted(self._schedule.take(watermark_ms, now_ms, at_once=at_once)):
-            account = self._accounts.get(key)
-            book = None if account is None else account.book
-            if book is None or key in self._gone_accounts:
-                continue
-            for gone in book.forget(watermark_ms):
-                if gone.kpi in self.shown:
-                    records += removals(self._book_rows.rows[gone.kpi], gone)
-            for change in book.publish(
-                watermark_ms, self._sources.first_fact_ms, now_ms, at_once=at_once
-            ):
-                if change.said is not None and change.tally.kpi in self.shown:
-                    records += value_records(*change.said, change.value, now_ms)
-                if self._listing is not None:
-                    self._listing.hear(key, change)
-                self.board.hear_value(key, change.tally.kpi, change.at, change.period)
-            self._schedule.looked_at(key, book, now_ms)
-            for place, content in book.take_unsaved():
-                value = None if content is None else state_value(content)
-                entities.append((state_key(BOOK, key, *place), value))
+        there = self._accounts
+        if self._gone_accounts:
+            there = {key: of for key, of in there.items() if key not in self._gone_accounts}
+        self._books.publish(
+            there,
+            watermark_ms,
+            self._sources.first_fact_ms,
+            now_ms,
+            self._hear,
+            entities,
+            records,
+            at_once=at_once,
+        )
+
+    def _hear(self, key: str, change: Change) -> None:
+        """Lets rankings and alerts know a value."""
+        if self._listing is not None:
+            self._listing.hear(key, change)
+        self.board.hear_value(key, change.tally.kpi, change.at, change.period)
 
     def _alert(self, now_ms: int) -> Flushed:
         board, watermark_ms = self.board, self.watermark_ms
@@ -1107,7 +1058,7 @@ class Accounts:
             watermark_ms, now_ms, self._until(), self._values_of_account, self._users_of
         )
 
-    def _values_of_account(self, key: str) -> "AccountValues | None":
+    def _values_of_account(self, key: str) -> AccountValues | None:
         account, watermark_ms = self._accounts.get(key), self.watermark_ms
         if account is None or account.book is None or key in self._gone_accounts:
             return None
@@ -1205,9 +1156,7 @@ class Accounts:
         for account in self._accounts.values():
             if not account.key or len(account.cold) > LARGE_ACCOUNT:
                 self._thaw(account)
-            if account.book is not None:
-                account.book.resume(self.watermark_ms, self._sources.first_fact_ms)
-                self._schedule.touch(account.key)
+            self._books.resume(account, self.watermark_ms, self._sources.first_fact_ms)
 
 
 def _names(member: Member, whom: str) -> bool:
