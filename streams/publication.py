@@ -122,7 +122,7 @@ class Timeline:
         closed = max(self._closed, first - 1)
         while closed < opened and source.final_ms(period, closed + 1) <= watermark_ms:
             closed += 1
-        due = {index for index in self._pending.until(opened) if index >= self._floor}
+        due = {index for index in self._pending.until(opened) if index >= first}
         due.update(range(max(self._closed + 1, first), closed + 1))
         due.update(range(max(self._opened + 1, first), opened + 1))
         if self._zeros and self._first != _NO_INDEX:

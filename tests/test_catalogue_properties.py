@@ -18,9 +18,9 @@ from schemas.plan.check import load_plan
 from schemas.plan.models import Plan
 from schemas.row_forms.comparing import PredictionRow
 from schemas.row_reading import kpis_read
-from schemas.rows import per_account
 from schemas.times import DAY_MS, HOUR_MS, MINUTE_MS, iso, parse_iso
 from streams.catalogue import catalogue_of, catalogue_rows
+from streams.catalogue.checks import can_be_per_account
 from streams.engine import Engine
 from tests.catalogue.running import PLAN
 from tests.laws import examples
@@ -109,7 +109,8 @@ class Told(NamedTuple):
 
 def plan(**more: Any) -> Plan:
     """Everything on, per account too, with people who may be left out and states as segments."""
-    every = [row.id for row in catalogue_rows() if per_account(row)]
+    rows = {row.id: row for row in catalogue_rows()}
+    every = [id for id, row in rows.items() if can_be_per_account(row, rows)]
     own = {
         "id": "risky_by_mrr",
         "operator": "ranking",
