@@ -64,13 +64,14 @@ WHOM = {"u2": USER, "x2": BROWSER}
 
 
 def renamed(event: dict[str, Any]) -> dict[str, Any]:
-    """An event in which a2 is the account that will be erased."""
+    """An event in which a2 is the account that will be erased; launches are for everybody."""
     ids = {
         name: WHOM.get(event[name], event[name])
         for name in ("userId", "anonymousId")
         if name in event
     }
-    of_it = OF_IT if event.get("context") == {"groupId": "a2"} else {}
+    is_of_it = event.get("context") == {"groupId": "a2"} and event["event"] != "delivery"
+    of_it = OF_IT if is_of_it else {}
     return event | ids | of_it
 
 
