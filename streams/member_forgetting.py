@@ -30,7 +30,8 @@ class MemberForgetting:
         self._crowds, self._calendar = compiled.member.crowds, compiled.calendar
         self._pack, self._keep_entries, self._find_again = pack, keep_entries, find_again
         self.looks: Looks[str] = Looks(self._of.span_days)
-        self._walk: tuple[str, Iterator[str]] | None = None
+        self._walk: tuple[str, Iterator[str], int] | None = None
+        """An account, those of its members who are left, and the first day that is kept."""
         self._at_rest = True
         self.shortened = 0
         """Members of whom something was forgotten."""
@@ -42,7 +43,7 @@ class MemberForgetting:
         if watermark_ms is None:
             return
         today = self._calendar.day(watermark_ms)
-        before, left = self._of.before(today), AT_ONCE
+        left = AT_ONCE
         while left:
             if self._walk is None:
                 key = next(self.looks.take(today, 1), None)
@@ -54,8 +55,9 @@ class MemberForgetting:
                 if entered is not None:
                     yield state_key(ENTERED, key), entered
                 leaves = [*accounts[key].cold, *accounts[key].members]
-                self._walk, self._at_rest = (key, iter(leaves)), True
-            key, walk = self._walk
+                self._walk = key, iter(leaves), self._of.before(today)
+                self._at_rest = True
+            key, walk, before = self._walk
             account, leaf = accounts.get(key), next(walk, None)
             left -= 1
             if account is None:
