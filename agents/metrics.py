@@ -99,6 +99,9 @@ SHORTENED = Read(
     "State records of which something was forgotten that lies behind the horizon.",
     ("stage",),
 )
+THINGS_REMOVED = Read(
+    CounterMetricFamily, "things_removed", "Things removed that were over long before the horizon."
+)
 PROCESSING = Read(
     CounterMetricFamily, "processing_seconds", "Time spent in processing batches.", ("stage",)
 )
@@ -188,7 +191,8 @@ QUEUE_FILL = Read(
 )
 
 READS = (
-    *(EVENTS, FACTS, DEAD_LETTERS, DUPLICATES, SUPPRESSED, IDS_FORGOTTEN, SHORTENED, PROCESSING),
+    *(EVENTS, FACTS, DEAD_LETTERS, DUPLICATES, SUPPRESSED, IDS_FORGOTTEN),
+    *(SHORTENED, THINGS_REMOVED, PROCESSING),
     *(
         PARTITIONS,
         ENTITIES,
@@ -478,6 +482,7 @@ def _counts(home: Home, partition: StagePartition) -> Counts:
         yield SUPPRESSED, (), partition.suppressed
         yield IDS_FORGOTTEN, (), partition.ids_forgotten
         yield SHORTENED, (home.stage,), partition.shortened
+        yield THINGS_REMOVED, (), partition.things_removed
     elif isinstance(partition, Users):
         yield SHORTENED, (home.stage,), partition.shortened
 

@@ -85,6 +85,7 @@ from streams.state_keys import (
 )
 from streams.subject_measures import Step, Values
 from streams.tally import HOURLY
+from streams.thing_forgetting import ThingForgetting
 from streams.things import Things
 from streams.warmth import WARM, Warm
 from streams.watermark import Announcements, Sources
@@ -132,7 +133,12 @@ class Accounts:
         self._things_told, self._names = programs.things_told, programs.names
         self._slots_together = programs.together_slots
         self._thing_programs = compiled.things
-        self._things = Things(compiled.things.measures, splits=plan.erasure is not None)
+        self._forgetting_things: ThingForgetting | None = None
+        begin = None
+        if bounded and plan.horizons.tally_days is not None:
+            self._forgetting_things = ThingForgetting(compiled, plan.horizons.tally_days)
+            begin = self._forgetting_things.looks.begin
+        self._things = Things(compiled.things.measures, begin, splits=plan.erasure is not None)
         self._codes = EventCodes(compiled)
         self.segments = SegmentBound(plan.segments)
         days = plan.horizons.tally_days
@@ -242,6 +248,11 @@ class Accounts:
     def shortened(self) -> int:
         """Memberships of which something was forgotten."""
         return 0 if self._forgetting is None else self._forgetting.shortened
+
+    @property
+    def things_removed(self) -> int:
+        """Things that were over for so long that they were removed."""
+        return 0 if self._forgetting_things is None else self._forgetting_things.removed
 
     @property
     def signals_to_come(self) -> int:
@@ -808,6 +819,8 @@ class Accounts:
             entities.append((state_key(PARTITION), state_value(heard)))
         if self._forgetting is not None:
             entities += self._forgetting.flush(self.watermark_ms, self._accounts)
+        if self._forgetting_things is not None:
+            entities += self._forgetting_things.flush(self.watermark_ms, self._things)
         self._cool()
         return Flushed(entities, records)
 
@@ -1153,6 +1166,8 @@ class Accounts:
                 if self._erasure.suppressed.hides(key):  # only alerts are left of it
                     self._accounts.pop(key, None)
                     self._to_forget.add(key)
+        if self._forgetting_things is not None:
+            self._forgetting_things.looks.resume(self.watermark_ms, self._calendar)
         for account in self._accounts.values():
             if not account.key or len(account.cold) > LARGE_ACCOUNT:
                 self._thaw(account)

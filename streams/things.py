@@ -4,7 +4,7 @@ A thing is met in two places: where all its facts come together, whichever accou
 none, for the company's numbers; and in each account that they name, for that account's.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from streams.by_account import Parts
@@ -19,9 +19,17 @@ Place = tuple[str, str]
 class Things:
     """The things of one partition. All that were not touched since the last flush are packed."""
 
-    def __init__(self, measures: Measures, *, splits: bool = False) -> None:
-        """`splits`: what accounts told is kept apart, as each of them may be erased."""
-        self._measures, self._splits = measures, splits
+    def __init__(
+        self,
+        measures: Measures,
+        begin: Callable[[Place], None] | None = None,
+        *,
+        splits: bool = False,
+    ) -> None:
+        """`begin`: hears of every new one. `splits`: what accounts told is kept apart, as each of
+        them may be erased.
+        """
+        self._measures, self._begin, self._splits = measures, begin, splits
         self._packed: dict[Place, bytes] = {}
         self._open: dict[Place, list[Any]] = {}
         self._before: dict[Place, Values] = {}
@@ -108,7 +116,8 @@ class Things:
                 self._packed.pop(place, None)
                 yield key, None
             else:
-                packed = self._packed[place] = state_value(self._measures.packed(self._open[place]))
+                packed = state_value(self._measures.packed(self._open[place]))
+                self.load(place, packed)
                 yield key, packed
         for place, parts in self._parts.items():
             yield from self._parts_unsaved(place, parts)
@@ -125,7 +134,20 @@ class Things:
             yield state_key(THING_PARTS, *place), packed
 
     def load(self, place: Place, packed: bytes) -> None:
+        if place not in self._packed and self._begin is not None:
+            self._begin(place)
         self._packed[place] = packed
 
     def load_parts(self, place: Place, packed: bytes) -> None:
         self._packed_parts[place] = packed
+
+    def packed(self, place: Place) -> bytes | None:
+        """The record of a thing, while nothing is unsaved; None: there is none."""
+        return self._packed.get(place)
+
+    def remove(self, place: Place) -> Iterator[tuple[bytes, None]]:
+        """Forgets a thing; the records that go."""
+        del self._packed[place]
+        yield state_key(THING, *place), None
+        if self._packed_parts.pop(place, None) is not None:
+            yield state_key(THING_PARTS, *place), None
