@@ -1,5 +1,7 @@
 """What the accounts stage holds: accounts, and their members."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from streams.account_program import AccountTotals
@@ -8,6 +10,8 @@ from streams.contributions import Cell
 from streams.crowds import Gathering
 from streams.signals import Revisions
 from streams.subject_measures import KeptEntry
+
+NO_ENTRIES: Mapping[str, KeptEntry] = MappingProxyType({})
 
 
 class Member:
@@ -80,7 +84,7 @@ class Account:
         self.merged: dict[str, set[str]] = {}
         """root -> other leaves that belong to it"""
         self.revisions = Revisions()
-        self.entered: dict[str, KeptEntry] = {}
+        self.entered: Mapping[str, KeptEntry] = NO_ENTRIES
         """First entries that are kept, by the names of their places."""
         self.gathering = gathering
         self.together: list[Any] = []

@@ -7,6 +7,8 @@ from streams.signals import Revisions
 from streams.told_names import Names
 from streams.traits import TraitDays
 
+NOBODY: frozenset[str] = frozenset()
+
 
 class LeafState:
     """What a raw id did, wherever it is looked at: at home, or as a copy where its root lives."""
@@ -17,7 +19,9 @@ class LeafState:
         self.values = values
         self.packed: bytes | None = None
         """All of it as it was saved last; None: it never was."""
-        self.accounts: set[str] = set()
+        self.accounts: tuple[str, ...] = ()
+        """Those it was met in, in no order. Nearly everybody is in one: a set would be four times
+        as large."""
         self.traits: TraitDays = {}
         self.parts: Parts | None = None
         """At home, where accounts may be erased: what each of them told."""
@@ -35,9 +39,22 @@ class Leaf(LeafState):
         """The latest identification: (time ms, event id, target)."""
         self.parent_chain: list[str] = []
         self.chain: list[str] = [key]
-        self.children: set[str] = set()
+        self.children: set[str] | frozenset[str] = NOBODY
+        """Leaves that point to it. Nearly nobody has some: all of those share one empty set."""
         self.version = 0
         """Grows with every change of root."""
+
+    def join(self, child: str) -> None:
+        """Another leaf points to it."""
+        if isinstance(self.children, set):
+            self.children.add(child)
+        else:
+            self.children = {child}
+
+    def leave(self, child: str) -> None:
+        """A leaf no longer points to it."""
+        if isinstance(self.children, set):
+            self.children.discard(child)
 
     @property
     def is_alone(self) -> bool:

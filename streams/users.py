@@ -50,7 +50,7 @@ from streams.launches import EVERYBODY, Launches
 from streams.leaf_forgetting import LeafForgetting
 from streams.measures import Fact, Moment
 from streams.parts.memberships import Passage, news
-from streams.person_state import Copy, Leaf, LeafState, Person
+from streams.person_state import NOBODY, Copy, Leaf, LeafState, Person
 from streams.roles import USER_FACTS_ROLE, USER_STATE_ROLE
 from streams.settling import Rounds
 from streams.signals import Revisions, Standing
@@ -316,7 +316,7 @@ class Users:
     def _take_account(self, leaf: Leaf, account: str) -> None:
         if (account or self._excluding) and account not in leaf.accounts:
             self._touch(leaf)
-            leaf.accounts.add(account)
+            leaf.accounts = (*leaf.accounts, account)
 
     def _take_traits(self, told: Traits) -> None:
         leaf = self._leaf(told.leaf)
@@ -364,10 +364,10 @@ class Users:
             parent = self._leaf(child.parent)
             self._unsaved[parent.key] = parent
             if child.joined:
-                parent.children.add(child.leaf)
+                parent.join(child.leaf)
                 self._tell_child(parent, child.leaf)
             else:
-                parent.children.discard(child.leaf)
+                parent.leave(child.leaf)
                 if child.forgotten:
                     self._emptied.add(parent.key)
         for told in message.chains:
@@ -421,9 +421,10 @@ class Users:
     def _copy_of(self, copy: LeafCopy) -> Copy:
         values, accounts, traits = read_value(copy.state or b"")
         state = Copy(self._measures.unpacked(values), copy.version)
-        state.accounts = set(accounts)
-        if self._erasure is not None:
-            state.accounts -= {a for a in accounts if self._erasure.suppressed.hides(a)}
+        erasure = self._erasure
+        state.accounts = tuple(
+            each for each in accounts if erasure is None or not erasure.suppressed.hides(each)
+        )
         state.traits = unpacked(traits)
         return state
 
@@ -543,7 +544,7 @@ class Users:
         for leaf in list(self._leaves.values()):
             if leaf.parts is not None and account in leaf.parts:
                 self._touch(leaf)
-                leaf.accounts.discard(account)
+                leaf.accounts = _without(leaf.accounts, account)
                 if keeps:
                     leaf.parts.make_nameless(account, self._measures, leaf.values)
                     continue
@@ -556,7 +557,7 @@ class Users:
                 self._without_names.add(root)
             for key, copy in person.copies.items():
                 if account in copy.accounts:  # what it did there goes with the next copy
-                    copy.accounts.discard(account)
+                    copy.accounts = _without(copy.accounts, account)
                     self._copies_unsaved[root, key] = copy
 
     def _drop_emptied(self) -> None:
@@ -1046,14 +1047,15 @@ class Users:
         version: int,
     ) -> None:
         leaf.pointer = (pointer[0], pointer[1], pointer[2]) if pointer is not None else None
-        leaf.parent_chain, leaf.children, leaf.version = parent_chain, set(children), version
+        leaf.parent_chain, leaf.version = parent_chain, version
+        leaf.children = set(children) or NOBODY
         leaf.chain = chain_through(leaf.key, leaf.parent_chain)
         leaf.root = root_of(leaf.chain)
 
     def _load_state(self, into: LeafState, packed: bytes) -> None:
         values, accounts, traits, *apart = read_value(packed)
         into.values = self._measures.unpacked(values)
-        into.accounts = set(accounts)
+        into.accounts = tuple(accounts)
         into.traits = unpacked(traits)
         into.packed = packed
         for parts in apart:
@@ -1069,6 +1071,10 @@ class Users:
             known = self._leaves, self._cold
             subjects = self.board.subjects
             self._to_forget.update(key for key in subjects if not any(key in of for of in known))
+
+
+def _without(accounts: tuple[str, ...], account: str) -> tuple[str, ...]:
+    return tuple(each for each in accounts if each != account)
 
 
 def _parts(entries: list[Entry]) -> Iterator[list[Entry]]:
