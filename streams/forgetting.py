@@ -57,8 +57,8 @@ from streams.state_costs import USERS, readers_of
 
 EVERY_DAYS = 91
 """Who has more to forget is looked at again after so many days."""
-AT_ONCE = 256
-"""So many are looked at in one flush."""
+AT_ONCE = 64
+"""So many are looked at in one flush: some milliseconds."""
 MONTH_DAYS = 31
 SOON_DAYS = 3
 """Event time may be ahead of the watermark by so many days."""
