@@ -33,9 +33,9 @@ from streams.signals import Standing
 from streams.subject_measures import EntryValue, KeptEntry, Values
 
 ENTERED = 0
-STANDS_MAX = 1 << 12
-"""So many stands of a membership are remembered: what a subject was, and is, is asked for
-repeatedly.
+STANDS_MAX = 1 << 10
+"""So many stands of users are remembered of a membership: what one was, and is, is asked for
+repeatedly. What they follow from stays in memory for so long.
 """
 NOTHING_KEPT: KeptEntry = (-(1 << 62), None)
 
@@ -235,6 +235,8 @@ class Membership:
         return values[self._place] or OUT
 
     def _found(self, values: Values) -> Stand:
+        if self._place is not None:
+            return self._new(values)  # it is kept there
         measures = [values[slot] for slot in self._read_in_order]
         place = tuple(map(id, measures))
         known = self._known.get(place)
