@@ -223,7 +223,7 @@ class Reading:
             self._widen(period, first, after)
 
     def _hear_of_next_year(self, period: str, back: int, start: int, end: int | None) -> None:
-        if end is None:  # a year has no two days less than the one before it
+        if end is None:  # of a 29 February from a year too early on, which does no harm
             start = self._calendar.years_off(period, start, +1) or start
             self._widen(period, start + back, None)
             return

@@ -4,7 +4,7 @@ What a run of all facts at once, in the order of time, says of every row is what
 There is no list of rows here: whatever the catalogue has is in it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -266,6 +266,14 @@ class Outcome(NamedTuple):
     kpis: dict[Any, Any]
     lists: dict[Any, Any]
     signals: dict[str, Any]
+
+
+def differing(got: Mapping[Any, Any], expected: Mapping[Any, Any]) -> dict[Any, tuple[Any, Any]]:
+    """Of values, or of lists, those that are not the same; what a prediction learned may stay."""
+    both = {key: (got.get(key), expected.get(key)) for key in got.keys() | expected.keys()}
+    return {
+        key: pair for key, pair in both.items() if pair[0] != pair[1] and key[0] not in predicted()
+    }
 
 
 def outcome(told: list[bytes], run: Run) -> Outcome:
