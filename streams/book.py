@@ -1,6 +1,6 @@
 """All tallies of one level in one place, with the values published from them."""
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -44,7 +44,7 @@ from streams.operators import (
 )
 from streams.publication import PROVISIONAL, Horizon, Source, Timeline
 from streams.rankings import Ranking
-from streams.tally import CellTally, Exact, SpanTally, Tally, Value
+from streams.tally import CellTally, Column, Exact, SpanTally, Tally, Value
 
 PROVISIONAL_EVERY_MS = SECOND_MS
 """Provisional values of the company are published at most so often, in wall time."""
@@ -219,22 +219,23 @@ class Book:
         source = self._source(key)
         return None if source is None else source.first_index(period)
 
-    def exact(
-        self, key: TallyKey, period: str, index: int, watermark_ms: int | None = None
-    ) -> Exact | None:
-        """A value as it is now, or was at the last `publish`."""
+    def exact(self, key: TallyKey, period: str, index: int, watermark_ms: int) -> Exact | None:
+        """A value as it is now."""
         source = self._source(key)
         if source is None:
             return empty_of(self._rows[key.kpi])
-        watermark_ms = self._watermark_ms if watermark_ms is None else watermark_ms
         return source.value(period, index, watermark_ms).exact
 
-    get = exact
-    """As formulas read it."""
+    def column(self, key: TallyKey, period: str, indexes: Sequence[int]) -> Column:
+        """Values as they were at the last `publish`."""
+        source = self._source(key)
+        if source is None:
+            return [empty_of(self._rows[key.kpi])] * len(indexes)
+        return source.column(period, indexes, self._watermark_ms)
 
-    def over_days(self, key: TallyKey, period: str, index: int) -> Exact | None:
-        """The sum over the days of a period, where its own value is that."""
-        return self.exact(key, period, index) if self.adds_up(key) else None
+    def over_days(self, key: TallyKey, period: str, indexes: Sequence[int]) -> Column | None:
+        """The sums over the days of periods, where their own values are that."""
+        return self.column(key, period, indexes) if self.adds_up(key) else None
 
     def value(self, key: TallyKey, period: str, index: int) -> Value:
         """A value as it was at the last `publish`, of a series that there is."""

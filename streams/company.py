@@ -44,7 +44,7 @@ from streams.state_keys import (
     state_key,
     state_value,
 )
-from streams.tally import CHUNK, Value
+from streams.tally import CHUNK, Column, Value
 from streams.value_records import removals, value_records
 from streams.watermark import Sources
 
@@ -67,14 +67,12 @@ class Inputs:
         self._values.setdefault(place, {})[index] = value
         self._unsaved.add((place, index // CHUNK))
 
-    def get(self, series: TallyKey, period: str, index: int) -> Fraction | None:
-        """A value; one that was not published is empty: 0 of a number, null of a ratio."""
-        values = self._values.get((*series, period))
-        if values is not None and index in values:
-            return values[index]
-        return self._empty[series.kpi]
+    def column(self, series: TallyKey, period: str, indexes: Sequence[int]) -> Column:
+        """Values; one that was not published is empty: 0 of a number, null of a ratio."""
+        values, empty = self._values.get((*series, period), {}), self._empty[series.kpi]
+        return [values.get(index, empty) for index in indexes]
 
-    def over_days(self, series: TallyKey, period: str, index: int) -> Fraction | None:
+    def over_days(self, series: TallyKey, period: str, indexes: Sequence[int]) -> None:
         return None
 
     def knows(self, place: Place, index: int) -> bool:
@@ -135,8 +133,9 @@ class CompanyValues:
     def exact(self, series: Series, period: str, index: int) -> Fraction | None:
         found = self._formulas.get((series.kpi, series.variant, series.segment))
         if found is None:
-            return self._inputs.get(TallyKey(*series), period, index)
-        exact = found[0].value(period, index, self._watermark_ms).exact
+            (exact,) = self._inputs.column(TallyKey(*series), period, (index,))
+        else:
+            exact = found[0].value(period, index, self._watermark_ms).exact
         return None if exact is None else Fraction(exact)
 
 

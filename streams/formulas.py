@@ -1,6 +1,6 @@
 """Formulas: rows that follow from the values of other rows, in one variant and segment."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 from typing import NamedTuple, Protocol
@@ -27,7 +27,7 @@ from streams.contributions import TallyKey
 from streams.operators.conversion import whole_hour_ms
 from streams.operators.formula import Terms, compiled
 from streams.operators.planned import of_months, of_segment
-from streams.tally import NULL, Exact, Hull, PlainSource, Value, number
+from streams.tally import NULL, Column, Exact, Hull, PlainSource, Value, number
 
 SAME = "same"
 """As the variant of an input: that of the formula."""
@@ -57,12 +57,12 @@ Place = tuple[str, str, str, str]
 class Values(Protocol):
     """The values that formulas read."""
 
-    def get(self, series: TallyKey, period: str, index: int) -> Exact | None:
-        """A value; one that is not known is empty: 0 of a number, null of a ratio."""
+    def column(self, series: TallyKey, period: str, indexes: Sequence[int]) -> Column:
+        """Some of its values; one that is not known is empty: 0 of a number, null of a ratio."""
         ...
 
-    def over_days(self, series: TallyKey, period: str, index: int) -> Exact | None:
-        """The sum over the days of a period; None where it has to be added up."""
+    def over_days(self, series: TallyKey, period: str, indexes: Sequence[int]) -> Column | None:
+        """The sums over the days of periods; None where they have to be added up."""
         ...
 
     def first_index(self, series: TallyKey, period: str) -> int | None:
@@ -87,8 +87,8 @@ def settling_days(kpi: str, rows: Mapping[str, Row]) -> int:
     return getattr(row, "within_days", None) or 0
 
 
-Lookup = Callable[[Values, int], Exact | None]
-"""From an index of a formula's period to what one of its inputs is there."""
+Lookup = Callable[[Values, Sequence[int]], Column]
+"""From indexes of a formula's period to what one of its inputs is there."""
 
 
 class _Read(NamedTuple):
@@ -125,10 +125,12 @@ class Lookups:
         calendar = self._calendar
         if isinstance(input, OfMonths):
             months = input
-            return lambda values, index: of_months(months, period, index, calendar)
+            return lambda values, indexes: [
+                of_months(months, period, index, calendar) for index in indexes
+            ]
         if isinstance(input, OfSegments):
             constant = of_segment(input, self._segment)
-            return lambda values, index: constant
+            return lambda values, indexes: [constant] * len(indexes)
         series, read, summed = self._read(input, period)
         if summed:
             return partial(_sum_of_days, series, read, period, calendar)
@@ -136,7 +138,9 @@ class Lookups:
         if against == "year_before":
             return partial(_year_before, series, read, period, back, calendar)
         back += against == "previous"
-        return lambda values, index: values.get(series, read, index - back)
+        if not back:
+            return lambda values, indexes: values.column(series, read, indexes)
+        return lambda values, indexes: values.column(series, read, [at - back for at in indexes])
 
     def _read(self, input: Input, period: str) -> _Read:
         of = DAY if input.sum_of is not None else period
@@ -159,13 +163,21 @@ class Lookups:
 
 
 def _sum_of_days(
-    series: TallyKey, read: str, period: str, calendar: Calendar, values: Values, index: int
-) -> Exact | None:
-    known = values.over_days(series, period, index)
+    series: TallyKey,
+    read: str,
+    period: str,
+    calendar: Calendar,
+    values: Values,
+    indexes: Sequence[int],
+) -> Column:
+    known = values.over_days(series, period, indexes)
     if known is not None:
         return known
-    days = (values.get(series, read, day) for day in range(*calendar.days(period, index)))
-    return sum(day for day in days if day is not None)
+    sums: Column = []
+    for index in indexes:
+        days = values.column(series, read, range(*calendar.days(period, index)))
+        sums.append(sum(day for day in days if day is not None))
+    return sums
 
 
 def _year_before(
@@ -175,11 +187,11 @@ def _year_before(
     back: int,
     calendar: Calendar,
     values: Values,
-    index: int,
-) -> Exact | None:
+    indexes: Sequence[int],
+) -> Column:
     """None where the calendar has no such period."""
-    found = calendar.years_off(period, index - back, -1)
-    return None if found is None else values.get(series, read, found)
+    found = [calendar.years_off(period, index - back, -1) for index in indexes]
+    return [None if at is None else values.column(series, read, (at,))[0] for at in found]
 
 
 class Reading:
@@ -200,10 +212,15 @@ class Reading:
         self._lookups, self._values, self._calendar = lookups, values, calendar
         self._changed = {} if changed is None else changed
 
-    def exact(self, period: str, index: int) -> dict[str, Exact | None]:
-        """The inputs by name."""
-        values = self._values
-        return {name: lookup(values, index) for name, lookup in self._lookups.of[period]}
+    def inputs(
+        self, period: str, indexes: Sequence[int]
+    ) -> Iterator[tuple[int, dict[str, Exact | None]]]:
+        """(index, the inputs by name) of each index."""
+        lookups, values = self._lookups.of[period], self._values
+        names = [name for name, _ in lookups]
+        columns = [lookup(values, indexes) for _, lookup in lookups]
+        for index, *exact in zip(indexes, *columns, strict=True):
+            yield index, dict(zip(names, exact, strict=True))
 
     def hear(self, place: Place, start: int, end: int | None) -> None:
         """Widens what has to be looked at again after an input changed from one index on until
@@ -254,9 +271,7 @@ class Reading:
         for series, of, summed in self._lookups.own_reads(period):
             last = self._calendar.days(period, index)[1] - 1 if summed else index
             first = self._values.first_index(series, of)
-            if first is not None and any(
-                self._values.get(series, of, at) for at in range(first, last + 1)
-            ):
+            if first is not None and any(self._values.column(series, of, range(first, last + 1))):
                 return True
         return False
 
@@ -287,10 +302,22 @@ class Formula(Reading, PlainSource):
         self._row, self._value = stated.row, stated.value
 
     def value(self, period: str, index: int, watermark_ms: int) -> Value:
-        row = self._row
-        exact = self.exact(period, index)
-        if row.waits and watermark_ms < self.final_ms(period, index):
-            return NULL
-        result = self._value(exact)
-        parts = {name: number(exact[name]) for name in row.shows or exact}
-        return Value(result, number(result), parts)
+        ((_, value),) = self.values(period, (index,), watermark_ms)
+        return value
+
+    def values(
+        self, period: str, indexes: Sequence[int], watermark_ms: int
+    ) -> Iterator[tuple[int, Value]]:
+        waits, shows = self._row.waits, self._row.shows
+        for index, inputs in self.inputs(period, indexes):
+            if waits and watermark_ms < self.final_ms(period, index):
+                yield index, NULL
+                continue
+            result = self._value(inputs)
+            parts = {name: number(inputs[name]) for name in shows or inputs}
+            yield index, Value(result, number(result), parts)
+
+    def column(self, period: str, indexes: Sequence[int], watermark_ms: int) -> Column:
+        if self._row.waits:
+            return super().column(period, indexes, watermark_ms)
+        return [self._value(inputs) for _, inputs in self.inputs(period, indexes)]

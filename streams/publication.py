@@ -5,7 +5,7 @@ horizon of its row) it is `provisional`, then `final`, and `amended` if a late f
 that. A revision counts the published changes of value or status of one key.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import orjson
@@ -14,7 +14,7 @@ import xxhash
 from schemas.outputs import KpiKey, Number, Published
 from schemas.times import DAY_MS, HOUR_MS, iso
 from streams.calendar import Calendar
-from streams.tally import CHUNK, Hull, Value
+from streams.tally import CHUNK, Column, Hull, Value
 
 PROVISIONAL, FINAL, AMENDED = "provisional", "final", "amended"
 SINCE = "since"
@@ -51,6 +51,12 @@ class Source(Protocol):
     zero_tells: bool
 
     def value(self, period: str, index: int, watermark_ms: int) -> Value: ...
+
+    def values(
+        self, period: str, indexes: Sequence[int], watermark_ms: int
+    ) -> Iterable[tuple[int, Value]]: ...
+
+    def column(self, period: str, indexes: Sequence[int], watermark_ms: int) -> Column: ...
 
     def first_index(self, period: str) -> int | None: ...
 
@@ -133,15 +139,16 @@ class Timeline:
         self._first, self._opened, self._closed = first, opened, closed
         self._watermark_ms, self._first_fact_ms = watermark_ms, first_fact_ms
         self._due_ms = self._next_due_ms()
+        looked_at = []
         for index in sorted(due):
             if not self._zeros and index not in self._known and source.is_empty(period, index):
                 continue
-            over = source.final_ms(period, index) <= watermark_ms
-            if not over and not provisional:
+            if index > closed and not provisional:
                 self._pending.widen(index, index + 1)
                 continue
-            value = source.value(period, index, watermark_ms)
-            published = self._revised(index, value, over)
+            looked_at.append(index)
+        for index, value in source.values(period, looked_at, watermark_ms):
+            published = self._revised(index, value, over=index <= closed)
             if published is not None:
                 start_ms, end_ms = calendar.bounds_ms(period, index)
                 yield index, KpiKey(*self._key, period, start_ms, end_ms), published, value

@@ -1,6 +1,6 @@
 """Rankings: names in the order of the values that other rows have of them, in one segment."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from schemas.ranks import OfDimension, OfMembers
 from schemas.row_forms.values import RankingRow
@@ -95,21 +95,25 @@ class Ranking(PlainSource):
                     self._changed.setdefault(period, Hull()).widen(at, None)
 
     def value(self, period: str, index: int, watermark_ms: int) -> Value:
-        order = self._stated.order
-        if self._row.waits and watermark_ms < self.final_ms(period, index):
-            return order.value(())
-        return order.value(self._ranked(period, index))
+        ((_, value),) = self.values(period, (index,), watermark_ms)
+        return value
 
-    def _ranked(self, period: str, index: int) -> Iterator[Ranked]:
-        among, listed = self._row.among, self._row.listed
+    def values(
+        self, period: str, indexes: Sequence[int], watermark_ms: int
+    ) -> Iterator[tuple[int, Value]]:
+        among, listed, order = self._row.among, self._row.listed, self._stated.order
+        ranked: dict[int, list[Ranked]] = {index: [] for index in indexes}
         for name, reading in self._readings.items():
-            exact = reading.exact(period, index)
-            if among is None:
-                takes_part = name in listed or reading.was_something(period, index)
-            else:
-                takes_part = name in listed or (exact[among] or 0) > 0
-            if takes_part:
-                yield Ranked(name, exact)
+            for index, inputs in reading.inputs(period, indexes):
+                if among is None:
+                    takes_part = name in listed or reading.was_something(period, index)
+                else:
+                    takes_part = name in listed or (inputs[among] or 0) > 0
+                if takes_part:
+                    ranked[index].append(Ranked(name, inputs))
+        for index, those in ranked.items():
+            waits = self._row.waits and watermark_ms < self.final_ms(period, index)
+            yield index, order.value(() if waits else those)
 
     def first_index(self, period: str) -> int | None:
         firsts = (reading.first_index(period) for reading in self._readings.values())

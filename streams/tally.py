@@ -77,6 +77,10 @@ class Hull:
         return range(self.start, last + 1 if self.end is None else min(self.end, last + 1))
 
 
+Column = list[Exact | None]
+"""The exact values of one series, one for each of the periods that were asked for."""
+
+
 class Steps:
     """A whole number per index, kept as differences to the index before."""
 
@@ -98,11 +102,14 @@ class Steps:
         self._sums = None
 
     def at(self, index: int) -> int:
+        return self.at_each((index,))[0]
+
+    def at_each(self, indexes: Iterable[int]) -> list[int]:
         if self._sums is None:
-            indexes = sorted(self._differences)
-            self._sums = indexes, list(accumulate(self._differences[i] for i in indexes))
-        position = bisect_right(self._sums[0], index)
-        return self._sums[1][position - 1] if position else 0
+            changed = sorted(self._differences)
+            self._sums = changed, [0, *accumulate(self._differences[i] for i in changed)]
+        changed, sums = self._sums
+        return [sums[bisect_right(changed, index)] for index in indexes]
 
     def difference(self, index: int) -> int:
         return self._differences.get(index, 0)
@@ -116,7 +123,7 @@ class Steps:
         return min(self._differences, default=None)
 
 
-class PlainSource:
+class PlainSource(ABC):
     """A source of values, as timelines read them, that has none of their peculiarities."""
 
     depends_on_watermark = False
@@ -126,12 +133,26 @@ class PlainSource:
     zero_tells = False
     """True: 0 is no sign that there is nothing; of nothing the value is null."""
 
+    @abstractmethod
+    def value(self, period: str, index: int, watermark_ms: int) -> Value:
+        """The value of a period as far as the watermark says."""
+
+    def values(
+        self, period: str, indexes: Sequence[int], watermark_ms: int
+    ) -> Iterable[tuple[int, Value]]:
+        """(index, value) of some periods; what many of them have in common is done once."""
+        return ((index, self.value(period, index, watermark_ms)) for index in indexes)
+
+    def column(self, period: str, indexes: Sequence[int], watermark_ms: int) -> Column:
+        """Their exact values alone, as formulas read them."""
+        return [value.exact for _, value in self.values(period, indexes, watermark_ms)]
+
     def is_empty(self, period: str, index: int) -> bool:
         """True if nothing lies in a period for certain."""
         return False
 
 
-class Tally(PlainSource, ABC):
+class Tally(PlainSource):
     """What every operator's tally has in common."""
 
     lasting = False
@@ -144,10 +165,6 @@ class Tally(PlainSource, ABC):
         self.calendar = calendar
         self._changed: dict[str, Hull] = {}
         self._unsaved: set[tuple[Any, ...]] = set()
-
-    @abstractmethod
-    def value(self, period: str, index: int, watermark_ms: int) -> Value:
-        """The value of a period as far as the watermark says."""
 
     @abstractmethod
     def first_index(self, period: str) -> int | None:
@@ -235,6 +252,17 @@ class SpanTally(Tally):
         period, part, _ = chunk
         for index, difference in content:
             self._of(period, part).add(index, None, difference)
+
+
+class OneNumber(SpanTally):
+    """One number per period, which is its value."""
+
+    def value(self, period: str, index: int, watermark_ms: int) -> Value:
+        n = self.at(period, 0, index)
+        return Value(n, n, None)
+
+    def column(self, period: str, indexes: Sequence[int], watermark_ms: int) -> Column:
+        return [*self._of(period, 0).at_each(indexes)]
 
 
 class CellTally(Tally):
@@ -329,9 +357,9 @@ class CellTally(Tally):
         """Every day that has cells, in order."""
         return sorted(self._days)
 
-    def running_total(self, day: int) -> int:
-        """The sum of all cells up to and including a day."""
-        return self._totals.at(day)
+    def running_totals(self, days: Iterable[int]) -> list[int]:
+        """For each day the sum of all cells up to and including it."""
+        return self._totals.at_each(days)
 
     def first_index(self, period: str) -> int | None:
         if period == HOUR:

@@ -4,14 +4,10 @@ Additive over accounts, never over periods: an account contributes to every peri
 its state on, so contributions are spans, as those of active subjects are, with amounts for counts.
 """
 
-from streams.tally import SpanTally, Value
+from streams.tally import OneNumber
 
 AMOUNT = 0
 
 
-class Tally(SpanTally):
+class Tally(OneNumber):
     """value = the sum over all accounts, or their number."""
-
-    def value(self, period: str, index: int, watermark_ms: int) -> Value:
-        n = self.at(period, AMOUNT, index)
-        return Value(n, n, None)

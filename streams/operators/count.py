@@ -1,8 +1,10 @@
 """count: facts, or subjects by their first fact. Additive: longer periods are sums of days."""
 
+from collections.abc import Sequence
+
 from streams.calendar import HOUR, Calendar
 from streams.operators.latest import latest_cells
-from streams.tally import CellTally, Value
+from streams.tally import CellTally, Column, Value
 
 COUNTED, USERS = 0, 1
 
@@ -25,3 +27,6 @@ class Tally(CellTally):
         latest = latest_cells(self, period, index)
         users = sum(count for (part, _), count in latest if part == USERS)
         return Value(n, n, {self._users_as: users})
+
+    def column(self, period: str, indexes: Sequence[int], watermark_ms: int) -> Column:
+        return [self.total(period, index, COUNTED) for index in indexes]

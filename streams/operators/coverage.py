@@ -25,7 +25,7 @@ class Tally(CellTally):
         at_ms, end_ms = self.calendar.bounds_ms(period, index)
         if watermark_ms < end_ms:
             end_ms = watermark_ms // HOUR_MS * HOUR_MS
-        lasting, covered_ms = self.running_total(first - 1), 0
+        lasting, covered_ms = self.running_totals((first - 1,))[0], 0
         edges = sorted((x, n) for day in range(first, after) for (_, x), n in self.cells(day))
         for instant_ms, n in edges:
             until_ms = min(instant_ms, end_ms)

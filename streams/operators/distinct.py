@@ -2,7 +2,7 @@
 
 from schemas.conditions import Condition
 from schemas.row_forms.people import DistinctRow
-from streams.tally import SpanTally, Value
+from streams.tally import OneNumber
 
 
 def conditions(row: DistinctRow) -> tuple[Condition, ...]:
@@ -10,11 +10,5 @@ def conditions(row: DistinctRow) -> tuple[Condition, ...]:
     return (row.when,)
 
 
-class Tally(SpanTally):
+class Tally(OneNumber):
     """value = number of subjects."""
-
-    parts = 1
-
-    def value(self, period: str, index: int, watermark_ms: int) -> Value:
-        n = self.at(period, 0, index)
-        return Value(n, n, None)

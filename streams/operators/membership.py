@@ -4,7 +4,10 @@ Entering is a signal, `<kpi>.enter`, and so is leaving, `<kpi>.leave`; a late fa
 instant retracts it. A milestone is a membership that is never left.
 """
 
-from streams.tally import CellTally, Value
+from collections.abc import Sequence
+
+from streams.calendar import DAY
+from streams.tally import CellTally, Column, Value
 
 
 class Tally(CellTally):
@@ -13,5 +16,13 @@ class Tally(CellTally):
     lasting = True
 
     def value(self, period: str, index: int, watermark_ms: int) -> Value:
-        n = self.running_total(self.calendar.days(period, index)[1] - 1)
+        n = self._in_at_ends(period, (index,))[0]
         return Value(n, n, None)
+
+    def column(self, period: str, indexes: Sequence[int], watermark_ms: int) -> Column:
+        return [*self._in_at_ends(period, indexes)]
+
+    def _in_at_ends(self, period: str, indexes: Sequence[int]) -> list[int]:
+        if period == DAY:
+            return self.running_totals(indexes)
+        return self.running_totals(self.calendar.days(period, i)[1] - 1 for i in indexes)
