@@ -98,10 +98,11 @@ class Telling:
         open_since = self._calendar.day(self._told_until_ms - self._lateness_ms)
         for number, prediction in enumerate(self._predictions):
             first = max(open_since, earliest)
-            for day in range(first, closed + 1):
-                was, now = prediction.told(old, day), prediction.told(new, day)
-                if was != now:
-                    self._news[number, day, key] = now
+            days = range(first, closed + 1)
+            was, now = prediction.told(old, days), prediction.told(new, days)
+            for (day, before), (_, after) in zip(was, now, strict=True):
+                if before != after:
+                    self._news[number, day, key] = after
 
     def _tell_closed(self, key: str, values: Values) -> None:
         """What is to be told of days that are over now, and were not before."""
@@ -110,8 +111,7 @@ class Telling:
         for number, prediction in enumerate(self._predictions):
             days = prediction.days(values)
             first = days.start if before is None else max(days.start, before + 1)
-            for day in range(first, min(days.stop, closed + 1)):
-                told = prediction.told(values, day)
+            for day, told in prediction.told(values, range(first, min(days.stop, closed + 1))):
                 if told is not None:
                     self._news[number, day, key] = told
 

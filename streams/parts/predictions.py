@@ -1,6 +1,6 @@
 """Rows that predict what comes of accounts, compiled: what an account says of itself for them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from schemas.quantities import DaysWith, DifferentNames, FactsDone, Feature, UsersWith
@@ -8,16 +8,26 @@ from schemas.row_forms.comparing import Gained, PredictionRow, StandingAt
 from schemas.selectors import FactSelector
 from streams.active_days import ActiveDays
 from streams.crowds import Crowds
-from streams.day_entries import DayEntries
-from streams.day_measures import DayCounts
 from streams.measures import ALL
 from streams.parts.memberships import Membership
 from streams.parts.part import Subject
+from streams.parts.quantities import (
+    Windows,
+    days_back,
+    days_with,
+    different_names,
+    facts_done,
+    users_with,
+)
 from streams.parts.states import meets, state_value
 from streams.subject_measures import Values
 
-Number = Callable[[Any, range], int]
-"""A feature, from the value of its measure, over some days."""
+
+class _Feature(NamedTuple):
+    slot: int
+    of: Callable[[Any], Windows]
+    back: int
+    """So many days before each day its window ends."""
 
 
 class Told(NamedTuple):
@@ -47,16 +57,17 @@ class Prediction:
         self._first_day = None if since_ms is None else self._calendar.day(since_ms)
         self._active = measures.days(row.active, since_ms)
 
-        def placed(feature: Feature) -> tuple[int, Number, int]:
+        def placed(feature: Feature) -> _Feature:
             back = row.days if feature.before else 0
             if isinstance(feature, DaysWith):
-                return measures.days(feature.days, since_ms), _days, back
+                return _Feature(measures.days(feature.days, since_ms), days_with, back)
             if isinstance(feature, UsersWith):
-                return crowds.came(feature.users, since_ms), _users, back
+                return _Feature(crowds.came(feature.users, since_ms), users_with, back)
             if isinstance(feature, DifferentNames):
-                return measures.days_by_name(feature.names, since_ms), _names, back
+                slot = measures.days_by_name(feature.names, since_ms)
+                return _Feature(slot, different_names, back)
             assert isinstance(feature, FactsDone)
-            return measures.day_counts(feature.facts, since_ms), _facts, back
+            return _Feature(measures.day_counts(feature.facts, since_ms), facts_done, back)
 
         def stands(facts: FactSelector) -> int:
             return measures.timeline(facts, since_ms)
@@ -67,24 +78,38 @@ class Prediction:
         later = label.gained if isinstance(label, Gained) else label.state
         self._later = stands(later)
         self._rule = memberships.get(row.rule or "")
-        slots = {self._active, self._later, *(slot for slot, _, _ in self._features)}
+        slots = {self._active, self._later, *(feature.slot for feature in self._features)}
         if self._eligible is not None:
             slots.add(self._eligible[0])
         self.slots = frozenset(slots)
         """The measures it follows from, beside those of the rule."""
 
-    def told(self, values: Values, day: int) -> Told | None:
-        """What an account with these measures says at the end of a day; None: nothing."""
-        numbers, by_rule = None, False
-        if self._takes_part(values, day):
-            numbers = tuple(
-                number(values[slot], self._window(day - back))
-                for slot, number, back in self._features
-            )
-            by_rule = self._rule is not None and self._rule.holds_on(values, day)
-        before = day - self.row.after_days
-        label = self._label(values, before, day) if self._takes_part(values, before) else None
-        return None if numbers is None and label is None else Told(numbers, by_rule, label)
+    def told(self, values: Values, days: range) -> Iterator[tuple[int, Told | None]]:
+        """What an account with these measures says at the end of each of some days; None: nothing.
+
+        Gives (day, what is said).
+        """
+        numbers = self._numbers(values, days)
+        labelled = self._takes_part(values, days_back(days, self.row.after_days))
+        for day, of_day, before in zip(days, numbers, labelled, strict=True):
+            label = self._label(values, day) if before else None
+            if of_day is None and label is None:
+                yield day, None
+                continue
+            by_rule = of_day is not None and self._by_rule(values, day)
+            yield day, Told(of_day, by_rule, label)
+
+    def _numbers(self, values: Values, days: range) -> Sequence[tuple[int, ...] | None]:
+        """The features at the end of each of some days; None: it takes no part."""
+        takes_part = self._takes_part(values, days)
+        if not any(takes_part):
+            return [None] * len(days)
+        columns = (
+            feature.of(values[feature.slot])(days_back(days, feature.back), self.row.days)
+            for feature in self._features
+        )
+        rows = zip(*columns, strict=True)
+        return [row if part else None for part, row in zip(takes_part, rows, strict=True)]
 
     def days(self, values: Values) -> range:
         """The days at whose end it has something to say, if nothing else happens."""
@@ -94,52 +119,32 @@ class Prediction:
         last = active.base + active.days.bit_length() - 1
         return range(active.base, last + self.row.days + self.row.after_days)
 
-    def _window(self, day: int) -> range:
-        return range(day - self.row.days + 1, day + 1)
+    def _by_rule(self, values: Values, day: int) -> bool:
+        return self._rule is not None and self._rule.holds_on(values, day)
 
-    def _takes_part(self, values: Values, day: int) -> bool:
-        if self._first_day is not None and day < self._first_day:
-            return False
-        if not _days(values[self._active], self._window(day)):
-            return False
-        if self._eligible is None:
-            return True
-        slot, eligible = self._eligible
-        return self._stands(eligible, values[slot] or (), day)
+    def _takes_part(self, values: Values, days: range) -> list[bool]:
+        """Whether an account does at the end of each of some days."""
+        if values[self._active] is None:
+            return [False] * len(days)
+        active = days_with(values[self._active])(days, self.row.days)
+        first, eligible = self._first_day, self._eligible
+        found = []
+        for day, n in zip(days, active, strict=True):
+            part = n > 0 and (first is None or day >= first)
+            if part and eligible is not None:
+                part = self._stands(eligible[1], values[eligible[0]] or (), day)
+            found.append(part)
+        return found
 
     def _stands(self, eligible: StandingAt, timeline: Sequence[Any], day: int) -> bool:
         start_ms, end_ms = self._calendar.day_start_ms(day), self._calendar.day_start_ms(day + 1)
         return meets(eligible.start, timeline, start_ms) and meets(eligible.end, timeline, end_ms)
 
-    def _label(self, values: Values, before: int, day: int) -> bool:
+    def _label(self, values: Values, day: int) -> bool:
+        """What came, until the end of a day, of the snapshot so many days before."""
         timeline, label = values[self._later] or (), self.row.label
         end_ms = self._calendar.day_start_ms(day + 1)
         if isinstance(label, Gained):
-            then_ms = self._calendar.day_start_ms(before + 1)
+            then_ms = self._calendar.day_start_ms(day - self.row.after_days + 1)
             return state_value(timeline, end_ms) > state_value(timeline, then_ms)
         return meets(label.later, timeline, end_ms)
-
-
-def _active_in(active: ActiveDays, days: range) -> int:
-    """The active days among some, as a mask."""
-    first, after = max(days.start - active.base, 0), days.stop - active.base
-    return 0 if after <= first else active.days >> first & (1 << after - first) - 1
-
-
-def _days(value: dict[str, ActiveDays] | None, days: range) -> int:
-    return 0 if value is None else _active_in(value[ALL], days).bit_count()
-
-
-def _names(value: dict[str, ActiveDays] | None, days: range) -> int:
-    return sum(bool(_active_in(active, days)) for active in (value or {}).values())
-
-
-def _users(value: DayEntries | None, days: range) -> int:
-    if value is None:
-        return 0
-    return len({user for day in days for _, user in value.days.get(day, ())})
-
-
-def _facts(value: Any, days: range) -> int:
-    counts = DayCounts.days(value)
-    return sum(counts.get(day, 0) for day in days)

@@ -4,7 +4,7 @@ Facts and time alone change a score. What the measures say holds for all days, p
 else happens, to come; whoever needs the number of a day computes it, and it is kept nowhere.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -17,15 +17,12 @@ from streams.measures import ALL
 from streams.operators.conditions import smeared
 from streams.operators.formula import compiled
 from streams.parts.part import Subject
+from streams.parts.quantities import Windows, days_back, days_with, different_names, facts_done
 from streams.subject_measures import Measures, Values
 from streams.tally import Exact
-from streams.windows import RunningTotals
 
 FORMULAS_MAX = 1 << 16
 """So many results of a formula are remembered: those of a user are asked for again and again."""
-
-Windows = Callable[[range, int], Sequence[int]]
-"""A quantity, for each of some days in a row, of so many days that end with it."""
 
 
 class Scored(NamedTuple):
@@ -96,7 +93,7 @@ class Score:
             runs = [run for each in runs if (run := _common(each, days))]
         of = [part.of(values[part.slot]) for part in self._parts] if runs else []
         for run in runs:
-            looked_at = (_back(run, part.back * width) for part in self._parts)
+            looked_at = (days_back(run, part.back * width) for part in self._parts)
             columns = (n(back, width) for n, back in zip(of, looked_at, strict=True))
             yield run, zip(*columns, strict=True)
 
@@ -134,46 +131,15 @@ def _common(run: range, days: range) -> range:
     return range(start, max(min(run.stop, days.stop), start))
 
 
-def _back(days: range, by: int) -> range:
-    return range(days.start - by, days.stop - by)
-
-
 def _part(quantity: Quantity, measures: Measures, since_ms: int | None) -> _Part:
     if isinstance(quantity, DaysWith):
         slot = measures.days(quantity.days, since_ms)
-        return _Part(slot, quantity.before, _active_days, _days_of_masks)
+        return _Part(slot, quantity.before, days_with, _days_of_masks)
     if isinstance(quantity, DifferentNames):
         slot = measures.days_by_name(quantity.names, since_ms)
-        return _Part(slot, quantity.before, _names, _days_of_masks)
+        return _Part(slot, quantity.before, different_names, _days_of_masks)
     slot = measures.day_totals(quantity.facts, since_ms)
-    return _Part(slot, quantity.before, _facts, _days_of_counts)
-
-
-def _active_days(value: dict[str, ActiveDays] | None) -> Windows:
-    if value is None:
-        return _none
-    return RunningTotals.of_mask(value[ALL].base, value[ALL].days).windows
-
-
-def _names(value: dict[str, ActiveDays] | None) -> Windows:
-    found = list((value or {}).values())
-
-    def windows(days: range, width: int) -> list[int]:
-        one = (
-            RunningTotals.of_mask(each.base, smeared(each.days, width)).windows(days, 1)
-            for each in found
-        )
-        return list(map(sum, zip(*one, strict=True))) if found else [0] * len(days)
-
-    return windows
-
-
-def _facts(value: Any) -> Windows:
-    return RunningTotals.of_days(DayCounts.days(value)).windows
-
-
-def _none(days: range, width: int) -> list[int]:
-    return [0] * len(days)
+    return _Part(slot, quantity.before, facts_done, _days_of_counts)
 
 
 def _days_of_masks(

@@ -1,0 +1,69 @@
+"""Quantities of a subject over windows of days, compiled: for many days in a row at once."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from streams.active_days import ActiveDays
+from streams.day_entries import DayEntries
+from streams.day_measures import DayCounts
+from streams.measures import ALL
+from streams.operators.conditions import smeared
+from streams.windows import RunningTotals
+
+Windows = Callable[[range, int], Sequence[int]]
+"""A quantity, for each of some days in a row, of so many days that end with it."""
+
+
+def days_with(value: dict[str, ActiveDays] | None) -> Windows:
+    if value is None:
+        return _none
+    return RunningTotals.of_mask(value[ALL].base, value[ALL].days).windows
+
+
+def different_names(value: dict[str, ActiveDays] | None) -> Windows:
+    found = list((value or {}).values())
+
+    def windows(days: range, width: int) -> list[int]:
+        one = (
+            RunningTotals.of_mask(each.base, smeared(each.days, width)).windows(days, 1)
+            for each in found
+        )
+        return list(map(sum, zip(*one, strict=True))) if found else [0] * len(days)
+
+    return windows
+
+
+def facts_done(value: Any) -> Windows:
+    return RunningTotals.of_days(DayCounts.days(value)).windows
+
+
+def users_with(value: DayEntries | None) -> Windows:
+    if value is None:
+        return _none
+    entries = value.days
+
+    def windows(days: range, width: int) -> list[int]:
+        first = days.start + 1 - width
+        inside, found = Counter[str](), []
+        for day in range(first, days.stop):
+            inside.update(user for _, user in entries.get(day, ()))
+            gone = entries.get(day - width, ()) if day - width >= first else ()
+            inside.subtract(user for _, user in gone)
+            for _, user in gone:
+                if not inside[user]:
+                    del inside[user]
+            if day >= days.start:
+                found.append(len(inside))
+        return found
+
+    return windows
+
+
+def days_back(days: range, by: int) -> range:
+    """The same number of days, so many days earlier."""
+    return range(days.start - by, days.stop - by)
+
+
+def _none(days: range, width: int) -> list[int]:
+    return [0] * len(days)
