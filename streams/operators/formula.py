@@ -6,7 +6,7 @@ Null passes through, and so does a division by zero.
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from math import isqrt
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from schemas.terms import Term
 from streams.tally import Exact
@@ -14,11 +14,6 @@ from streams.tally import Exact
 Inputs = Mapping[str, Exact | None]
 Terms = Callable[[Inputs], Exact | None]
 """Whole numbers stay whole as long as they can: fractions cost ten times as much."""
-
-
-def divided(a: Exact, b: Exact) -> Exact | None:
-    """One number divided by another one; None by 0."""
-    return Fraction(a, b) if b else None
 
 
 def compiled(term: Term) -> Terms:
@@ -30,80 +25,122 @@ def compiled(term: Term) -> Terms:
     return _Compiler().function(term)
 
 
-_SIGNS = {"add": "+", "sub": "-", "mul": "*"}
+def ratio(of: Exact | None) -> tuple[int | None, int]:
+    return (None, 1) if of is None else (of.numerator, of.denominator)
+
+
+def exact(numerator: int | None, denominator: int) -> Exact | None:
+    return numerator if numerator is None or denominator == 1 else Fraction(numerator, denominator)
+
+
+class _Ratio(NamedTuple):
+    """The names of two whole numbers whose quotient a term is. The upper one may be None: null;
+    the lower one is above 0.
+    """
+
+    upper: str
+    lower: str
+
+
+_NULL = "(None, 1)"
 
 
 class _Compiler:
-    """Makes the source of a function: a line for each term, which may be None."""
+    """Makes the source of a function: a line for each term.
+
+    Ratios are not reduced before the end, which is where most of the time of fractions goes.
+    """
 
     def __init__(self) -> None:
         self._lines: list[str] = []
 
     def function(self, term: Term) -> Terms:
-        result = self._value(term)
+        result = self._ratio(term)
         body = "".join(f"    {line}\n" for line in self._lines)
-        source = f"def value(inputs):\n{body}    return {result}\n"
-        scope: dict[str, Any] = {"divided": divided, "pearson": pearson}
+        source = f"def value(inputs):\n{body}    return exact({result.upper}, {result.lower})\n"
+        scope: dict[str, Any] = {"ratio": ratio, "exact": exact, "pearson": pearson}
         exec(source, scope)  # the source holds names of inputs as literals, and whole numbers
         function: Terms = scope["value"]
         return function
 
-    def _named(self, expression: str) -> str:
-        name = f"v{len(self._lines)}"
-        self._lines.append(f"{name} = {expression}")
-        return name
+    def _named(self, expression: str) -> _Ratio:
+        number = len(self._lines)
+        named = _Ratio(f"n{number}", f"d{number}")
+        self._lines.append(f"{named.upper}, {named.lower} = {expression}")
+        return named
 
-    def _value(self, term: Term) -> str:
-        """The name of a term's value, or a whole number."""
+    def _ratio(self, term: Term) -> _Ratio:
         if isinstance(term, int):
-            return f"({term})"
+            return _Ratio(f"({term})", "1")
         if isinstance(term, str):
-            return self._named(f"inputs.get({term!r})")
+            return self._named(f"ratio(inputs.get({term!r}))")
         ((operator, terms),) = cast(dict[str, Any], term).items()
         weights: Sequence[int] = ()
         if operator == "weighted":
             weights, *terms = terms
-        values = [self._value(each) for each in terms]
+        ratios = [self._ratio(each) for each in terms]
         if operator == "weighted":
-            return self._weighted(weights, values)
+            return self._weighted(weights, ratios)
         if operator == "positive":
-            return self._given(values[0], values[0])
+            return self._given(ratios[0], ratios[0])
         if operator == "given":
-            return self._given(*values)
+            return self._given(*ratios)
         if operator == "first":
-            return self._first(values)
+            return self._first(ratios)
         if operator == "abs":
-            return self._unless_null(values, f"abs({values[0]})")
+            (of,) = ratios
+            return self._unless_null(ratios, f"(abs({of.upper}), {of.lower})")
         if operator == "pearson":
-            return self._unless_null(values, f"pearson({', '.join(values)})")
-        found = values[0]
-        for each in values[1:]:
-            sign = _SIGNS.get(operator)
-            folded = f"{found} {sign} {each}" if sign else f"divided({found}, {each})"
-            found = self._unless_null([found, each], folded)
+            numbers = ", ".join(f"exact({of.upper}, {of.lower})" for of in ratios)
+            return self._unless_null(ratios, f"ratio(pearson({numbers}))")
+        found = ratios[0]
+        for each in ratios[1:]:
+            found = self._folded(operator, found, each)
         return found
 
-    def _unless_null(self, values: Sequence[str], expression: str) -> str:
-        nulls = " or ".join(f"{value} is None" for value in values if value.startswith("v"))
-        return self._named(f"None if {nulls} else {expression}" if nulls else expression)
+    def _folded(self, operator: str, a: _Ratio, b: _Ratio) -> _Ratio:
+        if operator == "mul":
+            return self._unless_null([a, b], f"({a.upper} * {b.upper}, {a.lower} * {b.lower})")
+        if operator == "div":
+            lower = f"{a.lower} * {b.upper}"
+            below_0 = f"(-{a.upper} * {b.lower}, -{lower})"
+            chosen = f"({a.upper} * {b.lower}, {lower}) if {b.upper} > 0 else {below_0}"
+            return self._unless_null([a, b], f"({chosen}) if {b.upper} else {_NULL}")
+        sign = {"add": "+", "sub": "-"}[operator]
+        upper = f"{a.upper} * {b.lower} {sign} {b.upper} * {a.lower}"
+        return self._unless_null([a, b], f"({upper}, {a.lower} * {b.lower})")
 
-    def _given(self, condition: str, value: str) -> str:
-        return self._named(f"{value} if ({condition} or 0) > 0 else None")
+    def _unless_null(self, ratios: Sequence[_Ratio], expression: str) -> _Ratio:
+        nulls = " or ".join(f"{each.upper} is None" for each in ratios if _may_be_null(each))
+        return self._named(f"{_NULL} if {nulls} else {expression}" if nulls else expression)
 
-    def _first(self, values: Sequence[str]) -> str:
-        chosen = "None"
-        for value in reversed(values):
-            chosen = f"({chosen} if {value} is None else {value})" if value[0] == "v" else value
+    def _given(self, condition: _Ratio, value: _Ratio) -> _Ratio:
+        holds = f"({condition.upper} or 0) > 0"
+        return self._named(f"({value.upper}, {value.lower}) if {holds} else {_NULL}")
+
+    def _first(self, ratios: Sequence[_Ratio]) -> _Ratio:
+        chosen = _NULL
+        for each in reversed(ratios):
+            given = f"({each.upper}, {each.lower})"
+            either = f"({chosen} if {each.upper} is None else {given})"
+            chosen = either if _may_be_null(each) else given
         return self._named(chosen)
 
-    def _weighted(self, weights: Sequence[int], values: Sequence[str]) -> str:
-        pairs = list(zip(weights, values, strict=True))
-        total = " + ".join(f"{weight} * ({value} or 0)" for weight, value in pairs)
-        whole = " + ".join(
-            f"({weight} if {value} is not None else 0)" if value[0] == "v" else f"{weight}"
-            for weight, value in pairs
-        )
-        return self._named(f"divided({total}, {whole})")
+    def _weighted(self, weights: Sequence[int], ratios: Sequence[_Ratio]) -> _Ratio:
+        """The mean of what is not null."""
+        total, whole = _Ratio("0", "1"), "0"
+        for weight, of in zip(weights, ratios, strict=True):
+            upper = f"{total.upper} * {of.lower} + {weight} * {of.upper} * {total.lower}"
+            more, n = f"({upper}, {total.lower} * {of.lower})", f"{weight}"
+            if _may_be_null(of):
+                more = f"({total.upper}, {total.lower}) if {of.upper} is None else {more}"
+                n = f"(0 if {of.upper} is None else {weight})"
+            total, whole = self._named(more), f"{whole} + {n}"
+        return self._folded("div", total, self._named(f"({whole}, 1)"))
+
+
+def _may_be_null(of: _Ratio) -> bool:
+    return of.upper[0] == "n"
 
 
 ROOT_BITS = 80
