@@ -16,14 +16,17 @@ from streams.engine import Engine
 from tests.laws import examples
 from tests.records import result_of
 from tests.streams.test_erasure import (
+    ADDED_UP,
     BROWSER,
     FIRST,
     KEY,
     PLAN,
     USER,
+    added_up,
     completed,
     dau,
     engine_of,
+    pays,
     receipts,
     then,
     traces,
@@ -142,6 +145,20 @@ def test_values_of_the_account_are_removed():
     shown = {tuple(orjson.loads(key)[:4]) for key in engine.removed}
     assert theirs
     assert shown == {("dau", None, "account", ACCOUNT)}
+
+
+def test_sums_of_facts_are_those_without_the_account():
+    plan = ADDED_UP.replace("Forget Me", "Forget Me, accounts: Forget Account")
+    others = pays(1, "u1", 7)
+    engine = engine_with(others + pays(2, "u1", 50, **OF_IT) + pays(3, "", 11, **OF_IT), plan)
+    expected = {("revenue", None): 68, ("revenue", "a1"): 7, ("core_actions", None): 3}
+    assert added_up(engine).items() >= expected.items()
+
+    then(engine, [forget()])
+    of_the_company_and_others = {
+        place: value for place, value in added_up(engine).items() if place[1] != ACCOUNT
+    }
+    assert of_the_company_and_others == added_up(engine_with(others, plan))
 
 
 def test_its_users_stay_where_else_they_are_and_who_was_nowhere_else_is_unknown():

@@ -310,6 +310,49 @@ def test_who_was_excluded_is_erased_without_counting_less_than_nothing():
         assert traces(engine, USER) == []
 
 
+ADDED_UP = PLAN.replace("[dau]", "[dau, revenue, core_actions]").replace(
+    "events:", "key_tasks: {order: Ordered}\nevents:\n- {event: Paid, is: payment, value: amount}"
+)
+
+
+def pays(number: int, user: str, amount: int, **more: Any) -> list[bytes]:
+    """Somebody orders and pays, each of which a row adds up."""
+    paid = use(number, user, "Paid", properties={"amount": amount}, **more)
+    return [paid, use(number, user, "Ordered", messageId=f"order {number}", **more)]
+
+
+def added_up(engine: Engine) -> dict[tuple[str, str | None], float]:
+    """Revenue and core actions of the first day: of the company, and of its accounts."""
+    return {
+        (key.kpi, key.subject): record["value"]
+        for key, record in result_of(engine.outputs).kpis.items()
+        if key.kpi in ("revenue", "core_actions") and (key.period, key.segment) == ("day", "all")
+        if key.start_ms == FIRST_DAY_MS
+    }
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_sums_of_facts_are_those_without_the_person(is_late: bool):
+    others = pays(1, "u1", 7) + pays(3, "", 11)
+    engine = engine_of(ADDED_UP, others + pays(2, USER, 50) * (not is_late))
+    if not is_late:
+        expected = {("revenue", "a1"): 68, ("core_actions", "a1"): 3}
+        assert added_up(engine).items() >= expected.items()
+    then(engine, [forget()])
+    engine.restart()
+    then(engine, pays(4, USER, 100))
+
+    assert added_up(engine) == added_up(engine_of(ADDED_UP, others))
+
+
+def test_sums_of_facts_of_an_excluded_person_are_not_taken_back_twice():
+    plan = ADDED_UP + "exclude: {users: [{trait: internal, equals: true}]}\n"
+    engine = engine_of(plan, pays(1, "u1", 7) + pays(2, USER, 50))
+    then(engine, [use(3, USER, "", type="identify", traits={"internal": True})])
+    then(engine, [forget()])
+    assert added_up(engine) == added_up(engine_of(plan, pays(1, "u1", 7)))
+
+
 def test_a_request_that_names_nobody_is_a_dead_letter():
     engine = engine_with([use(1, "", "Forget Me")])
     (letter,) = result_of(engine.outputs).dead_letters

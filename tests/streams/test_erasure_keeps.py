@@ -19,14 +19,17 @@ from tests.streams.test_account_erasure import ACCOUNT, BEGIN, BY_REQUEST, renam
 from tests.streams.test_account_erasure import REQUEST as ACCOUNT_REQUEST
 from tests.streams.test_account_erasure import forget as forget_account
 from tests.streams.test_erasure import (
+    ADDED_UP,
     BROWSER,
     KEY,
     REQUEST,
     USER,
+    added_up,
     completed,
     dau,
     engine_of,
     forget,
+    pays,
     receipts,
     then,
     traces,
@@ -173,6 +176,15 @@ def test_a_member_without_a_name_stays_where_a_user_was():
     assert milestone["user"] == f"{GONE}1"
     assert milestone["evidence"]["users"] == ["u1", f"{GONE}1"]
     assert receipts(engine)[0]["aggregates"] == "keep"
+
+
+def test_sums_of_facts_stay_where_a_user_was_in_an_account_and_outside():
+    plan = ADDED_UP.replace("{users:", "{aggregates: keep, users:")
+    engine = engine_of(plan, [*pays(1, USER, 50), *pays(2, USER, 9, context={})])
+    before = added_up(engine)
+    assert before.items() >= {("revenue", None): 59, ("core_actions", None): 2}.items()
+    then(engine, [forget()])
+    assert added_up(engine) == before
 
 
 def test_two_ids_of_one_person_stay_one_person():
