@@ -60,10 +60,12 @@ AT_LAST = [
 ]
 
 
-def run(said: list[Said], *, restart_at: int | None = None) -> Engine:
+def run(
+    said: list[Said], *, kpis: dict[str, Any] | None = None, restart_at: int | None = None
+) -> Engine:
     of = PLAN | {
         "horizon": {"entity_days": 40, "tally_days": 80},
-        "kpis": {"only": KPIS, "levels": {"account": ["new_leads", "defects_new"]}},
+        "kpis": kpis or {"only": KPIS, "levels": {"account": ["new_leads", "defects_new"]}},
     }
     engine = Engine(load_plan(yaml.safe_dump(of)), partitions=2, bounded=True)
     for day in range(0, LAST_DAY, 5):
@@ -133,3 +135,29 @@ def test_what_ends_after_years_counts_with_its_time():
     times = {(record["kpi"], record["value"]) for record in last}
     assert ("defect_resolve_time", (days - 1) * 86_400) in times
     assert ("time_to_close_ticket", (days - 2) * 86_400) in times
+
+
+OPEN_TICKETS = {
+    "id": "tickets_open",
+    "operator": "membership",
+    "subject": "thing",
+    "when": {
+        "latest": {"kind": "ticket", "where": {"status": ["created", "closed"]}},
+        "attribute": "status",
+        "among": ["created"],
+    },
+    "periods": ["day"],
+    **dict.fromkeys(("name", "group", "unit", "definition"), "A row of a test."),
+    "example": "None.",
+}
+
+
+def test_what_is_in_a_membership_stays_until_it_leaves():
+    kpis = {"only": ["tickets_open"], "own": [OPEN_TICKETS]}
+    tickets = [each for each in (*OVER, *OPEN) if each.kind == "ticket"]
+    assert things(run(tickets, kpis=kpis)) == {"o:ticket:t2"}
+
+    left = run([*tickets, *AT_LAST], kpis=kpis)
+    last = last_of_each_key(left.outputs["kpis"]).values()
+    by_start = sorted((record["start"], record["value"]) for record in last)
+    assert [value for _, value in by_start[-2:]] == [0, 0]
