@@ -727,8 +727,8 @@ class Accounts:
                 members = account.members.items()
                 account.cold = {leaf: m.packed for leaf, m in members if m.packed is not None}
                 account.members, account.merged = {}, {}
-                account.totals, account.gathering = self._empty_totals, self._empty_gathering
-                if account.cold:
+                if account.cold:  # else nothing follows from the members, and nothing is unpacked
+                    account.totals, account.gathering = self._empty_totals, self._empty_gathering
                     account.together = []  # found again when the members are unpacked
 
     def seen(self, key: str) -> Account | None:
