@@ -667,8 +667,8 @@ class Accounts:
                 values = self._values(account.leaves(root))
                 self._replace(account, root, self._nobody, values)
         self._add_together(account)
-        self._crowds.settle(account.gathering, account.together)
         if account.key.startswith(ACCOUNT):
+            self._crowds.settle(account.gathering, account.together)
             self._recall(account)
             self._together.find(self._nobody, account.together, account.key, self._told_until_ms)
 
