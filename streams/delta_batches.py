@@ -1,8 +1,12 @@
 """Deltas on their way to the partition that keeps their tally."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from schemas.batches import DeltaBatch, Header, encode, unfinished
 from schemas.keys import partition_of
-from streams.contributions import Deltas, TallyKey
+from streams.calendar import Calendar
+from streams.contributions import Deltas, Moves, SpanGroup, TallyKey
 from streams.roles import TALLIES_ROLE
 from streams.stage import Outgoing
 
@@ -28,10 +32,29 @@ class _Columns:
         return len(self.spans) + len(self.cells) >= BATCH_DELTAS
 
 
-def delta_records(
-    deltas: Deltas, header: Header, partitions: int, *, to_all: bool
-) -> list[Outgoing]:
-    """Records for the partitions that have deltas; `to_all` for every one, if only to say W."""
+class ToTallies:
+    """What a partition of subjects tells the tallies at the next flush."""
+
+    def __init__(self, groups: tuple[SpanGroup, ...], calendar: Calendar, partitions: int) -> None:
+        """`groups`: of its program. `partitions`: of the tallies."""
+        self._groups, self._calendar, self._partitions = groups, calendar, partitions
+        self.deltas, self.moves = Deltas(), Moves(groups, calendar)
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """The tallies never hear of what is added meanwhile."""
+        deltas, moves = self.deltas, self.moves
+        self.deltas, self.moves = Deltas(), Moves(self._groups, self._calendar)
+        yield
+        self.deltas, self.moves = deltas, moves
+
+    def take_records(self, header: Header, *, to_all: bool) -> list[Outgoing]:
+        """What was added, under a header; `to_all`: for every partition, if only to say W."""
+        self.moves.spell_out(self.deltas)
+        return _records(self.deltas, header, self._partitions, to_all=to_all)
+
+
+def _records(deltas: Deltas, header: Header, partitions: int, *, to_all: bool) -> list[Outgoing]:
     filled: dict[int, list[_Columns]] = {
         p: [_Columns()] for p in range(partitions if to_all else 0)
     }

@@ -42,8 +42,7 @@ from streams.agenda import Agenda
 from streams.by_account import Parts, unpacked
 from streams.by_account import Pointer as Pointed
 from streams.compiled_plan import CompiledPlan
-from streams.contributions import Deltas, Moves
-from streams.delta_batches import delta_records
+from streams.delta_batches import ToTallies
 from streams.erasure import Address, Message, Place, StageErasure, facts_without
 from streams.identity import chain_through, root_of
 from streams.launches import EVERYBODY, Launches
@@ -122,7 +121,7 @@ class Users:
         """
         plan, self._plan_hash, self._calendar = compiled.plan, compiled.hash, compiled.calendar
         self._user_partitions = user_partitions
-        self._account_partitions, self._tally_partitions = account_partitions, tally_partitions
+        self._account_partitions = account_partitions
         self._program = compiled.person
         self._measures, self._names = self._program.measures, compiled.names_of_person
         self._segments = TraitSegments(plan.segments, self._measures.all, self._calendar)
@@ -148,8 +147,7 @@ class Users:
         self._to_send: dict[str, Leaf] = {}
         self._copies_unsaved: dict[tuple[str, str], Copy | None] = {}
         self._peers: dict[int, _Peers] = {}
-        self._deltas = Deltas()
-        self._moves = Moves(self._program.groups, self._calendar)
+        self._to_tallies = ToTallies(self._program.groups, self._calendar, tally_partitions)
         self._agenda = Agenda()
         self._launches, self._launched = Launches(self._program.launches), False
         """`_launched`: there are others than were saved."""
@@ -499,13 +497,11 @@ class Users:
         states: dict[int, list[UserState]],
     ) -> None:
         """Carries out what waits, and lets no tally know."""
-        deltas, moves = self._deltas, self._moves
-        self._deltas, self._moves = Deltas(), Moves(self._program.groups, self._calendar)
-        for order in erasure.waiting:
-            self._carry_out(order, erasure)
-        erasure.waiting.clear()
-        self._settle_all(records, entities, states)
-        self._deltas, self._moves = deltas, moves
+        with self._to_tallies.silent():
+            for order in erasure.waiting:
+                self._carry_out(order, erasure)
+            erasure.waiting.clear()
+            self._settle_all(records, entities, states)
 
     def _erase(self, key: str) -> tuple[dict[str, int], list[str]]:
         """Takes a leaf, and what is held of the person it stands for, out of state.
@@ -776,10 +772,9 @@ class Users:
             self._take_gone(entities)
             entities += self._erasure.take_unsaved()
             records += self._erasure.requests.take_records(now_ms)
-        self._moves.spell_out(self._deltas)
         header = self._announcements.header(self.watermark_ms, self._sources.first_fact_ms)
         to_all = self._announcements.due(header, now_ms)
-        records.extend(delta_records(self._deltas, header, self._tally_partitions, to_all=to_all))
+        records.extend(self._to_tallies.take_records(header, to_all=to_all))
         if self._launched:
             entities.append((state_key(LAUNCHES), state_value(self._launches.packed())))
             self._launched = False
@@ -923,7 +918,7 @@ class Users:
 
     def _differ(self, old: Values, new: Values) -> None:
         """Sends on what a person contributes now, minus what it did before."""
-        self._program.difference(old, new, self._moves, self._deltas.cells)
+        self._program.difference(old, new, self._to_tallies.moves, self._to_tallies.deltas.cells)
 
     def _tell_accounts(
         self,

@@ -268,7 +268,7 @@ def _keep_entries(engine: Engine, account: str, before: str) -> None:
     """What happens to the first entries of an account once they lie very far behind."""
     for place, stage in engine.stages.items():
         if isinstance(stage, Accounts) and stage.seen(account) is not None:
-            record = stage.keep_entries(account, parse_iso(before))
+            record = stage.held.keep_entries(account, parse_iso(before))
             assert record is not None
             engine.states[place][state_key(ENTERED, account)] = record
 
