@@ -147,8 +147,9 @@ def test_users_who_are_idle_are_not_looked_at():
     looked_at: list[str] = []
     for (stage, _), users in engine.stages.items():
         if stage == "users":
-            known = users._values  # type: ignore[attr-defined]
-            users._values = lambda root, known=known: looked_at.append(root) or known(root)  # type: ignore[attr-defined]
+            held = users.held  # type: ignore[attr-defined]
+            known = held.values
+            held.values = lambda root, known=known: looked_at.append(root) or known(root)
     told(engine, until=60)
     assert looked_at == []
     kept = [read_key(key) for state in engine.states.values() for key in state]
