@@ -11,6 +11,9 @@ import pytest
 
 from deploy.kafka.local_broker import LocalBroker, free_ports, missing_programs
 
+QUICK_TO_START = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""A broker that runs for a minute or two does not win back what thorough compilation costs."""
+
 
 @contextmanager
 def bootstrap_servers(data_dir: Path) -> Iterator[str]:
@@ -35,7 +38,9 @@ def own_broker(data_dir: Path) -> Iterator[LocalBroker]:
             "(17 or later) and Maven, or set KAFKA_BOOTSTRAP_SERVERS"
         )
     port, controller_port = free_ports(2)
-    with LocalBroker(data_dir, port=port, controller_port=controller_port) as broker:
+    with LocalBroker(
+        data_dir, port=port, controller_port=controller_port, java_options=QUICK_TO_START
+    ) as broker:
         yield broker
 
 

@@ -11,6 +11,7 @@ or use `LocalBroker` from a test or a benchmark, with a data folder and ports of
 from __future__ import annotations
 
 import argparse
+import base64
 import contextlib
 import fcntl
 import hashlib
@@ -20,7 +21,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from string import Template
 from types import TracebackType
@@ -89,12 +91,19 @@ class LocalBroker:
     """
 
     def __init__(
-        self, data_dir: Path | str, *, port: int, controller_port: int, heap: str = "768m"
+        self,
+        data_dir: Path | str,
+        *,
+        port: int,
+        controller_port: int,
+        heap: str = "768m",
+        java_options: Sequence[str] = (),
     ) -> None:
         self.data_dir = Path(data_dir).resolve()
         self.port = port
         self.controller_port = controller_port
         self.heap = heap
+        self.java_options = java_options
         self.log_file = self.data_dir / "broker.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -196,14 +205,16 @@ class LocalBroker:
         """Give an empty data folder its cluster id; one that has it is left as it is."""
         if (self.data_dir / "log" / "meta.properties").exists():
             return
-        tool = self._java("kafka.tools.StorageTool")
-        cluster_id = _output([*tool, "random-uuid"]).split()[-1]
-        _output([*tool, "format", "--cluster-id", cluster_id, "--config", str(properties)])
+        # The same as the tool's random-uuid, without its second; behind = it may begin with a dash.
+        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        options = [f"--cluster-id={cluster_id}", f"--config={properties}"]
+        _output(self._java("kafka.tools.StorageTool", "format", *options))
 
     def _java(self, main_class: str, *arguments: str) -> list[str]:
         return [
             "java",
             f"-Xmx{self.heap}",
+            *self.java_options,
             f"-Dlog4j2.configurationFile={HERE / 'log4j2.properties'}",
             "-cp",
             f"{fetch_jars()}/*",

@@ -10,6 +10,7 @@ from kafka import KafkaAdminClient
 
 from deploy.kafka.local_broker import BrokerError, LocalBroker, free_ports, missing_programs
 from tests import kafka_broker
+from tests.kafka_broker import QUICK_TO_START
 
 
 def topic_names(broker: LocalBroker) -> list[str]:
@@ -24,7 +25,9 @@ def topic_names(broker: LocalBroker) -> list[str]:
 @pytest.mark.skipif(bool(missing_programs()), reason="a broker of its own needs java and mvn")
 def test_a_broker_started_again_on_its_data_has_its_topics(tmp_path: Path):
     port, controller_port = free_ports(2)
-    with LocalBroker(tmp_path, port=port, controller_port=controller_port) as broker:
+    with LocalBroker(
+        tmp_path, port=port, controller_port=controller_port, java_options=QUICK_TO_START
+    ) as broker:
         admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)
         admin.create_topics({"kept": {"num_partitions": 2}}, wait_for_metadata=True)
         admin.close()
