@@ -29,8 +29,9 @@ install: .venv/.project ## make .venv with the pinned dependencies and the headw
 demo: install ## watch a simulated company grow, live (ARGS="--seconds 20")
 	$(BIN)/headwater demo $(ARGS)
 
+# Compiled modules are kept whatever the environment says: the tests start some hundred processes.
 test: install ## run every test (those of Kafka need java and mvn, or KAFKA_BOOTSTRAP_SERVERS)
-	$(BIN)/pytest -n 3 --no-loadscope-reorder $(ARGS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 3 --no-loadscope-reorder $(ARGS)
 
 soak: install ## crash workers and broker for ten minutes (ARGS="crash --seconds 60 --seed 1")
 	$(BIN)/python -m tests.soak $(ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import uuid
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ import pytest
 from tests.acceptance.shared_data import TALLIES
 from tests.kafka_broker import bootstrap_servers
 from tests.processes import ByFile
+
+gc.set_threshold(50_000, 20, 50)  # as where Headwater runs: looking for cycles is a fifth of a test
 
 REPORTED: dict[tuple[str, str], str] = {}
 """The tallies of all tests, as shared_data.TALLIES has them of one."""
@@ -29,6 +32,11 @@ def prefix(request: pytest.FixtureRequest) -> str:
     """A topic prefix no other test uses, so that tests can share one broker."""
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower())[:60].strip("-")
     return f"{name}-{uuid.uuid4().hex[:8]}"
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays, so nobody need look for garbage in it."""
+    gc.freeze()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
