@@ -1,7 +1,8 @@
 """Rows from plain data, and what follows from one: facts, settings and other rows it reads."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache, wraps
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter
 
@@ -16,6 +17,39 @@ from schemas.terms import kpis_named
 _ROW: TypeAdapter[Row] = TypeAdapter(Row)
 _ROWS: TypeAdapter[list[Row]] = TypeAdapter(list[Row])
 
+ROWS_KEPT = 1024
+"""More than the catalogue has, so that compiling plan after plan reads its rows but once."""
+Read = TypeVar("Read")
+
+
+class _Same:
+    """A row as a key: rows never change, but what is in them has no hash."""
+
+    __slots__ = ("row",)
+
+    def __init__(self, row: Row) -> None:
+        self.row = row
+
+    def __hash__(self) -> int:
+        return id(self.row)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.row is self.row
+
+
+def _once(read: Callable[[Row], Read]) -> Callable[[Row], Read]:
+    """Reads of a row what it says, and remembers it while the row is among the last ones."""
+
+    @lru_cache(ROWS_KEPT)
+    def remembered(same: _Same) -> Read:
+        return read(same.row)
+
+    @wraps(read)
+    def found(row: Row) -> Read:
+        return remembered(_Same(row))
+
+    return found
+
 
 def begun(row: Row, since_ms: Mapping[str, int]) -> Row:
     """The row where units of that name count from a moment on only."""
@@ -29,6 +63,7 @@ def kinds_of(row: Row) -> frozenset[str]:
     return frozenset(kind for kinds in needed_kinds(row) for kind in kinds)
 
 
+@_once
 def needed_kinds(row: Row) -> frozenset[tuple[str, ...]]:
     """What a row is made from: one of each of these kinds of facts."""
     return needed_kinds_in(row)
@@ -61,6 +96,7 @@ def _either(selector: Mapping[str, Any]) -> tuple[str, ...]:
     return (*kinds, *_either(selector["or"])) if selector.get("or") else kinds
 
 
+@_once
 def kpis_read(row: Row) -> frozenset[str]:
     """The KPIs that a row follows from, beside facts: inputs, other memberships, scores."""
     if isinstance(row, OverValues):
@@ -89,9 +125,10 @@ def _subject_rows_read(data: Any) -> Iterator[str]:
             yield from _subject_rows_read(value)
 
 
-def settings_in(row: Row) -> set[str]:
+@_once
+def settings_in(row: Row) -> frozenset[str]:
     """The settings that a row refers to."""
-    return set(_settings(row.model_dump(by_alias=True)))
+    return frozenset(_settings(row.model_dump(by_alias=True)))
 
 
 def _settings(data: Any) -> Iterator[str]:
@@ -107,7 +144,15 @@ def resolved(row: Row, settings: dict[str, Any]) -> Row:
 
     Raises KeyError for a setting that does not exist.
     """
-    return row_of(_resolved(row.model_dump(by_alias=True), settings))
+    if settings_in(row):
+        return row_of(_resolved(row.model_dump(by_alias=True), settings))
+    return _without_settings(row)
+
+
+@_once
+def _without_settings(row: Row) -> Row:
+    """What `resolved` makes of a row that refers to none: the same for every plan."""
+    return row_of(_resolved(row.model_dump(by_alias=True), {}))
 
 
 def _resolved(data: Any, settings: dict[str, Any]) -> Any:

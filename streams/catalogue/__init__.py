@@ -97,8 +97,10 @@ def catalogue_of(plan: Plan) -> Catalogue:
         planned = _with_what_runs(known, running, provided)
         reason = _idle_reason(planned, wanted, provided, empty, running)
         if reason is None and isinstance(row, RankingRow) and isinstance(row.rank, OfDimension):
-            named = {dimension.name for dimension in plan.segments}
-            reason = None if row.rank.segments in named else f"{NO_DIMENSION}{row.rank.segments}"
+            dimensions = {dimension.name for dimension in plan.segments}
+            reason = (
+                None if row.rank.segments in dimensions else f"{NO_DIMENSION}{row.rank.segments}"
+            )
         if reason is None:
             running[row.id] = _planned(planned, plan)
         else:
@@ -213,7 +215,7 @@ def _with_what_runs(row: Row, running: dict[str, Row], provided: frozenset[str])
             if all(provided & {*kinds} for kinds in needed_kinds_in(feature))
         }
         rule = row.rule if row.rule in running else None
-        return row.model_copy(update={"features": features or row.features, "rule": rule})
+        return _updated(row, {"features": features or row.features, "rule": rule})
     if not isinstance(row, OverValues):
         return row
     inputs = {
@@ -226,7 +228,7 @@ def _with_what_runs(row: Row, running: dict[str, Row], provided: frozenset[str])
     update: dict[str, Any] = {"inputs": inputs}
     if isinstance(row, RankingRow):
         update["attach"] = {kpi: of for kpi, of in row.attach.items() if kpi in running}
-    return row.model_copy(update=update)
+    return _updated(row, update)
 
 
 def _planned(row: Row, plan: Plan) -> Row:
@@ -238,4 +240,10 @@ def _planned(row: Row, plan: Plan) -> Row:
     length = plan.kpis.settings.list_lengths.get(row.id)
     if length is not None and isinstance(row, RankingRow):
         update |= {"top": length, "bottom": length if row.bottom else 0}
-    return row.model_copy(update=update)
+    return _updated(row, update)
+
+
+def _updated(row: Row, update: dict[str, Any]) -> Row:
+    """The row itself where nothing changes: what was read of it is still known."""
+    changes = any(getattr(row, name) != value for name, value in update.items())
+    return row.model_copy(update=update) if changes else row
