@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from schemas.row_forms.people import MembershipRow
@@ -31,10 +31,24 @@ def lines_of(record: Record, part: str = "top") -> list[Line]:
     ]
 
 
+class Passage(NamedTuple):
+    """Somebody enters a membership, or leaves it."""
+
+    at_ms: int
+    entered: bool
+    variant: str
+    """Empty if there is none."""
+    subject: str
+
+
 def members_at(
-    row: MembershipRow, signals: Iterable[Record], start_ms: int, end_ms: int, either: bool = False
+    row: MembershipRow,
+    passages: Iterable[Passage],
+    start_ms: int,
+    end_ms: int,
+    either: bool = False,
 ) -> dict[str, set[str]]:
-    """Variant (empty if there is none) -> who is in at the end of a period, as signals say.
+    """Variant (empty if there is none) -> who is in at the end of a period, by `passages_of` it.
 
     Who enters or leaves at that very instant does so later, unless the row looks at ends of days;
     of a row that does both, if `either` says so. Of a row that counts entries: who entered in the
@@ -42,7 +56,7 @@ def members_at(
     """
     at_end = either or row.check == "day_end" or row.id in AT_DAY_ENDS
     last: dict[tuple[str, str], bool] = {}
-    for at_ms, entered, variant, subject in sorted(_passages(row.id, signals)):
+    for at_ms, entered, variant, subject in passages:
         if at_ms < end_ms + at_end and (row.value == "members" or at_ms >= start_ms):
             last[variant, subject] = entered
     found: dict[str, set[str]] = {}
@@ -52,12 +66,19 @@ def members_at(
     return found
 
 
-def _passages(kpi: str, signals: Iterable[Record]) -> Iterator[tuple[int, bool, str, str]]:
-    for signal in signals:
-        if signal["signal"] in (f"{kpi}.enter", f"{kpi}.leave"):
-            entered = signal["signal"].endswith(".enter")
-            subject = signal["account"] or signal["user"]
-            yield parse_iso(signal["at"]), entered, signal["variant"] or "", subject
+def passages_of(kpi: str, signals: Iterable[Record]) -> list[Passage]:
+    """Who enters and leaves a membership, as signals say, in the order of time."""
+    entering, leaving = f"{kpi}.enter", f"{kpi}.leave"
+    return sorted(
+        Passage(
+            parse_iso(signal["at"]),
+            signal["signal"] == entering,
+            signal["variant"] or "",
+            signal["account"] or signal["user"],
+        )
+        for signal in signals
+        if signal["signal"] in (entering, leaving)
+    )
 
 
 def list_key(key: Key, variant: str | None) -> Key:

@@ -135,7 +135,7 @@ def wait(condition: Callable[[], bool], worker: Popen[str]) -> None:
     while not holds():
         assert worker.poll() is None, f"the worker ended: {worker.communicate()[1]}"
         assert time.monotonic() < give_up_at, "the workers do not get on"
-        time.sleep(0.05)
+        time.sleep(0.2)  # to ask costs more than to wait
 
 
 def owners(bootstrap: str, group: str) -> int:

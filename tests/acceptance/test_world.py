@@ -15,7 +15,7 @@ from schemas.row_forms.people import MembershipRow
 from schemas.times import DAY_MS, parse_iso
 from streams.catalogue import catalogue_ids, catalogue_rows
 from tests.acceptance.shared_data import SHARED, TALLIES, needs_shared_data
-from tests.lists import EITHER, lines_of, members_at
+from tests.lists import EITHER, lines_of, members_at, passages_of
 from tests.records import Record, same_number
 from tests.replays import Replayed, replay
 
@@ -170,6 +170,7 @@ def members_of() -> dict[str, MembershipRow]:
     return {row.id: row for row in catalogue_rows() if isinstance(row, MembershipRow)}
 
 
+@cache
 def stated_lists() -> Lists:
     """The lists of the truth.
 
@@ -212,11 +213,11 @@ def given_lists(result: Replayed, kpis: set[str], either: bool = False) -> Lists
     }
     memberships = members_of()
     for id in memberships.keys() & kpis:
-        signals = [each for each in result.signals.values() if each["signal"].startswith(f"{id}.")]
+        passages = passages_of(id, result.signals.values())
         for period, start_ms, end_ms in ends:
             if period in memberships[id].periods:
                 at_end = either and id in EITHER
-                members = members_at(memberships[id], signals, start_ms, end_ms, at_end)
+                members = members_at(memberships[id], passages, start_ms, end_ms, at_end)
                 for variant, names in members.items():
                     found[id, variant, period, end_ms] = [(n, None) for n in sorted(names)]
     return found

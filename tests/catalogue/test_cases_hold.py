@@ -11,7 +11,7 @@ from schemas.times import iso
 from streams.catalogue import catalogue_rows
 from tests.catalogue.cases import Case, Line, Value, load_cases
 from tests.catalogue.running import run
-from tests.lists import lines_of, list_key, members_at
+from tests.lists import lines_of, list_key, members_at, passages_of
 from tests.oracle import Key
 from tests.records import Result, same_number
 
@@ -56,7 +56,8 @@ def assert_lists_are_as_stated(case: Case, result: Result) -> None:
     row = ROWS[case.kpi]
     for (variant, part, period, start_ms, end_ms), lines in stated.items():
         if isinstance(row, MembershipRow):
-            members = members_at(row, result.signals.values(), start_ms, end_ms)
+            passages = passages_of(row.id, result.signals.values())
+            members = members_at(row, passages, start_ms, end_ms)
             assert members.get(variant or "") == {line.subject for line in lines}
             continue
         key = Key(case.kpi, None, "company", None, "all", period, start_ms, end_ms)
