@@ -8,6 +8,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,10 +43,15 @@ def python_files(*folders: str) -> list[Path]:
     return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_bytes())
+
+
 def layer_files() -> Iterator[tuple[str, Path, ast.Module]]:
     for layer in LAYERS:
         for path in python_files(layer):
-            yield layer, path, ast.parse(path.read_bytes())
+            yield layer, path, parsed(path)
 
 
 def imports(path: Path, tree: ast.Module) -> Iterator[Reach]:
@@ -101,7 +107,7 @@ def test_every_file_says_first_what_it_is_for():
     silent = [
         str(path.relative_to(ROOT))
         for path in python_files(*LAYERS, *OUTSIDE)
-        if not ast.get_docstring(ast.parse(path.read_bytes()))
+        if not ast.get_docstring(parsed(path))
     ]
     assert silent == []
 
