@@ -6,6 +6,7 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
+from heapq import nlargest
 from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
@@ -308,7 +309,7 @@ class Figures:
     def newest_signals(self, most: int) -> list[dict[str, Any]]:
         """The latest of the signals that stand, the newest first."""
         standing = (value for _, value in self._signals.values() if value is not None)
-        return sorted(map(orjson.loads, standing), key=_instant, reverse=True)[:most]
+        return nlargest(most, map(orjson.loads, standing), key=_instant)
 
 
 def _key_in(value: bytes) -> list[Any]:
