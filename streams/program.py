@@ -50,7 +50,7 @@ from streams.parts.launches import launch_place, launches
 from streams.parts.memberships import Membership
 from streams.parts.names import named
 from streams.parts.opened import opened
-from streams.parts.part import Cells, Part, Subject, of_cells
+from streams.parts.part import Cells, Part, Subject
 from streams.parts.predictions import Prediction
 from streams.parts.scores import Score
 from streams.subject_measures import Measures, Values
@@ -139,7 +139,7 @@ class SubjectProgram:
             elif isinstance(row, MembershipRow):
                 membership = Membership(row, subject, crowds, memberships, scores)
                 memberships[row.id], read = membership, membership.slots
-                parts.append(of_cells(membership.counted_by, membership.add))
+                parts.append(Part(membership.counted_by, membership.difference))
             elif isinstance(row, TriedRow):
                 trials += (
                     Membership(each, subject, crowds, memberships, scores) for each in tried(row)

@@ -243,7 +243,7 @@ def _halved(when: Halved, slot: int, calendar: Calendar) -> Leaf:
 
     def course(values: Values) -> Course:
         active: dict[str, ActiveDays] | None = values[slot]
-        if active is None:
+        if active is None or active[ALL].days.bit_count() < at_least:
             return ()
         days = active[ALL]
         counts = RunningTotals.of_mask(days.base, days.days)
@@ -318,7 +318,7 @@ def _grown(when: Grown, slot: int, calendar: Calendar) -> Leaf:
 
     def course(values: Values) -> Course:
         counts = DayCounts.days(values[slot])
-        if not counts:
+        if not counts or sum(counts.values()) < at_least:
             return ()
         days = range(min(counts), max(counts) + 2 * WINDOW_DAYS + 1)
         return _at_day_ends(grown, RunningTotals.of_days(counts), days, calendar)

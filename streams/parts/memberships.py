@@ -14,7 +14,7 @@ from schemas.conditions import AllHold, AnyHolds, Holds, HoldsNot, Member
 from schemas.row_forms.people import MembershipRow
 from schemas.times import iso
 from streams.agenda import Coming
-from streams.contributions import Cell, tally_key
+from streams.contributions import Moves, tally_key
 from streams.courses import (
     ALWAYS,
     AT_DAY_END,
@@ -26,7 +26,7 @@ from streams.courses import (
 from streams.crowds import Crowds
 from streams.measures import ALL
 from streams.parts.holding import Conditions, Leaf
-from streams.parts.part import Subject
+from streams.parts.part import Cells, Subject
 from streams.parts.scores import Score
 from streams.parts.standings import Standings
 from streams.signals import Standing
@@ -150,6 +150,7 @@ class Membership:
         self._standings = subject.standings(row)
         self._leaves: list[Leaf] = []
         self._holds = self._compiled(row.when)
+        self._one_condition = not isinstance(row.when, AllHold | AnyHolds | HoldsNot)
         self.slots = frozenset[int]().union(*(leaf.slots for leaf in self._leaves))
         """The measures it follows from."""
         self._read_in_order = sorted(self.slots)
@@ -253,7 +254,8 @@ class Membership:
                 sampled(course, partial(self._day_end, set(leaf.instants(values))))
                 for leaf, course in zip(self._leaves, courses, strict=True)
             ]
-        return Stand(combined(courses, self._holds), courses)
+        course = courses[0] if self._one_condition else combined(courses, self._holds)
+        return Stand(course, courses)
 
     def _day_end(self, facts_ms: Container[int], edge: Edge) -> Edge:
         """The day end at which an edge is seen. A fact at midnight belongs to the day it begins."""
@@ -265,7 +267,15 @@ class Membership:
             return ms, AT_DAY_END
         return self._calendar.day_start_ms(day + 1), AT_DAY_END
 
-    def add(self, values: Values, sign: int, into: dict[Cell, int]) -> None:
+    def difference(self, old: Values, new: Values, moves: Moves, cells: Cells) -> None:
+        """Adds what a subject contributes now minus what it contributed before."""
+        whole = self._standings is None and self.row.each_name is None
+        if whole and self.stand(old).course == self.stand(new).course:
+            return  # as for most: what has changed does not move them
+        self._add(old, -1, cells)
+        self._add(new, +1, cells)
+
+    def _add(self, values: Values, sign: int, into: Cells) -> None:
         """Adds what a subject contributes, times a sign."""
         entries = self.row.value == "entries"
         for variant, of in self._variants(values):
