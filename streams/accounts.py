@@ -33,10 +33,11 @@ from streams.erasure import StageErasure
 from streams.event_codes import Coded, EventCodes
 from streams.fact_batches import Code, FactBatches
 from streams.held_accounts import HeldAccounts
+from streams.held_things import HeldThings
 from streams.launches import EVERYBODY
-from streams.measures import Fact, Measure, Moment, Open
+from streams.measures import Fact, Measure, Open
 from streams.member_sums import MemberSums
-from streams.roles import USER_FACTS_ROLE, USER_STATE_ROLE
+from streams.roles import USER_FACTS_ROLE
 from streams.seen_events import SeenEvents
 from streams.segment_bound import SegmentBound
 from streams.signals import Revisions, Standing
@@ -65,9 +66,7 @@ from streams.state_keys import (
     state_key,
     state_value,
 )
-from streams.subject_measures import Step, Values
-from streams.thing_forgetting import ThingForgetting
-from streams.things import Things
+from streams.subject_measures import Step
 from streams.to_company import ToCompany
 from streams.warmth import WARM
 from streams.watermark import Announcements, Sources
@@ -104,7 +103,7 @@ class Accounts:
         programs = self.programs = compiled.member
         self._news, self._names = programs.news, programs.names
         self._slots_together = programs.together_slots
-        self._entitlements, self._things_told = programs.entitlements, programs.things_told
+        self._entitlements = programs.entitlements
         self._codes = EventCodes(compiled)
         self.segments = SegmentBound(plan.segments)
         self._seen = SeenEvents(plan, ids_max, bounded=bounded)
@@ -118,15 +117,9 @@ class Accounts:
         self.shown = self._books.shown
         self.board = compiled.board("account", live=throttled, bounded=bounded, show=shown_account)
         self.held = HeldAccounts(compiled, self._books.new, horizon_days, warm)
-        self._forgetting_things: ThingForgetting | None = None
-        begin = None
-        if horizon_days is not None:
-            self._forgetting_things = ThingForgetting(compiled, horizon_days)
-            begin = self._forgetting_things.looks.begin
-        self._things = Things(compiled.things.measures, begin, splits=plan.erasure is not None)
+        self._things = HeldThings(compiled, self._codes, horizon_days, account_partitions)
         self._to_tallies = ToTallies(programs.account.groups, self._calendar, tally_partitions)
         self._to_users = FactBatches(USER_FACTS_ROLE, user_partitions)
-        self._to_things = FactBatches(USER_STATE_ROLE, account_partitions)
         self._sums = MemberSums(compiled, self.held, self._books, self._to_tallies)
         self._counted = Counted(self._calendar)
         users = [f"users:{each}" for each in range(user_partitions)]
@@ -135,7 +128,7 @@ class Accounts:
         )
         self._telling, listing = self._to_company.telling, self._to_company.listing
         self._settling = AccountSettling(
-            compiled, self.held, self._things, self._to_tallies, self.board, listing
+            compiled, self.held, self._things.all, self._to_tallies, self.board, listing
         )
         self._publishing = AccountPublishing(
             self.held, self._books, self.board, listing, self._sources, until
@@ -146,7 +139,7 @@ class Accounts:
                 compiled, lambda leaf: (USER_FACTS_ROLE, partition_of(leaf, user_partitions))
             )
             self._erasure = AccountErasure(
-                erasure, place, self.held, self._things, self._sums, self.board
+                erasure, place, self.held, self._things.all, self._sums, self.board
             )
         self.duplicates = 0
         self.suppressed = 0
@@ -175,7 +168,7 @@ class Accounts:
     @property
     def things(self) -> int:
         """Things held: where all their facts meet, and in accounts."""
-        return len(self._things)
+        return len(self._things.all)
 
     @property
     def shortened(self) -> int:
@@ -185,7 +178,7 @@ class Accounts:
     @property
     def things_removed(self) -> int:
         """Things that were over for so long that they were removed."""
-        return 0 if self._forgetting_things is None else self._forgetting_things.removed
+        return self._things.removed
 
     @property
     def signals_to_come(self) -> int:
@@ -292,7 +285,7 @@ class Accounts:
         if closed:
             member.close(coded.mark, time_ms, self._calendar.day_start_ms(day + 1))
         for place, key in coded.things:
-            self._take_thing((member.account, key), coded, place, moment, of_facts)
+            self._things.take((member.account, key), coded, place, moment, of_facts)
 
     def _take_of_things(
         self,
@@ -309,13 +302,13 @@ class Accounts:
         key, of = place
         if key.startswith(THING_KEY):
             if not self._hides_account(of):
-                self._take_thing((key, key), coded, 0, (time_ms, event_id, of), values)
+                self._things.take((key, key), coded, 0, (time_ms, event_id, of), values)
             return
         self.suppressed += 1
         if self._hides_account(key):
             return
         for number, thing in coded.things:
-            self._take_thing((key, thing), coded, number, (time_ms, event_id, key), values)
+            self._things.take((key, thing), coded, number, (time_ms, event_id, key), values)
 
     def _take_together(self, key: str, slot: int, measure: Measure, fact: Fact) -> None:
         """Takes a fact into what the members of an account did together."""
@@ -324,22 +317,6 @@ class Accounts:
         account = self.held.all[key]
         self.held.touch_together(account)
         account.together[slot] = measure.add(account.together[slot], fact)
-
-    def _take_thing(
-        self,
-        place: tuple[str, str],
-        coded: Coded,
-        number: int,
-        moment: Moment,
-        values: FactValues,
-    ) -> None:
-        """Takes one fact of an event into a thing."""
-        step = coded.thing_steps[number]
-        day = self._calendar.day(moment[0])
-        value = values[number] if values else None
-        kind, name, attributes, _ = step
-        fact = Fact(kind, name, moment, day, coded.code.segments, attributes, value)
-        self._things.take(place, fact, step)
 
     def _tell_users(
         self, member: Member, code: Code, time_ms: int, event_id: str, values: FactValues
@@ -444,17 +421,15 @@ class Accounts:
         if heard is not None:
             out.entities.append((state_key(PARTITION), state_value(heard)))
         out.entities.extend(self.held.forget(watermark_ms))
-        if self._forgetting_things is not None:
-            out.entities.extend(self._forgetting_things.flush(watermark_ms, self._things))
+        out.entities.extend(self._things.forget(watermark_ms))
         self.held.cool()
         return out
 
     def _settle(self, due: Iterable[tuple[str, Standing]], out: Flushed) -> Touched:
         """Carries further on what changed, to the things that accounts name, too."""
         touched, touched_together = self._settling.settle(due, self.watermark_ms, out)
-        if self._things_told:
-            for key, old in touched_together.items():
-                self._tell_things(key, old, self.held.all[key].together)
+        for key, old in touched_together.items():
+            self._things.tell(key, old, self.held.all[key].together)
         return touched, touched_together
 
     def _tell_members(self) -> None:
@@ -472,12 +447,6 @@ class Accounts:
                     coded = self._codes.of(((fact,), ()))
                     self._take(member, coded, coded.steps, ms, "", (value,))
 
-    def _tell_things(self, account: str, old: Values, new: Values) -> None:
-        """Tells the things that an account names what it has had."""
-        for thing, fact, ms, value in self._things_told.words(old, new):
-            code = self._codes.of(((fact,), ())).code
-            self._to_things.add_row(thing, ((thing, account), ms, code, "", (value,)))
-
     def _announce(self, now_ms: int, out: Flushed) -> None:
         """Facts for users and deltas for tallies, headed by how far this partition has come."""
         for row in self._counted.take_rows():
@@ -485,10 +454,9 @@ class Accounts:
         header = self._announcements.header(self.watermark_ms, self._sources.first_fact_ms)
         to_all = self._announcements.due(header, now_ms)
         out.records.extend(self._to_users.take_records(header, to_all=to_all))
-        if self._things_told:
-            # flows against the stream: it must not hold up its own source
-            silent = self._announcements.header(None, None)
-            out.records.extend(self._to_things.take_records(silent, to_all=False))
+        # flows against the stream: it must not hold up its own source
+        silent = self._announcements.header(None, None)
+        out.records.extend(self._things.take_words(silent))
         out.records.extend(self._to_tallies.take_records(header, to_all=to_all))
 
     # ---- checkpoints
@@ -499,10 +467,10 @@ class Accounts:
             self.held.account(place[0]).cold[place[1]] = value
             return
         if what == THING:
-            self._things.load((place[0], place[1]), value)
+            self._things.all.load((place[0], place[1]), value)
             return
         if what == THING_PARTS:
-            self._things.load_parts((place[0], place[1]), value)
+            self._things.all.load_parts((place[0], place[1]), value)
             return
         content = read_value(value)
         if what == SIGNALS:
@@ -537,8 +505,7 @@ class Accounts:
         watermark_ms = self.watermark_ms
         if self._erasure is not None:
             self._erasure.restored()
-        if self._forgetting_things is not None:
-            self._forgetting_things.looks.resume(watermark_ms, self._calendar)
+        self._things.restored(watermark_ms)
         self.held.restored(watermark_ms)
         for account in self.held.all.values():
             self._books.resume(account, watermark_ms, self._sources.first_fact_ms)
