@@ -2,16 +2,21 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 from streams.account_program import AccountTotals
 from streams.book import Book
+from streams.cold import NO_RECORDS, ColdGroup
 from streams.contributions import Cell
 from streams.crowds import Gathering
 from streams.signals import Revisions
 from streams.subject_measures import KeptEntry
 
 NO_ENTRIES: Mapping[str, KeptEntry] = MappingProxyType({})
+NO_MEMBERS = cast(dict[str, "Member"], MappingProxyType({}))
+NO_LEAVES = cast(dict[str, set[str]], MappingProxyType({}))
+NOTHING = cast(list[Any], ())
+"""All accounts whose members are cold share these, and nobody can write into them."""
 
 
 class Member:
@@ -78,7 +83,7 @@ class Account:
         self, key: str, totals: AccountTotals, book: Book | None, gathering: Gathering
     ) -> None:
         self.key, self.totals, self.book = key, totals, book
-        self.cold: dict[str, bytes] = {}
+        self.cold = NO_RECORDS
         """Either this or `members` is empty."""
         self.members: dict[str, Member] = {}
         self.merged: dict[str, set[str]] = {}
@@ -89,7 +94,18 @@ class Account:
         self.gathering = gathering
         self.together: list[Any] = []
         """The measures of all members that count, as if they were one; only those that rows about
-        accounts read are kept."""
+        accounts read are kept. Nothing while the members are cold."""
+
+    def pack(self, records: Mapping[str, bytes]) -> None:
+        """Leaves nothing of the members but their records, by leaf."""
+        self.cold = ColdGroup(records)
+        self.members, self.merged, self.together = NO_MEMBERS, NO_LEAVES, NOTHING
+
+    def unpack(self) -> dict[str, bytes]:
+        """The records; the members are to be made of them."""
+        records, self.cold = self.cold.records(), NO_RECORDS
+        self.members, self.merged = {}, {}
+        return records
 
     def leaves(self, root: str) -> list[Member]:
         """The members that are one person, in the order of their ids."""

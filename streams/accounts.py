@@ -464,7 +464,7 @@ class Accounts:
     def restore(self, key: bytes, value: bytes) -> None:
         what, place = read_key(key)
         if what == MEMBER:
-            self.held.account(place[0]).cold[place[1]] = value
+            self.held.load(place[0], place[1], value)
             return
         if what == THING:
             self._things.all.load((place[0], place[1]), value)

@@ -13,7 +13,7 @@ again a quarter later.
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 import xxhash
 
@@ -49,6 +49,7 @@ from schemas.rows import Row
 from streams.activation_rules import DaysWithin
 from streams.book import LONGEST_PERIOD_DAYS
 from streams.calendar import Calendar
+from streams.cold import ColdKeys, Key
 from streams.compiled_plan import CompiledPlan
 from streams.day_measures import Days
 from streams.measures import ByName, Forgetful, Measure
@@ -62,8 +63,6 @@ AT_ONCE = 64
 MONTH_DAYS = 31
 SOON_DAYS = 3
 """Event time may be ahead of the watermark by so many days."""
-
-Key = TypeVar("Key", str, tuple[str, str])
 
 
 class Forgetting:
@@ -141,8 +140,9 @@ class Looks(Generic[Key]):
     def __init__(self, span_days: int) -> None:
         self._span_days = span_days
         self._new: list[Key] = []
-        self._on: dict[int, list[Key]] = {}
-        self._now: deque[Key] = deque()
+        self._on: dict[int, ColdKeys[Key]] = {}
+        self._now: deque[ColdKeys[Key]] = deque()
+        self._due: Iterator[Key | None] = self._walk()
         self._today: int | None = None
 
     def begin(self, key: Key) -> None:
@@ -158,25 +158,42 @@ class Looks(Generic[Key]):
         for key in keys:
             text = key if isinstance(key, str) else key[-1]
             day = today + 1 + (xxhash.xxh3_64_intdigest(text.encode()) - today) % EVERY_DAYS
-            self._on.setdefault(day, []).append(key)
+            self._on_day(day).append(key)
 
     def take(self, today: int, most: int) -> Iterator[Key]:
         """At most so many of those who are due. Each has to be given back with `again`."""
         if self._new:
-            day = today + self._span_days + EVERY_DAYS
-            self._on.setdefault(day, []).extend(self._new)
+            listed = self._on_day(today + self._span_days + EVERY_DAYS)
+            for new in self._new:
+                listed.append(new)
             self._new = []
         if today != self._today:
             self._today = today
             for day in [day for day in self._on if day <= today]:
-                self._now.extend(self._on.pop(day))
-        for _ in range(min(most, len(self._now))):
-            yield self._now.popleft()
+                self._now.append(self._on.pop(day))
+        for _ in range(most):
+            key = next(self._due)
+            if key is None:
+                return
+            yield key
+
+    def _walk(self) -> Iterator[Key | None]:
+        """Who is due, one after the other; None as often as nobody is."""
+        while True:
+            while self._now:
+                yield from self._now.popleft()
+            yield None
 
     def again(self, key: Key, today: int, *, at_rest: bool) -> None:
         """`at_rest`: nothing of today's is left to forget."""
         after = EVERY_DAYS + (self._span_days if at_rest else 0)
-        self._on.setdefault(today + after, []).append(key)
+        self._on_day(today + after).append(key)
+
+    def _on_day(self, day: int) -> ColdKeys[Key]:
+        found = self._on.get(day)
+        if found is None:
+            found = self._on[day] = ColdKeys()
+        return found
 
 
 def _inner(measure: Measure) -> Measure:

@@ -53,6 +53,8 @@ class HeldAccounts:
         self._warm = Warm(warm)
         self._empty_totals = AccountTotals(self._program)
         self._empty_gathering = Gathering(self._crowds)
+        self._restored: dict[str, dict[str, bytes]] = {}
+        """Records of members, by account, until all are here."""
         self.unsaved: dict[tuple[str, str], Member] = {}
         self._before: dict[tuple[str, str], Values] = {}
         """(account, root) -> measures of a person at the last flush, if they may have changed."""
@@ -198,9 +200,10 @@ class HeldAccounts:
 
     def _thaw(self, account: Account) -> None:
         """Unpacks the members of an account, and adds them up."""
-        cold, account.cold = account.cold, {}
+        records = account.unpack()
+        account.together = [*self.nobody]
         account.totals, account.gathering = AccountTotals(self._program), Gathering(self._crowds)
-        for leaf, packed in cold.items():
+        for leaf, packed in records.items():
             self._load_member(account, leaf, packed)
         if account.key:
             for root in {member.root for member in account.members.values()}:
@@ -219,11 +222,16 @@ class HeldAccounts:
             if key and account is not None and len(account.members) <= LARGE_ACCOUNT:
                 # A member without a record holds nothing.
                 members = account.members.items()
-                account.cold = {leaf: m.packed for leaf, m in members if m.packed is not None}
-                account.members, account.merged = {}, {}
-                if account.cold:  # else nothing follows from the members, and nothing is unpacked
-                    account.totals, account.gathering = self._empty_totals, self._empty_gathering
-                    account.together = []  # found again when the members are unpacked
+                packed = {leaf: m.packed for leaf, m in members if m.packed is not None}
+                if packed:
+                    self._pack(account, packed)
+                else:  # nothing follows from the members, and nothing would be unpacked
+                    account.members, account.merged = {}, {}
+
+    def _pack(self, account: Account, records: dict[str, bytes]) -> None:
+        """What follows from members is found again when they are unpacked."""
+        account.pack(records)
+        account.totals, account.gathering = self._empty_totals, self._empty_gathering
 
     def _packed(self, member: Member) -> bytes:
         return state_value(
@@ -258,11 +266,19 @@ class HeldAccounts:
         if self._forgetting is not None:
             yield from self._forgetting.flush(watermark_ms, self.all)
 
+    def load(self, key: str, leaf: str, packed: bytes) -> None:
+        """Takes back the record of a member."""
+        self.account(key)
+        self._restored.setdefault(key, {})[leaf] = packed
+
     def restored(self, watermark_ms: int | None) -> None:
-        """Says that the record of every member was given to its account."""
+        """Says that the record of every member was taken back."""
         self.told_until_ms = watermark_ms
         if self._forgetting is not None:
             self._forgetting.looks.resume(watermark_ms, self._calendar)
+        restored, self._restored = self._restored, {}
         for account in self.all.values():
+            if account.key in restored:
+                self._pack(account, restored.pop(account.key))
             if not account.key or len(account.cold) > LARGE_ACCOUNT:
                 self._thaw(account)

@@ -8,6 +8,7 @@ from typing import Any
 
 from schemas.plan.conditions import compile_where
 from streams.by_account import Parts, unpacked
+from streams.cold import ColdRecords
 from streams.compiled_plan import CompiledPlan
 from streams.identity import chain_through, root_of
 from streams.launches import Launches
@@ -37,8 +38,10 @@ class HeldLeaves:
         self.nobody: Values = self._program.empty()
         """The measures of somebody who does not count."""
         self.leaves: dict[str, Leaf] = {}
-        self.cold: dict[str, bytes] = {}
+        self.cold = ColdRecords()
         """The packed states of other leaves, each a person of its own, that nobody used lately."""
+        self._restored: dict[str, bytes] = {}
+        """The same of a restore that is not over."""
         self._warm = Warm(warm)
         self.persons: dict[str, Person] = {}
         self.before: dict[str, Values] = {}
@@ -81,13 +84,22 @@ class HeldLeaves:
         """A leaf; None: nobody has heard of it."""
         leaf = self.leaves.get(key)
         if leaf is None:
-            packed = self.cold.pop(key, None)
+            packed = self.cold.take(key)
             if packed is None:
                 return None
-            leaf = self.leaves[key] = Leaf(key, self._program.empty())
-            self._load_state(leaf, packed)
+            leaf = self._unpacked(key, packed)
         self._warm.use(key)
         return leaf
+
+    def _unpacked(self, key: str, packed: bytes) -> Leaf:
+        leaf = self.leaves[key] = Leaf(key, self._program.empty())
+        self._load_state(leaf, packed)
+        return leaf
+
+    def remove(self, key: str) -> None:
+        """Forgets a leaf, if there is one, for good."""
+        self.leaves.pop(key, None)
+        self.cold.discard(key)
 
     def person(self, root: str) -> Person:
         """What others were told of a root, which may be nothing yet."""
@@ -157,7 +169,7 @@ class HeldLeaves:
     def persons_now(self) -> Iterator[tuple[str, Values]]:
         """The measures of every person; those that are packed stay so."""
         merged = {root for root, person in self.persons.items() if person.copies}
-        for key, packed in list(self.cold.items()):
+        for key, packed in self.cold.items():
             if key not in merged:
                 leaf = LeafState([])
                 self._load_state(leaf, packed)
@@ -191,12 +203,14 @@ class HeldLeaves:
 
     def cool(self) -> None:
         """Packs the leaves that were not used lately. Nothing may be unsaved."""
+        cooled = {}
         for key in self._warm.cooled():
             leaf = self.leaves.get(key)
             if leaf is not None and leaf.is_alone:
                 del self.leaves[key]
                 if leaf.packed is not None:  # else it holds nothing, and was never saved
-                    self.cold[key] = leaf.packed
+                    cooled[key] = leaf.packed
+        self.cold.add(cooled)
 
     def packed(self, leaf: LeafState, *, apart: bool = True) -> bytes:
         """The state of a leaf, as it is saved and sent.
@@ -242,11 +256,13 @@ class HeldLeaves:
     def load_leaf(self, key: str, content: Sequence[Any]) -> None:
         """Takes back a record of a leaf."""
         state, pointer, parent_chain, children, version = content
-        self.cold[key] = state
         if self._forgetting is not None:
             self._forgetting.looks.begin(key)
         if version or children or pointer is not None:
-            _load_place(self.leaf(key), pointer, parent_chain, children, version)
+            leaf = self._unpacked(key, state)
+            _load_place(leaf, pointer, parent_chain, children, version)
+        else:
+            self._restored[key] = state
 
     def load_copy(self, root: str, leaf: str, content: Sequence[Any]) -> None:
         """Takes back a record of the state of a leaf from elsewhere."""
@@ -280,6 +296,8 @@ class HeldLeaves:
 
     def restored(self, watermark_ms: int | None) -> None:
         """Says that every record was taken back."""
+        self.cold.add(self._restored)
+        self._restored = {}
         if self._forgetting is not None:
             self._forgetting.looks.resume(watermark_ms, self._calendar)
 

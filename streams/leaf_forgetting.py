@@ -1,8 +1,9 @@
 """What users forgets of raw ids, and of their copies where their roots live; see forgetting."""
 
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from streams.cold import ColdRecords
 from streams.compiled_plan import CompiledPlan
 from streams.forgetting import AT_ONCE, Forgetting, Looks
 from streams.person_state import Copy, Leaf, LeafState, Person
@@ -37,7 +38,7 @@ class LeafForgetting:
         self,
         watermark_ms: int | None,
         leaves: Mapping[str, Leaf],
-        cold: MutableMapping[str, bytes],
+        cold: ColdRecords,
         persons: Mapping[str, Person],
     ) -> Iterator[tuple[bytes, bytes]]:
         """The records that are other ones now. Nothing else may be unsaved."""
@@ -51,10 +52,11 @@ class LeafForgetting:
                 continue  # it was erased
             at_rest = True
             if packed is not None:
-                cold[key], at_rest = self._forget_packed(packed, today)
-                if cold[key] is not packed:
+                kept, at_rest = self._forget_packed(packed, today)
+                if kept is not packed:
                     self.shortened += 1
-                    yield state_key(LEAF, key), state_value((cold[key], *ALONE))
+                    cold.add({key: kept})
+                    yield state_key(LEAF, key), state_value((kept, *ALONE))
             elif leaf is not None and leaf.packed is not None:
                 changed, at_rest = self._forget(leaf, today)
                 if changed:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from streams.account_state import Account, Member
+from streams.cold import ColdGroup
 from streams.compiled_plan import CompiledPlan
 from streams.counted_cells import cells_of, cells_since, packed_cells
 from streams.forgetting import AT_ONCE, Forgetting, Looks
@@ -54,7 +55,7 @@ class MemberForgetting:
                 entered = self._keep_entries(key, self._of.shown_ms(today))
                 if entered is not None:
                     yield state_key(ENTERED, key), entered
-                leaves = [*accounts[key].cold, *accounts[key].members]
+                leaves = [*accounts[key].cold.records(), *accounts[key].members]
                 self._walk = key, iter(leaves), self._of.before(today)
                 self._at_rest = True
             key, walk, before = self._walk
@@ -75,9 +76,9 @@ class MemberForgetting:
 
     def _forget(self, account: Account, leaf: str, before: int, today: int) -> bytes | None:
         """Forgets what there is of a member; its record, if there was something."""
-        packed, member = account.cold.get(leaf), account.members.get(leaf)
-        if packed is not None:
-            content = read_value(packed)
+        cold, member = account.cold.records(), account.members.get(leaf)
+        if leaf in cold:
+            content = read_value(cold[leaf])
             *_, values, counted = content
             cells = cells_of(counted)
             kept = cells_since(cells, before, self._calendar)
@@ -85,8 +86,9 @@ class MemberForgetting:
             self._at_rest &= not kept and self._of.is_at_rest(values, today, packed=True)
             if not changed and len(kept) == len(cells):
                 return None
-            account.cold[leaf] = state_value((*content[:-1], packed_cells(kept)))
-            return account.cold[leaf]
+            cold[leaf] = state_value((*content[:-1], packed_cells(kept)))
+            account.cold = ColdGroup(cold)
+            return cold[leaf]
         if member is None or member.packed is None:
             return None
         kept = cells_since(member.counted, before, self._calendar)

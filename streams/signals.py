@@ -5,7 +5,7 @@ whose instant moved is retracted and given anew under another id; the same insta
 evidence is a higher revision of the same id.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from schemas.outputs import Signal, deterministic_id
@@ -29,11 +29,17 @@ class Standing(NamedTuple):
         return deterministic_id(self.signal, self.variant, self.subject, iso(self.at_ms))
 
 
+NONE_REVISED: Mapping[str, int] = {}
+"""Of nearly every subject."""
+
+
 class Revisions:
     """Revisions of the signals of one subject that were ever changed; others are at 1."""
 
-    def __init__(self, revised: dict[str, int] | None = None) -> None:
-        self.revised = revised or {}
+    __slots__ = ("revised",)
+
+    def __init__(self, revised: Mapping[str, int] = NONE_REVISED) -> None:
+        self.revised = revised
 
     def changes(self, old: Standing | None, new: Standing | None) -> Iterator[Signal]:
         """The records that lead from what stood to what stands."""
@@ -49,7 +55,7 @@ class Revisions:
     def _next(self, id: str, *, stood: bool) -> int:
         revision = self.revised.get(id, 1 if stood else 0) + 1
         if revision > 1:
-            self.revised[id] = revision
+            self.revised = {**self.revised, id: revision}
         return revision
 
     @staticmethod

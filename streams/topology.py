@@ -14,7 +14,7 @@ from streams.history import NEW, History
 from streams.ingest import Ingest
 from streams.tallies import Tallies
 from streams.users import Users
-from streams.warmth import WARM
+from streams.warmth import LEAVES_PART, WARM
 
 
 class Partitions(NamedTuple):
@@ -44,8 +44,8 @@ class Topology:
     ) -> None:
         """`input_partitions`: of every input topic. `bounded`, `until`, `finite`: see Ingest.
 
-        `throttled` False: nothing is held back to spare readers (a replay). `warm`: memberships,
-        and raw ids, that all partitions of a stage together keep unpacked. `key`: of hashes of ids.
+        `throttled` False: nothing is held back to spare readers (a replay). `warm`: memberships
+        that all partitions together keep unpacked, see warmth. `key`: of hashes of ids.
         """
         self.plan, self.partitions = plan, partitions
         self.compiled = CompiledPlan(plan, history, key)
@@ -118,7 +118,7 @@ class Topology:
             bounded=self._bounded,
             throttled=self._throttled,
             until=self._until,
-            warm=_share(self._warm, self.partitions.users),
+            warm=_share(self._warm // LEAVES_PART, self.partitions.users),
         )
 
     def tallies(self, partition: int) -> Tallies:

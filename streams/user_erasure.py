@@ -142,7 +142,7 @@ class UserErasure:
         if leaf is not None:
             removed["ids"] = 1
             further |= leaf.children | ({leaf.pointer[2]} if leaf.pointer is not None else set())
-            del held.leaves[key]  # its copy goes with the root, which is erased, too
+            held.remove(key)  # its copy goes with the root, which is erased, too
         if person is not None:
             further |= person.copies.keys()
             held.copies_unsaved |= {(key, copied): None for copied in person.copies}
@@ -192,7 +192,7 @@ class UserErasure:
                 held.emptied.discard(key)
             elif person is None or not person.copies:  # else they are about to be taken back
                 held.emptied.discard(key)
-                held.leaves.pop(key, None)
+                held.remove(key)
                 held.unsaved.pop(key, None)
                 self.gone.add(key)
 

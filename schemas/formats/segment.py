@@ -97,7 +97,7 @@ class _UsualCall(msgspec.Struct, gc=False, rename="camel"):
 
 _decode_usual: Final = msgspec.json.Decoder(_UsualCall).decode
 _MS_AND_ZONE: Final = {f".{ms:03}Z": ms for ms in range(1000)}
-_SECONDS_MAX: Final = 1 << 16
+_SECONDS_MAX: Final = 1 << 13
 
 _decode: Final = msgspec.json.Decoder(_Call[str]).decode
 _decode_numbered: Final = msgspec.json.Decoder(_Call[str | int]).decode

@@ -1,5 +1,10 @@
 """What was used lately stays warm, and the rest gets cold."""
 
+import orjson
+
+from schemas.plan.check import load_plan
+from schemas.times import iso, parse_iso
+from streams.engine import Engine
 from streams.warmth import Warm
 
 
@@ -26,3 +31,58 @@ def test_a_heavy_key_takes_the_place_of_many() -> None:
     assert list(warm.cooled()) == []
     warm.use("b", weight=10)
     assert list(warm.cooled()) == ["a"]
+
+
+def test_what_is_used_while_it_waits_to_get_cold_stays_warm():
+    warm = Warm(most=1000)
+    keys = [f"k{number}" for number in range(1000)]
+    for key in keys:
+        warm.use(key)
+    assert list(warm.cooled()) == []
+    for number in range(1000):
+        warm.use(f"other{number}")
+    going = set(warm.cooled())
+    assert len(going) == 1000 // 8
+    used = next(key for key in keys if key not in going)
+    warm.use(used)
+    while part := set(warm.cooled()):
+        going |= part
+    assert going == {*keys} - {used}
+
+
+START_MS = parse_iso("2024-05-06T12:00:00Z")
+PLAN = """
+product: P
+activity: {event: Used}
+activation: Done
+events: [{event: Paid, is: payment, value: amount}]
+kpis: {only: [account_user_milestones, net_revenue]}
+milestones: {distinct_users: [1, 2], activated_users: []}
+"""
+
+
+def event(name: str, number: int, at_ms: int) -> bytes:
+    """By the only user of an account."""
+    return orjson.dumps(
+        {
+            "type": "track",
+            "event": name,
+            "userId": f"u{number}",
+            "context": {"groupId": f"a{number}"},
+            "messageId": f"{name} {number}",
+            "timestamp": iso(at_ms),
+            "properties": {"amount": 5},
+        }
+    )
+
+
+def test_accounts_that_got_cold_with_nothing_to_pack_have_nothing_in_common():
+    """What only adds up to a sum leaves no record of a member."""
+    engine = Engine(load_plan(PLAN), partitions=1, warm=0)
+    for number in range(5):
+        engine.feed([event("Paid", number, START_MS)])
+        engine.settle()
+    engine.feed([event("Used", number, START_MS + 1000) for number in range(5)])
+    engine.settle()
+    reached = [orjson.loads(signal)["variant"] for signal in engine.outputs["signals"]]
+    assert reached == ["users=1"] * 5

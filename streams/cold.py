@@ -1,0 +1,193 @@
+"""Packed records of those whom nobody used lately, compressed several together.
+
+A record alone is too short to be compressed well, and the objects that hold it and its key would
+weigh as much as both. To find one record costs some 10 µs, and to put one back some 30.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Generic, TypeVar, cast
+
+import msgspec
+import xxhash
+import zstandard
+
+PER_BLOCK = 8
+"""Records that a block of ColdRecords holds on average, at most. Twice as many spare a tenth of the
+bytes, and cost half as much time again."""
+KEYS_PER_CHUNK = 64
+_SHORT = 4
+"""Bytes of a hash."""
+
+Key = TypeVar("Key", str, tuple[str, str])
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(dict[str, bytes]).decode
+_decode_keys = msgspec.msgpack.Decoder(list[str | tuple[str, str]]).decode
+_compressor = zstandard.ZstdCompressor(level=1)
+_decompress = zstandard.ZstdDecompressor().decompress
+
+
+def _hash(key: str) -> int:
+    """32 bits. The last ones of XXH3-64 are alike in a partition: see partition_of."""
+    return xxhash.xxh3_64_intdigest(key.encode("utf-8", "surrogatepass")) >> 32
+
+
+def _short(key: str) -> bytes:
+    return _hash(key).to_bytes(_SHORT, "little")
+
+
+def _compress(data: bytes) -> bytes:
+    # What the library gives keeps the memory that the worst case would need: a copy does not.
+    return bytes(memoryview(_compressor.compress(data)))
+
+
+def _packed(records: Mapping[str, bytes]) -> bytes:
+    return _compress(_encode(records)) if records else b""
+
+
+def _unpacked(block: bytes) -> dict[str, bytes]:
+    return _decode(_decompress(block)) if block else {}
+
+
+class ColdGroup:
+    """Records that are used together, such as those of the members of an account. Never changes."""
+
+    __slots__ = ("_block", "_hashes")
+
+    def __init__(self, records: Mapping[str, bytes]) -> None:
+        self._block = _packed(records)
+        self._hashes = b"".join(map(_short, records))
+        """Of the keys: who looks for one in all groups need not unpack those without it."""
+
+    def __len__(self) -> int:
+        return len(self._hashes) // _SHORT
+
+    def __contains__(self, key: str) -> bool:
+        return _short(key) in self._hashes and key in self.records()
+
+    def records(self) -> dict[str, bytes]:
+        """By key, in the order in which they were given."""
+        return _unpacked(self._block)
+
+
+NO_RECORDS = ColdGroup({})
+
+
+class ColdRecords:
+    """Records by key, in blocks by the hash of the key.
+
+    There are more blocks as there are more records, one at a time: the next block in turn is
+    divided in two (linear hashing, W. Litwin, 1980). So no record waits until all have moved.
+    """
+
+    def __init__(self) -> None:
+        self._blocks = [b""]
+        self._mask, self._divided = 0, 0
+        """A block's number is the last bits of the hash, one more for the blocks that were divided
+        in this turn."""
+        self._held = 0
+        """Records in blocks, those that were taken included."""
+        self._taken: set[str] = set()
+        """Keys of records that are still in their blocks, and leave them when these are written."""
+
+    def __len__(self) -> int:
+        return self._held - len(self._taken)
+
+    def __contains__(self, key: str) -> bool:
+        return self.get(key) is not None
+
+    def get(self, key: str) -> bytes | None:
+        return None if key in self._taken else _unpacked(self._blocks[self._place(key)]).get(key)
+
+    def take(self, key: str) -> bytes | None:
+        """A record, which is no longer here then; None: there is none."""
+        record = self.get(key)
+        if record is not None:
+            self._taken.add(key)
+        return record
+
+    def discard(self, key: str) -> None:
+        """Forgets a record, also one that was taken, for good."""
+        place = self._place(key)
+        records = self._read(place)
+        if records.pop(key, None) is not None:
+            self._held -= 1
+        self._blocks[place] = _packed(records)
+
+    def add(self, records: Mapping[str, bytes]) -> None:
+        """Puts records here, in the place of those that there are."""
+        while self._held + len(records) > PER_BLOCK * len(self._blocks):
+            self._divide()
+        for place, keys in self._by_place(records).items():
+            known = self._read(place)
+            before = len(known)
+            known.update((key, records[key]) for key in keys)
+            self._held += len(known) - before
+            self._blocks[place] = _packed(known)
+
+    def items(self) -> Iterator[tuple[str, bytes]]:
+        """All of them. Nothing may be added meanwhile."""
+        for block in self._blocks:
+            for key, record in _unpacked(block).items():
+                if key not in self._taken:
+                    yield key, record
+
+    def sizes(self) -> list[int]:
+        """Of every block, how many records are in it, those that were taken included."""
+        return [len(_unpacked(block)) for block in self._blocks]
+
+    def _read(self, place: int) -> dict[str, bytes]:
+        """What is in a block that is about to be written, without what was taken."""
+        records = _unpacked(self._blocks[place])
+        for key in records.keys() & self._taken:
+            del records[key]
+            self._taken.remove(key)
+            self._held -= 1
+        return records
+
+    def _place(self, key: str) -> int:
+        hash = _hash(key)
+        place = hash & self._mask
+        return place if place >= self._divided else hash & (2 * self._mask + 1)
+
+    def _by_place(self, keys: Iterable[str]) -> Mapping[int, list[str]]:
+        found = defaultdict[int, list[str]](list)
+        for key in keys:
+            found[self._place(key)].append(key)
+        return found
+
+    def _divide(self) -> None:
+        """Divides the next block in turn in two."""
+        place = self._divided
+        records = self._read(place)
+        self._blocks[place] = b""
+        self._blocks.append(b"")
+        self._divided += 1
+        for half, keys in self._by_place(records).items():
+            self._blocks[half] = _packed({key: records[key] for key in keys})
+        if self._divided > self._mask:
+            self._mask, self._divided = 2 * self._mask + 1, 0
+
+
+class ColdKeys(Generic[Key]):
+    """Keys in the order in which they came, most of them compressed: a text that stands in a list
+    alone weighs ten times as much.
+    """
+
+    __slots__ = ("_chunks", "_last")
+
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []
+        self._last: list[Key] = []
+
+    def append(self, key: Key) -> None:
+        self._last.append(key)
+        if len(self._last) == KEYS_PER_CHUNK:
+            self._chunks.append(_compress(_encode(self._last)))
+            self._last = []
+
+    def __iter__(self) -> Iterator[Key]:
+        for chunk in self._chunks:
+            yield from cast(list[Key], _decode_keys(_decompress(chunk)))
+        yield from self._last
