@@ -2,7 +2,7 @@
 
 import msgspec
 
-from streams.ingest import Ingest
+from streams.ingest.stage import Ingest
 from streams.stage import Flushed, Outgoing, RecordBatch
 
 _KEY = b"read"

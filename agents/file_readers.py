@@ -25,7 +25,7 @@ from agents.file_ingest import interpreted
 from agents.files import DEFAULT_LINES, Chunk, UnreadableFileError, read_chunks
 from agents.privacy_key import privacy_key
 from schemas.plan.models import Input, Plan
-from streams.ingest import Ingest
+from streams.ingest.stage import Ingest
 from streams.stage import RecordBatch
 from streams.topology import Topology
 

@@ -15,7 +15,7 @@ import orjson
 
 from schemas.keys import ACCOUNT, ANONYMOUS, USER
 from schemas.outputs import ALERTS, DEAD_LETTERS, KPIS, LISTS, SIGNALS
-from streams.pseudonyms import Pseudonyms
+from streams.ingest.pseudonyms import Pseudonyms
 
 REDACTED = "The record named somebody who was erased."
 _REMEMBERED_MAX = 100_000

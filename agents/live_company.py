@@ -20,7 +20,7 @@ from agents.web import Address
 from agents.worker import StageSpec
 from schemas.plan.models import Plan
 from schemas.times import DAY_MS, parse_iso
-from streams.ingest import Ingest
+from streams.ingest.stage import Ingest
 from streams.stage import RecordBatch, StagePartition
 from streams.topology import Topology
 

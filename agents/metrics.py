@@ -39,18 +39,18 @@ from agents.worker import Worker
 from schemas.outputs import ALERTS, SIGNALS
 from schemas.segments import OTHER
 from schemas.times import SECOND_MS
-from streams.accounts import Accounts
+from streams.accounts.segment_bound import VALUES_MAX
+from streams.accounts.stage import Accounts
 from streams.alerting.board import Board
 from streams.alerting.standing import AMENDED, FIRING, RESOLVED
-from streams.company import Company
-from streams.ingest import Ingest
-from streams.measures import ALL
-from streams.predictions import Predictions
-from streams.publication import Timeline
-from streams.segment_bound import VALUES_MAX
+from streams.company.predictions import Predictions
+from streams.company.stage import Company
+from streams.ingest.stage import Ingest
+from streams.measures.kinds import ALL
 from streams.stage import StagePartition
-from streams.tallies import Tallies
-from streams.users import Users
+from streams.tallies.stage import Tallies
+from streams.users.stage import Users
+from streams.values.publication import Timeline
 
 log = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from agents.metrics import Metrics, Sight
 from agents.web import Address, Asked, Page, Pages, found, serving
 from agents.worker import Worker
 from schemas.keys import account_key
-from streams.account_view import view_of
-from streams.accounts import Accounts
+from streams.accounts.stage import Accounts
+from streams.accounts.view import view_of
 
 READY_WITHIN_S = 30.0
 """A worker whose work has not been durable for longer is behind, and is told from a ready one."""

@@ -14,7 +14,7 @@ import orjson
 from agents.metrics import KPI_CLOSED_VALUE, PREFIX
 from schemas.outputs import Number
 from schemas.times import SECOND_MS, parse_iso
-from streams.publication import PROVISIONAL
+from streams.values.publication import PROVISIONAL
 
 Series = tuple[str, str, str, str]
 """KPI, variant, segment and period: the labels."""

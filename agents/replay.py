@@ -29,11 +29,11 @@ from agents.worker import StageSpec
 from schemas.outputs import ALERTS
 from schemas.plan.models import Input, Plan
 from schemas.times import DAY_MS, iso
-from streams.accounts import Accounts
-from streams.pseudonyms import Pseudonyms
+from streams.accounts.stage import Accounts
+from streams.ingest.pseudonyms import Pseudonyms
 from streams.stage import Outgoing, RecordBatch, StagePartition
 from streams.state_costs import Costs, costs, record_of
-from streams.tallies import Tallies
+from streams.tallies.stage import Tallies
 
 LAG_KPI = "action_to_activation_lag"
 

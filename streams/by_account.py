@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from schemas.keys import GONE
+from streams.measures.of_subjects import Measures
 from streams.state_keys import read_value, state_value
-from streams.subject_measures import Measures
 from streams.traits import TraitDays, merged
 
 Pointer = tuple[int, str, str]

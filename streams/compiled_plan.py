@@ -10,20 +10,20 @@ from schemas.ranks import OfMembers
 from schemas.row_forms.comparing import PredictionRow
 from schemas.row_forms.values import RankingRow
 from schemas.row_reading import begun
-from streams.account_program import AccountProgram
+from streams.accounts.crowds import Crowds
+from streams.accounts.entitlements import Entitlements
+from streams.accounts.program import AccountProgram
+from streams.accounts.things_of_accounts import ThingsOfAccounts
 from streams.alerting.board import Board
 from streams.alerting.rules import Rules
 from streams.calendar import Calendar
 from streams.catalogue import Catalogue, catalogue_of
-from streams.crowds import Crowds
-from streams.entitlements import Entitlements
 from streams.history import ACTIVATED, NEW, History, alert_unit
-from streams.latest_names import Asked, LatestNames, asked_names
+from streams.ingest.pseudonyms import Pseudonyms
+from streams.measures.latest_names import Asked, LatestNames, asked_names
+from streams.measures.of_subjects import Measures
 from streams.parts.attributed import split_by_states
 from streams.program import SubjectProgram, rows_about
-from streams.pseudonyms import Pseudonyms
-from streams.subject_measures import Measures
-from streams.things_of_accounts import ThingsOfAccounts
 
 
 class KeyMissing(Exception):

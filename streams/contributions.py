@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from streams.active_days import runs
 from streams.calendar import DAY, GRID, MONTH, WEEK, Calendar
+from streams.measures.active_days import runs
 
 
 class TallyKey(NamedTuple):

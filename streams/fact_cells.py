@@ -11,7 +11,7 @@ from schemas.selectors import Passing, Variant
 from streams.attributes import whole_number
 from streams.calendar import HOUR
 from streams.contributions import TallyKey, tally_key
-from streams.measures import ALL, kinds_read, reads
+from streams.measures.kinds import ALL, kinds_read, reads
 from streams.operators import count, mean, rate, total
 from streams.segments import shown_value
 

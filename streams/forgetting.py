@@ -46,15 +46,15 @@ from schemas.row_forms.standing import BalanceRow
 from schemas.row_forms.values import ScoreRow
 from schemas.row_reading import tried
 from schemas.rows import Row
-from streams.activation_rules import DaysWithin
-from streams.book import LONGEST_PERIOD_DAYS
 from streams.calendar import Calendar
 from streams.cold import ColdKeys, Key
 from streams.compiled_plan import CompiledPlan
-from streams.day_measures import Days
-from streams.measures import ByName, Forgetful, Measure
+from streams.measures.activation_rules import DaysWithin
+from streams.measures.by_days import Days
+from streams.measures.kinds import ByName, Forgetful, Measure
 from streams.parts.holding import WINDOW_DAYS
 from streams.state_costs import USERS, readers_of
+from streams.values.book import LONGEST_PERIOD_DAYS
 
 EVERY_DAYS = 91
 """Who has more to forget is looked at again after so many days."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from schemas.selectors import FactSelector
-from streams.measures import Fact, takes
-from streams.subject_measures import Values
+from streams.measures.kinds import Fact, takes
+from streams.measures.of_subjects import Values
 
 EVERYBODY = "everybody"
 """The raw id of what concerns everybody."""

@@ -16,9 +16,10 @@ from schemas.plan.models import Plan
 from schemas.row_forms.form import ALL_SEGMENT, dimension_unit, unit
 from schemas.row_forms.people import MilestoneRow
 from schemas.rows import of_facts, variants_of
-from streams import counted_cells
+from streams.accounts import counted_cells
 from streams.calendar import Calendar
 from streams.catalogue import catalogue_of
+from streams.company.predictions import scored_keys
 from streams.compiled_plan import CompiledPlan
 from streams.history import (
     CONSENT,
@@ -30,7 +31,6 @@ from streams.history import (
     History,
     definitions,
 )
-from streams.predictions import scored_keys
 from streams.state_keys import (
     BOOK,
     MEMBER,
@@ -43,7 +43,7 @@ from streams.state_keys import (
     read_value,
     state_value,
 )
-from streams.user_scores import told_days
+from streams.users.scores import told_days
 
 _NUMBERS = ("company/", "account/", "signal/", "alert/")
 _FOUNDATION_WORDS = {

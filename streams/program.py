@@ -29,11 +29,12 @@ from schemas.row_forms.values import ScoreRow
 from schemas.row_reading import tried
 from schemas.rows import Row, has_users_beside, of_facts
 from schemas.selectors import FactSelector
-from streams.active_days import ActiveDays
+from streams.accounts.crowds import Crowds
 from streams.calendar import Calendar
 from streams.contributions import Moves, Shape, SpanGroup
-from streams.crowds import Crowds
-from streams.measures import ALL
+from streams.measures.active_days import ActiveDays
+from streams.measures.kinds import ALL
+from streams.measures.of_subjects import Measures, Values
 from streams.operators import distinct, share
 from streams.operators.conditions import MaskFunction
 from streams.parts.attributed import attributed, is_attributed
@@ -53,7 +54,6 @@ from streams.parts.opened import opened
 from streams.parts.part import Cells, Part, Subject
 from streams.parts.predictions import Prediction
 from streams.parts.scores import Score
-from streams.subject_measures import Measures, Values
 
 FIRST_ACTION = FactSelector(kind="first_action")
 ACTIVATION = FactSelector(kind="activation")

@@ -5,9 +5,8 @@ from math import gcd
 from typing import Any
 
 from schemas.keys import partition_of
+from streams.accounts.duplicates import chunk_number, generation_of
 from streams.contributions import TallyKey
-from streams.delta_batches import tally_partition
-from streams.duplicates import chunk_number, generation_of
 from streams.launches import together as launches_together
 from streams.state_keys import (
     AGENDA,
@@ -38,6 +37,7 @@ from streams.state_keys import (
     state_key,
     state_value,
 )
+from streams.tallies.delta_batches import tally_partition
 from streams.topology import Partitions
 
 _OF_ENTITIES = (

@@ -12,9 +12,9 @@ import msgspec
 
 from schemas.rows import Row
 from streams.compiled_plan import CompiledPlan
+from streams.measures.of_subjects import Measures
 from streams.program import SubjectProgram
 from streams.state_keys import COPY, LEAF, MEMBER, THING, read_key, read_value
-from streams.subject_measures import Measures
 
 ACCOUNTS, USERS = "accounts", "users"
 STAGES = (ACCOUNTS, USERS)

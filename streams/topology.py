@@ -5,15 +5,15 @@ from typing import NamedTuple
 
 from schemas.formats import format_named
 from schemas.plan.models import Input, Plan
-from streams.accounts import Accounts
+from streams.accounts.duplicates import IDS_MAX
+from streams.accounts.stage import Accounts
 from streams.catalogue import Catalogue
-from streams.company import Company
+from streams.company.stage import Company
 from streams.compiled_plan import CompiledPlan
-from streams.duplicates import IDS_MAX
 from streams.history import NEW, History
-from streams.ingest import Ingest
-from streams.tallies import Tallies
-from streams.users import Users
+from streams.ingest.stage import Ingest
+from streams.tallies.stage import Tallies
+from streams.users.stage import Users
 from streams.warmth import LEAVES_PART, WARM
 
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from schemas.plan.models import Dimension
 from schemas.segments import combined, dimension_of
-from streams.active_days import ActiveDays, runs
 from streams.calendar import Calendar
-from streams.day_measures import Days, LatestOfDays
-from streams.measures import ALL, ByName, First, Measure, WholeTimeline
+from streams.measures.active_days import ActiveDays, runs
+from streams.measures.by_days import Days, LatestOfDays
+from streams.measures.kinds import ALL, ByName, First, Measure, WholeTimeline
+from streams.measures.of_subjects import FoundTraits
 from streams.segments import pairs_of, segment_in, with_pairs
-from streams.subject_measures import FoundTraits
 
 Told = tuple[int, str, Any]
 """(time ms, event id, value); the latest of a day counts."""

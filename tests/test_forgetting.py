@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from schemas.plan.models import Plan
 from schemas.times import DAY_MS, HOUR_MS, iso, parse_iso
+from streams.accounts.thing_forgetting import ThingForgetting
 from streams.compiled_plan import CompiledPlan
 from streams.engine import Engine
 from streams.forgetting import Forgetting, Looks
 from streams.state_costs import readers_of
 from streams.state_keys import LEAF, MEMBER
-from streams.thing_forgetting import ThingForgetting
 from tests.laws import TIMES, examples
 from tests.test_catalogue_properties import FIRST_DAY_MS, SETTINGS, events, fuzzed, plan
 

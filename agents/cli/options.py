@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from agents.web import Address
     from schemas.plan.check import PlanInvalid
     from schemas.plan.models import Plan
-    from streams.pseudonyms import Pseudonyms
+    from streams.ingest.pseudonyms import Pseudonyms
 
 EXIT_BAD_USAGE = 2
 EARLIEST = "earliest"

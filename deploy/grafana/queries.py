@@ -11,7 +11,7 @@ from typing import NamedTuple
 from agents.metrics import KPI_CLOSED_VALUE, KPI_VALUE, PREFIX
 from schemas.rows import Row
 from streams.catalogue import catalogue_rows
-from streams.measures import ALL
+from streams.measures.kinds import ALL
 
 ROWS: dict[str, Row] = {row.id: row for row in catalogue_rows()}
 JOB = 'job=~"$job|"'

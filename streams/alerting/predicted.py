@@ -10,10 +10,10 @@ from typing import Any
 
 from streams.alerting.board import Board
 from streams.alerting.rules import Series
-from streams.predictions import Prediction, Predictions, Scored
-from streams.publication import FINAL
+from streams.company.predictions import Prediction, Predictions, Scored
 from streams.stage import Flushed
 from streams.state_keys import ALERTS_OF_PREDICTIONS, state_key
+from streams.values.publication import FINAL
 
 
 class ScoresOfAccount:

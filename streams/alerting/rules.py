@@ -13,11 +13,11 @@ from schemas.row_reading import kpis_read
 from schemas.rows import OverValues, Row
 from schemas.times import DAY_MS, iso
 from streams.alerting.course import Episode, Seen
-from streams.book import tally_of
 from streams.calendar import Calendar
-from streams.formulas import settling_days
 from streams.operators.conversion import whole_hour_ms
-from streams.tally import number
+from streams.values.book import tally_of
+from streams.values.formulas import settling_days
+from streams.values.tally import number
 
 PERCENT = 100
 COMPANY, ACCOUNT, USER, PREDICTION = "company", "account", "user", "prediction"

@@ -4,7 +4,7 @@ Additive over accounts, never over periods: an account contributes to every peri
 its state on, so contributions are spans, as those of active subjects are, with amounts for counts.
 """
 
-from streams.tally import OneNumber
+from streams.values.tally import OneNumber
 
 AMOUNT = 0
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from schemas.times import HOUR_MS
 from streams.calendar import Calendar
-from streams.tally import CellTally, Number, Value, number, ratio
+from streams.values.tally import CellTally, Number, Value, number, ratio
 
 ALL_SUBJECTS, SUCCESSES = 0, 1
 

@@ -12,7 +12,7 @@ from schemas.row_forms.values import FormulaRow
 from schemas.terms import Input
 from schemas.times import DAY_MS
 from streams.calendar import Calendar
-from streams.tally import NULL, SpanTally, Value
+from streams.values.tally import NULL, SpanTally, Value
 
 SUMS = ("n", "x", "y", "xx", "xy", "yy")
 """Number of subjects, sum of x, of y, of x x, of x y, of y y."""

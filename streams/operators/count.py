@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from streams.calendar import HOUR, Calendar
 from streams.operators.latest import latest_cells
-from streams.tally import CellTally, Column, Value
+from streams.values.tally import CellTally, Column, Value
 
 COUNTED, USERS = 0, 1
 

@@ -8,7 +8,7 @@ watermark, which is taken by full hours until a period is over.
 from fractions import Fraction
 
 from schemas.times import HOUR_MS
-from streams.tally import CellTally, Value, number
+from streams.values.tally import CellTally, Value, number
 
 COVERED = 0
 _MS_PER_S = 1000

@@ -2,7 +2,7 @@
 
 from schemas.conditions import Condition
 from schemas.row_forms.people import DistinctRow
-from streams.tally import OneNumber
+from streams.values.tally import OneNumber
 
 
 def conditions(row: DistinctRow) -> tuple[Condition, ...]:

@@ -9,7 +9,7 @@ from math import isqrt
 from typing import Any, NamedTuple, cast
 
 from schemas.terms import Term
-from streams.tally import Exact
+from streams.values.tally import Exact
 
 Inputs = Mapping[str, Exact | None]
 Terms = Callable[[Inputs], Exact | None]

@@ -19,7 +19,7 @@ from schemas.times import DAY_MS, HOUR_MS
 from streams.calendar import Calendar
 from streams.operators.conversion import whole_hour_ms
 from streams.operators.latest import CellOfPeriod, latest_cells, latest_of
-from streams.tally import NULL, CellTally, Number, Value
+from streams.values.tally import NULL, CellTally, Number, Value
 
 ENDED, OPEN = 0, 1
 _MS_PER_S = 1000

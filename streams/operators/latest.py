@@ -7,7 +7,7 @@ that is; what stands in a period follows from the cells of its days, for periods
 
 from collections.abc import Iterable, Iterator
 
-from streams.tally import CellTally
+from streams.values.tally import CellTally
 
 FOR_GOOD = 0
 

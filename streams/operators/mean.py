@@ -10,7 +10,7 @@ from fractions import Fraction
 from streams.calendar import Calendar
 from streams.operators.lag import Quantiles
 from streams.operators.latest import latest_cells
-from streams.tally import NULL, CellTally, Number, Value, number
+from streams.values.tally import NULL, CellTally, Number, Value, number
 
 COUNTED, ADDED = 0, 1
 _PERCENT = 100

@@ -7,7 +7,7 @@ instant retracts it. A milestone is a membership that is never left.
 from collections.abc import Sequence
 
 from streams.calendar import DAY
-from streams.tally import CellTally, Column, Value
+from streams.values.tally import CellTally, Column, Value
 
 
 class Tally(CellTally):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from schemas.ranks import ENTERED, By
 from streams.operators.formula import Terms, compiled
-from streams.tally import Exact, Value, number
+from streams.values.tally import Exact, Value, number
 
 Scores = tuple[Exact | None, ...]
 

@@ -1,6 +1,6 @@
 """rate: of certain facts, the share of those that pass. Every fact counts."""
 
-from streams.tally import CellTally, Value, ratio
+from streams.values.tally import CellTally, Value, ratio
 
 ALL_FACTS, PASSED = 0, 1
 

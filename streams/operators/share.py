@@ -2,7 +2,7 @@
 
 from schemas.conditions import Condition
 from schemas.row_forms.people import ShareRow
-from streams.tally import SpanTally, Value, ratio
+from streams.values.tally import SpanTally, Value, ratio
 
 
 def conditions(row: ShareRow) -> tuple[Condition, ...]:

@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 from streams.calendar import Calendar
-from streams.tally import CellTally, Value, number
+from streams.values.tally import CellTally, Value, number
 
 ADDED = 0
 

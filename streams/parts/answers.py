@@ -11,10 +11,10 @@ from schemas.row_forms.comparing import Answered, CorrelationRow, Counted
 from schemas.times import DAY_MS
 from streams.calendar import WINDOW_DAYS
 from streams.contributions import Moves, span_key
-from streams.measures import ALL, WholeFact
+from streams.measures.kinds import ALL, WholeFact
+from streams.measures.of_subjects import Values
 from streams.operators.correlation import XX, XY, YY, N, X, Y, limbs
 from streams.parts.part import Cells, Part, Subject
-from streams.subject_measures import Values
 
 
 def answers(row: CorrelationRow, y: Answered, subject: Subject) -> Part:

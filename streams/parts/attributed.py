@@ -19,12 +19,12 @@ from schemas.times import HOUR_MS
 from streams.calendar import HOUR
 from streams.contributions import Moves
 from streams.fact_cells import numbers_of, tallies_in
-from streams.kept_facts import KeptFact
-from streams.measures import ALL, WholeFact
+from streams.measures.kept_facts import KeptFact
+from streams.measures.kinds import ALL, WholeFact
+from streams.measures.of_subjects import Values
 from streams.parts.part import Cells, Part, Subject
 from streams.parts.states import after, state_segments
-from streams.subject_measures import Values
-from streams.tally import HOURLY
+from streams.values.tally import HOURLY
 
 SegmentsOf = Callable[[Values, KeptFact], tuple[str, ...]]
 """Where a fact counts in an account with these measures; nowhere, if there are none."""

@@ -13,7 +13,8 @@ from streams.attributes import whole_number
 from streams.calendar import HOUR
 from streams.contributions import Moves, span_key
 from streams.fact_cells import tallies_of
-from streams.measures import ALL, Change
+from streams.measures.kinds import ALL, Change
+from streams.measures.of_subjects import Values
 from streams.operators import balance, total
 from streams.parts.part import Cells, Part, Subject, of_cells
 from streams.parts.states import (
@@ -26,8 +27,7 @@ from streams.parts.states import (
     state_value,
 )
 from streams.parts.used import used_before
-from streams.subject_measures import Values
-from streams.tally import HOURLY
+from streams.values.tally import HOURLY
 
 
 def balances(row: BalanceRow, subject: Subject) -> Part:

@@ -8,13 +8,13 @@ from schemas.row_forms.people import ConversionRow
 from schemas.row_reading import entry_name
 from schemas.times import DAY_MS
 from streams.contributions import Moves, tally_key
-from streams.measures import FirstFact, WholeFact
+from streams.measures.kinds import FirstFact, WholeFact
+from streams.measures.of_subjects import Values
 from streams.operators import conversion
 from streams.parts.goals import Holds, given, goal_of
 from streams.parts.part import Cells, Part, Subject
 from streams.parts.steps import steps
 from streams.segments import shown_value
-from streams.subject_measures import Values
 
 Anchors = Callable[[Values], Iterator[tuple[str, str, FirstFact | WholeFact]]]
 """(name, variant, anchor) of a subject with these measures."""

@@ -19,15 +19,15 @@ from schemas.row_forms.comparing import (
     Summed,
 )
 from schemas.times import DAY_MS
-from streams.active_days import ActiveDays, runs
 from streams.calendar import MONTH
 from streams.contributions import Moves, span_key
-from streams.measures import ALL, ByName, Change, Reaching
+from streams.measures.active_days import ActiveDays, runs
+from streams.measures.kinds import ALL, ByName, Change, Reaching
+from streams.measures.of_subjects import Values
 from streams.operators.correlation import XX, XY, YY, N, X, Y, limbs
 from streams.parts.answers import answers
 from streams.parts.part import Cells, Part, Subject
 from streams.parts.states import meets, state_value
-from streams.subject_measures import Values
 
 Named = Mapping[str, Sequence[Change]]
 YOf = Callable[[Values, int], tuple[int, int] | None]

@@ -2,11 +2,11 @@
 
 from schemas.row_forms.standing import DurationRow
 from streams.contributions import tally_key
-from streams.measures import FirstFact
+from streams.measures.kinds import FirstFact
+from streams.measures.of_subjects import Values
 from streams.operators import coverage, total
 from streams.parts.part import Cells, Part, Subject, of_cells
 from streams.parts.states import state_value
-from streams.subject_measures import Values
 
 END_OF_TIME_MS = 1 << 62
 

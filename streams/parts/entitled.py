@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from schemas.row_forms.people import EntitledRow
-from streams.active_days import ActiveDays, runs
 from streams.calendar import DAY, GRID, MONTH, WEEK, WINDOW_DAYS
 from streams.contributions import Moves, span_key
-from streams.entitled_measures import Had
-from streams.measures import ALL
+from streams.measures.active_days import ActiveDays, runs
+from streams.measures.entitled import Had
+from streams.measures.kinds import ALL
+from streams.measures.of_subjects import Values
 from streams.operators.conditions import smeared
 from streams.parts.part import Cells, Part, Subject
-from streams.subject_measures import Values
 
 COUNTED = 0
 GRIDS = (DAY, WEEK, MONTH)

@@ -8,13 +8,13 @@ from schemas.times import HOUR_MS
 from streams.calendar import HOUR
 from streams.contributions import tally_key
 from streams.fact_cells import Numbers, added, averaged, tallies_of
-from streams.measures import ALL, First, WholeFact
+from streams.measures.kinds import ALL, First, WholeFact
+from streams.measures.of_subjects import FoundEntry, Values
 from streams.operators import count
 from streams.parts.latest import averaged_latest
 from streams.parts.part import Cells, Part, Subject, of_cells
 from streams.parts.users_beside import users_beside
-from streams.subject_measures import FoundEntry, Values
-from streams.tally import HOURLY
+from streams.values.tally import HOURLY
 
 
 def counted(row: CountRow, subject: Subject) -> Part:

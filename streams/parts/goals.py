@@ -17,10 +17,10 @@ from schemas.goals import (
 )
 from schemas.row_forms.people import ConversionRow
 from schemas.times import DAY_MS
-from streams.measures import ALL, ByName, Chain, FirstFact, Reaching
+from streams.measures.kinds import ALL, ByName, Chain, FirstFact, Reaching
+from streams.measures.of_subjects import Values
 from streams.parts.part import Subject
 from streams.parts.states import state_value
-from streams.subject_measures import Values
 
 Reached = Callable[[Values, str, int, int], bool | None]
 """Whether a subject with these measures reached the goal: by the name of its anchor, the anchor and

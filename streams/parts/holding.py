@@ -24,19 +24,19 @@ from schemas.conditions import (
 )
 from schemas.selectors import FactSelector
 from schemas.times import DAY_MS
-from streams.active_days import ActiveDays
+from streams.accounts.crowds import Crowds
 from streams.attributes import whole_number
 from streams.calendar import Calendar
 from streams.courses import ALWAYS, AT_DAY_END, AT_INSTANT, Course, Edge, combined, of_states
-from streams.crowds import Crowds
-from streams.day_entries import DayEntries, Entry
-from streams.day_measures import DayCounts, DayEdges
-from streams.day_shares import DayShares, Leading
-from streams.measures import ALL, ByName, Change, FirstFact, Reaching
+from streams.measures.active_days import ActiveDays
+from streams.measures.by_days import DayCounts, DayEdges
+from streams.measures.day_entries import DayEntries, Entry
+from streams.measures.day_shares import DayShares, Leading
+from streams.measures.kinds import ALL, ByName, Change, FirstFact, Reaching
+from streams.measures.of_subjects import Values
+from streams.measures.windows import RunningTotals
 from streams.parts.part import Subject
 from streams.parts.scores import Score
-from streams.subject_measures import Values
-from streams.windows import RunningTotals
 
 WINDOW_DAYS = 30
 

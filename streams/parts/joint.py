@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 
 from schemas.row_forms.people import JointRow
-from streams.active_days import ActiveDays, runs
 from streams.calendar import DAY, GRID, MONTH, WEEK, WINDOW_DAYS
 from streams.contributions import Moves, span_key
-from streams.measures import ALL
+from streams.measures.active_days import ActiveDays, runs
+from streams.measures.kinds import ALL
+from streams.measures.of_subjects import Values
 from streams.operators.conditions import smeared
 from streams.parts.part import Cells, Part, Subject
-from streams.subject_measures import Values
 
 COUNTED = 0
 GRIDS = (DAY, WEEK, MONTH)

@@ -8,10 +8,10 @@ from schemas.row_forms.facts import RateRow
 from schemas.selectors import Kept
 from streams.attributes import whole_number
 from streams.contributions import tally_key
-from streams.measures import WholeFact
+from streams.measures.kinds import WholeFact
+from streams.measures.of_subjects import Values
 from streams.operators import rate
 from streams.parts.part import Cells, Part, Subject, of_cells
-from streams.subject_measures import Values
 
 
 def rated(row: RateRow, subject: Subject) -> Part:

@@ -6,13 +6,13 @@ from schemas.row_forms.people import LagRow
 from schemas.selectors import FactSelector
 from schemas.times import DAY_MS
 from streams.contributions import tally_key
-from streams.first_naming import replaced
-from streams.measures import Chain, FirstFact
+from streams.measures.first_naming import replaced
+from streams.measures.kinds import Chain, FirstFact
+from streams.measures.of_subjects import Measures, Values
 from streams.operators import conversion, lag
 from streams.operators.latest import lasting
 from streams.parts.latest import latest_facts
 from streams.parts.part import Cells, Part, Subject, of_cells
-from streams.subject_measures import Measures, Values
 
 
 def lags(row: LagRow, subject: Subject) -> list[Part]:

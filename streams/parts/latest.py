@@ -5,10 +5,10 @@ from itertools import pairwise
 
 from schemas.row_forms.facts import MeanRow
 from streams.fact_cells import averaged, tallies_of
-from streams.measures import WholeFact
+from streams.measures.kinds import WholeFact
+from streams.measures.of_subjects import Values
 from streams.operators.latest import FOR_GOOD, lasting
 from streams.parts.part import Cells, Part, Subject, of_cells
-from streams.subject_measures import Values
 
 
 def latest_facts(facts: Mapping[int, WholeFact] | None) -> Iterator[tuple[int, WholeFact, int]]:

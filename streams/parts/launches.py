@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from schemas.row_forms.people import LaunchRow
 from schemas.times import DAY_MS
 from streams.contributions import tally_key
-from streams.day_measures import DayEdges, EdgesValue
-from streams.measures import ALL
+from streams.measures.by_days import DayEdges, EdgesValue
+from streams.measures.kinds import ALL
+from streams.measures.of_subjects import Values
 from streams.operators import conversion
 from streams.parts.part import Cells, Part, Subject, of_cells
-from streams.subject_measures import Values
 
 
 def launch_place(row: LaunchRow, subject: Subject) -> int:

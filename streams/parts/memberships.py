@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from schemas.conditions import AllHold, AnyHolds, Holds, HoldsNot, Member
 from schemas.row_forms.people import MembershipRow
 from schemas.times import iso
+from streams.accounts.crowds import Crowds
 from streams.agenda import Coming
 from streams.contributions import Moves, tally_key
 from streams.courses import (
@@ -23,14 +24,13 @@ from streams.courses import (
     combined,
     sampled,
 )
-from streams.crowds import Crowds
-from streams.measures import ALL
+from streams.measures.kinds import ALL
+from streams.measures.of_subjects import EntryValue, KeptEntry, Values
 from streams.parts.holding import Conditions, Leaf
 from streams.parts.part import Cells, Subject
 from streams.parts.scores import Score
 from streams.parts.standings import Standings
 from streams.signals import Standing
-from streams.subject_measures import EntryValue, KeptEntry, Values
 
 ENTERED = 0
 STANDS_MAX = 1 << 10

@@ -2,10 +2,10 @@
 
 from schemas.row_forms.standing import NamesRow
 from streams.contributions import tally_key
-from streams.measures import ALL
+from streams.measures.kinds import ALL
+from streams.measures.of_subjects import Values
 from streams.operators import names
 from streams.parts.part import Cells, Part, Subject, of_cells
-from streams.subject_measures import Values
 
 
 def named(row: NamesRow, subject: Subject) -> Part:

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from schemas.row_forms.standing import OpenRow
 from streams.contributions import Moves, span_key
-from streams.entitled_measures import Had
-from streams.measures import ALL, Change, FirstFact
+from streams.measures.entitled import Had
+from streams.measures.kinds import ALL, Change, FirstFact
+from streams.measures.of_subjects import Values
 from streams.operators import balance
 from streams.parts.part import Cells, Part, Subject
 from streams.parts.states import changes_before
-from streams.subject_measures import Values
 
 
 def opened(row: OpenRow, subject: Subject) -> Part:

@@ -8,10 +8,10 @@ from schemas.row_forms.people import MembershipRow
 from schemas.rows import Row
 from streams.calendar import Calendar
 from streams.contributions import Cell, Moves
-from streams.measures import ALL, FirstFact, WholeFact
+from streams.measures.kinds import ALL, FirstFact, WholeFact
+from streams.measures.of_subjects import EntryValue, Measures, Values, is_entry
 from streams.parts.standings import ByStates, ByTraits, Standings
 from streams.parts.states import NO_DIMENSIONS, after, dimensions_of, entered, state_segments
-from streams.subject_measures import EntryValue, Measures, Values, is_entry
 
 Cells = dict[Cell, int]
 AddCells = Callable[[Values, int, Cells], None]

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 from schemas.quantities import DaysWith, DifferentNames, FactsDone, Feature, UsersWith
 from schemas.row_forms.comparing import Gained, PredictionRow, StandingAt
 from schemas.selectors import FactSelector
-from streams.active_days import ActiveDays
-from streams.crowds import Crowds
-from streams.measures import ALL
+from streams.accounts.crowds import Crowds
+from streams.measures.active_days import ActiveDays
+from streams.measures.kinds import ALL
+from streams.measures.of_subjects import Values
 from streams.parts.memberships import Membership
 from streams.parts.part import Subject
 from streams.parts.quantities import (
@@ -20,7 +21,6 @@ from streams.parts.quantities import (
     users_with,
 )
 from streams.parts.states import meets, state_value
-from streams.subject_measures import Values
 
 
 class _Feature(NamedTuple):

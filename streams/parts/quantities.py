@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from streams.active_days import ActiveDays
-from streams.day_entries import DayEntries
-from streams.day_measures import DayCounts
-from streams.measures import ALL
+from streams.measures.active_days import ActiveDays
+from streams.measures.by_days import DayCounts
+from streams.measures.day_entries import DayEntries
+from streams.measures.kinds import ALL
+from streams.measures.windows import RunningTotals
 from streams.operators.conditions import smeared
-from streams.windows import RunningTotals
 
 Windows = Callable[[range, int], Sequence[int]]
 """A quantity, for each of some days in a row, of so many days that end with it."""

@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 
 from schemas.quantities import DaysWith, DifferentNames, Quantity
 from schemas.row_forms.values import ScoreRow
-from streams.active_days import ActiveDays, runs
 from streams.calendar import WINDOW_DAYS
-from streams.day_measures import DayCounts
-from streams.measures import ALL
+from streams.measures.active_days import ActiveDays, runs
+from streams.measures.by_days import DayCounts
+from streams.measures.kinds import ALL
+from streams.measures.of_subjects import Measures, Values
 from streams.operators.conditions import smeared
 from streams.operators.formula import compiled
 from streams.parts.part import Subject
 from streams.parts.quantities import Windows, days_back, days_with, different_names, facts_done
-from streams.subject_measures import Measures, Values
-from streams.tally import Exact
+from streams.values.tally import Exact
 
 FORMULAS_MAX = 1 << 16
 """So many results of a formula are remembered: those of a user are asked for again and again."""

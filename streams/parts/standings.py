@@ -7,8 +7,8 @@ from typing import Protocol
 
 from streams.calendar import Calendar
 from streams.courses import AT_DAY_END, Edge
+from streams.measures.of_subjects import Values
 from streams.parts.states import Dimensions, entered, state_segments
-from streams.subject_measures import Values
 from streams.traits import TraitRun, segments_on
 
 

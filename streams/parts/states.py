@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from schemas.plan.models import Plan
 from schemas.selectors import FactSelector, StateTest
 from streams.courses import AT_DAY_END
-from streams.measures import Change
+from streams.measures.kinds import Change
 from streams.segments import pairs_of, segment_in, with_pairs
 
 Edge = tuple[int] | tuple[int, str, str]

@@ -4,11 +4,11 @@ from schemas.goals import InOrder
 from schemas.row_forms.people import ConversionRow
 from schemas.times import DAY_MS
 from streams.contributions import tally_key
-from streams.measures import FirstFact
+from streams.measures.kinds import FirstFact
+from streams.measures.of_subjects import Values
+from streams.measures.steps import Steps
 from streams.operators import conversion
 from streams.parts.part import Cells, Part, Subject, of_cells
-from streams.steps import Steps
-from streams.subject_measures import Values
 
 
 def steps(row: ConversionRow, goal: InOrder, subject: Subject) -> Part:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from streams.active_days import ActiveDays
 from streams.calendar import Calendar
+from streams.measures.active_days import ActiveDays
 
 
 def used_before(

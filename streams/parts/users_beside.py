@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from schemas.row_forms.facts import CountRow
-from streams.active_days import ActiveDays, runs
 from streams.contributions import tally_key
-from streams.measures import ALL, ByName
+from streams.measures.active_days import ActiveDays, runs
+from streams.measures.kinds import ALL, ByName
+from streams.measures.of_subjects import Values
 from streams.operators.count import USERS
 from streams.operators.latest import FOR_GOOD, lasting
 from streams.parts.part import Cells, Part, Subject, of_cells
-from streams.subject_measures import Values
 
 
 def users_beside(row: CountRow, subject: Subject) -> Part:

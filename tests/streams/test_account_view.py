@@ -10,8 +10,8 @@ import yaml
 from schemas.keys import account_key
 from schemas.plan.check import load_plan
 from schemas.times import iso, parse_iso
-from streams.account_view import view_of
-from streams.accounts import Accounts
+from streams.accounts.stage import Accounts
+from streams.accounts.view import view_of
 from streams.engine import Engine
 
 PLAN = {

@@ -4,8 +4,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.active_days import ActiveDays, runs
 from streams.calendar import Calendar
+from streams.measures.active_days import ActiveDays, runs
 from tests.laws import law
 
 DAYS = st.integers(20_000, 20_500)

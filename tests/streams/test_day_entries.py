@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from schemas.times import DAY_MS, parse_iso
 from streams.calendar import Calendar
 from streams.courses import AT_INSTANT
-from streams.day_entries import NO_ENTRIES, DayEntries, Entry
+from streams.measures.day_entries import NO_ENTRIES, DayEntries, Entry
 from tests.laws import law
 
 CALENDAR = Calendar("UTC", "monday")

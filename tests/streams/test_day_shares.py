@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from schemas.times import parse_iso
 from streams.calendar import Calendar
 from streams.courses import AT_DAY_END
-from streams.day_shares import NO_SHARES, NOBODY, DayShares, Leading
+from streams.measures.day_shares import NO_SHARES, NOBODY, DayShares, Leading
 from tests.laws import law
 
 CALENDAR = Calendar("UTC", "monday")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.times import DAY_MS, HOUR_MS
-from streams.duplicates import SeenIds
+from streams.accounts.duplicates import SeenIds
 from tests.laws import law
 
 T = 1000 * DAY_MS

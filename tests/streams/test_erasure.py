@@ -12,7 +12,7 @@ from schemas.fact_kinds import THING_KINDS
 from schemas.plan.check import load_plan
 from schemas.plan.models import Plan
 from schemas.times import DAY_MS, HOUR_MS, iso
-from streams.accounts import Accounts
+from streams.accounts.stage import Accounts
 from streams.compiled_plan import KeyMissing
 from streams.engine import Engine
 from streams.erasure import AnotherKey

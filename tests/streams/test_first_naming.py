@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from schemas.selectors import FactSelector
-from streams.first_naming import FirstNaming, replaced
-from streams.measures import Fact
+from streams.measures.first_naming import FirstNaming, replaced
+from streams.measures.kinds import Fact
 
 MEASURE = FirstNaming(FactSelector(kind="lead"))
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from schemas.selectors import FactSelector
 from schemas.times import DAY_MS, HOUR_MS
-from streams.activation_rules import AllNames, DaysWithin, NthTime
 from streams.calendar import Calendar
-from streams.day_measures import Days, LatestOfDays
-from streams.measures import (
+from streams.measures.activation_rules import AllNames, DaysWithin, NthTime
+from streams.measures.by_days import Days, LatestOfDays
+from streams.measures.kinds import (
     ALL,
     MOMENTS_BEFORE_ANCHOR_MAX,
     Chain,
@@ -24,7 +24,7 @@ from streams.measures import (
     WholeTimeline,
     reads,
 )
-from streams.steps import Steps
+from streams.measures.steps import Steps
 from tests.laws import examples, law
 
 CALENDAR = Calendar("Europe/Berlin")

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.member_counts import MemberCounts
+from streams.accounts.member_counts import MemberCounts
 from tests.laws import law
 
 THRESHOLDS = (1, 2, 4)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from schemas.times import DAY_MS, HOUR_MS, parse_iso
 from streams.calendar import DAY
+from streams.company.predictions import RECENT_DAYS
 from streams.engine import Engine
-from streams.predictions import RECENT_DAYS
 from tests.laws import examples, law
 from tests.records import Record, lasting, repetitions, result_of
 from tests.streams.test_predictions import (

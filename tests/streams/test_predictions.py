@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from schemas.plan.check import load_plan
 from schemas.plan.models import Plan
 from schemas.times import DAY_MS, HOUR_MS, iso, parse_iso
+from streams.company.learner import Judged, Quality
 from streams.engine import Engine
-from streams.learner import Judged, Quality
 from tests.catalogue.running import PLAN
 from tests.laws import examples
 from tests.records import Record, result_of

@@ -11,8 +11,8 @@ from schemas.outputs import Published
 from schemas.times import DAY_MS, HOUR_MS
 from streams.calendar import DAY, TRAILING_7D, WEEK, Calendar
 from streams.operators import conversion, distinct, lag
-from streams.publication import AMENDED, FINAL, PROVISIONAL, Timeline
-from streams.tally import Tally
+from streams.values.publication import AMENDED, FINAL, PROVISIONAL, Timeline
+from streams.values.tally import Tally
 from tests.laws import law
 
 CALENDAR = Calendar()

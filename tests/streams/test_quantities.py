@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.active_days import ActiveDays
-from streams.day_entries import DayEntries
-from streams.measures import ALL
+from streams.measures.active_days import ActiveDays
+from streams.measures.day_entries import DayEntries
+from streams.measures.kinds import ALL
 from streams.parts.quantities import days_with, different_names, users_with
 
 DAYS = st.integers(0, 40)

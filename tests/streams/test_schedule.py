@@ -2,8 +2,8 @@
 
 from typing import NamedTuple, cast
 
-from streams.book import Book
-from streams.schedule import Schedule
+from streams.accounts.schedule import Schedule
+from streams.values.book import Book
 
 HELD_BACK_MS = 60_000
 

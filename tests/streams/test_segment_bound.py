@@ -8,10 +8,10 @@ import yaml
 from schemas.plan.check import load_plan
 from schemas.plan.models import Dimension
 from schemas.times import DAY_MS, iso, parse_iso
-from streams.accounts import Accounts
+from streams.accounts.segment_bound import VALUES_MAX, SegmentBound
+from streams.accounts.stage import Accounts
 from streams.engine import Engine
 from streams.reshard import resharded
-from streams.segment_bound import VALUES_MAX, SegmentBound
 from streams.state_keys import read_key
 from tests.records import last_of_each_key
 

@@ -15,10 +15,10 @@ from schemas.plan.models import Dimension
 from schemas.selectors import FactSelector
 from schemas.times import DAY_MS, iso, parse_iso
 from streams.calendar import Calendar
-from streams.day_measures import Days
 from streams.engine import Engine
-from streams.ingest import Interpreter
-from streams.measures import ALL, Fact
+from streams.ingest.stage import Interpreter
+from streams.measures.by_days import Days
+from streams.measures.kinds import ALL, Fact
 from streams.traits import TraitSegments, tell
 from tests.laws import law
 from tests.records import last_of_each_key

@@ -11,9 +11,9 @@ import yaml
 from schemas.plan.check import load_plan
 from streams.compiled_plan import CompiledPlan
 from streams.engine import Engine
+from streams.measures.of_subjects import Found
 from streams.state_costs import SIGNALS, Costs, costs, readers_of, record_of
 from streams.state_keys import LEAF, MEMBER, THING
-from streams.subject_measures import Found
 from tests.test_catalogue_properties import plan as whole_catalogue
 
 PLAN = {

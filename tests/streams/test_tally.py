@@ -20,7 +20,7 @@ from streams.calendar import (
     Calendar,
 )
 from streams.operators import count, lag, membership, share
-from streams.tally import CHUNK, HOURLY, NULL, Hull, Steps, Tally, ratio
+from streams.values.tally import CHUNK, HOURLY, NULL, Hull, Steps, Tally, ratio
 from tests.laws import law
 
 CALENDAR = Calendar()

@@ -10,10 +10,10 @@ import yaml
 
 from schemas.plan.check import load_plan
 from schemas.times import DAY_MS, iso, parse_iso
-from streams.accounts import Accounts
+from streams.accounts.stage import Accounts
+from streams.accounts.thing_forgetting import ThingForgetting
 from streams.engine import Engine
 from streams.state_keys import THING, read_key
-from streams.thing_forgetting import ThingForgetting
 from tests.catalogue.running import PLAN
 from tests.records import last_of_each_key
 

@@ -7,7 +7,7 @@ import yaml
 from schemas.plan.check import load_plan
 from schemas.times import iso, parse_iso
 from streams import topology
-from streams.accounts import Accounts
+from streams.accounts.stage import Accounts
 from streams.engine import Engine
 
 PLAN = {"product": "Shares", "sessions": "Session Started", "kpis": {"only": ["sessions"]}}

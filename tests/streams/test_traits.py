@@ -13,11 +13,11 @@ from schemas.plan.check import load_plan
 from schemas.plan.models import Dimension
 from schemas.selectors import FactSelector
 from schemas.times import DAY_MS, parse_iso
-from streams.active_days import ActiveDays
 from streams.calendar import Calendar
-from streams.day_measures import Days
 from streams.engine import Engine
-from streams.measures import ALL
+from streams.measures.active_days import ActiveDays
+from streams.measures.by_days import Days
+from streams.measures.kinds import ALL
 from streams.traits import TraitSegments, latest, merged, tell
 from tests.laws import law
 from tests.records import last_of_each_key

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.active_days import ActiveDays
 from streams.calendar import DAY, MONTH, TRAILING_30D, WEEK, YEAR_TO_DATE, Calendar
+from streams.measures.active_days import ActiveDays
 from streams.parts.used import used_before
 from tests.laws import law
 

@@ -18,7 +18,7 @@ from schemas.formats import format_named
 from schemas.plan import Plan, load_plan
 from schemas.times import DAY_MS, iso
 from streams.catalogue import GROUPS, catalogue_of
-from streams.ingest import Interpreter
+from streams.ingest.stage import Interpreter
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ import orjson
 
 from schemas.plan.check import load_plan
 from schemas.times import parse_iso
-from streams.accounts import Accounts
+from streams.accounts.stage import Accounts
 from streams.engine import Engine
 from streams.state_keys import ENTERED, STATE_VERSION, read_key, state_key
 

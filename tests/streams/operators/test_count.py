@@ -5,7 +5,7 @@ import pytest
 from schemas.times import parse_iso
 from streams.calendar import DAY, HOUR, MONTH, TRAILING_7D, WEEK, Calendar
 from streams.operators.count import COUNTED, Tally
-from streams.tally import HOURLY
+from streams.values.tally import HOURLY
 
 CALENDAR = Calendar("America/New_York", "sunday")
 EVENTS = {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from schemas.times import DAY_MS, HOUR_MS, MINUTE_MS, parse_iso
 from streams.calendar import DAY, WEEK, Calendar
 from streams.operators.lag import ENDED, OPEN, Quantiles, Tally, kaplan_meier_median_ms
-from streams.tally import NULL
+from streams.values.tally import NULL
 from tests.laws import law
 
 lags = st.lists(st.integers(0, 40).map(lambda n: n * 250), max_size=15)

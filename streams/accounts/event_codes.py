@@ -1,0 +1,121 @@
+"""What events of one meaning do to a membership: found once, and looked up for every event."""
+
+from typing import NamedTuple
+
+from schemas.batches import Meaning
+from schemas.fact_kinds import THING_KINDS, USE_KINDS, VALUED_KINDS
+from schemas.keys import thing_key
+from schemas.row_forms.people import LaunchRow
+from schemas.rows import FactRow, adds_facts
+from streams.compiled_plan import CompiledPlan
+from streams.fact_batches import Code
+from streams.fact_cells import Addition, additions, kinds_added
+from streams.measures.kinds import Counting, Open, reads
+from streams.measures.of_subjects import Step
+
+MARKS_MAX = 512
+CODES_MAX = 100_000
+Key = tuple[Meaning, tuple[str, ...]]
+"""What an event means, and the segments it belongs to."""
+
+
+class Coded(NamedTuple):
+    """What events of one code do to a membership."""
+
+    code: Code
+    steps: tuple[Step, ...]
+    open_steps: tuple[Step, ...]
+    """The same with such measures only to which an event may be news that repeats others; empty
+    if there are none.
+    """
+    thing_steps: tuple[Step, ...]
+    """The same of its facts, for the things that they are about."""
+    things: tuple[tuple[int, str], ...]
+    """(number of the fact, key) of the things that an account has to know."""
+    of_business: bool
+    """True: the ids of such events are remembered for longer."""
+    additions: tuple[Addition, ...]
+    """What each such event adds to rows that are added up from facts."""
+    counted: tuple[tuple[str, int], ...]
+    """(id of a count of users, number of the facts of such an event that it counts)."""
+    for_everybody: bool
+    """True: it is a launch, of which all users hear."""
+    counts: bool
+    """True: it matters that such an event does not come twice."""
+    mark: int
+    """The bit that stands for the code in `Member.closed`; 0 for those that hardly come again, and
+    if there are too many."""
+
+
+class EventCodes:
+    """The codes that were met."""
+
+    def __init__(self, compiled: CompiledPlan) -> None:
+        self._measures, self._things = compiled.member.measures, compiled.things
+        rows = compiled.catalogue.rows.values()
+        self._launches = [row.launch for row in rows if isinstance(row, LaunchRow)]
+        self._rows_of_facts = [row for row in rows if adds_facts(row)]
+        self._rows_of_kinds: dict[tuple[str, ...], list[FactRow]] = {}
+        self._coded: dict[Key, Coded] = {}
+        self._marks: dict[Key, int] = {}
+
+    def of(self, key: Key) -> Coded:
+        coded = self._coded.get(key)
+        if coded is None:
+            if len(self._coded) >= CODES_MAX:
+                self._coded.clear()  # marks keep their meaning: beyond the first there are none
+            coded = self._coded[key] = self._compiled(key)
+        return coded
+
+    def _compiled(self, key: Key) -> Coded:
+        meaning, things = key[0], self._things
+        steps = tuple(self._measures.step(fact) for fact in meaning)
+        # An event whose facts carry something is nearly one of a kind, and not to be passed over
+        # because another one of the day told nothing new.
+        if len(self._marks) < MARKS_MAX and not any(
+            attributes or kind in VALUED_KINDS or kind in THING_KINDS
+            for kind, _, attributes in meaning
+        ):
+            self._marks.setdefault(key, 1 << len(self._marks))
+        added = additions(self._rows_of(meaning), *key)
+        found = {
+            id: sum(reads(facts, *fact) for fact in meaning)
+            for id, facts in self._measures.counted.items()
+        }
+        counted = tuple((id, n) for id, n in found.items() if n)
+        return Coded(
+            Code(*key),
+            steps,
+            _open(steps),
+            tuple(things.measures.step(fact) for fact in meaning),
+            tuple(
+                (number, thing_key(kind, name))
+                for number, (kind, name, _) in enumerate(meaning)
+                if kind in THING_KINDS and name is not None and things.account.slots
+            ),
+            any(kind not in USE_KINDS for kind, _, _ in meaning),
+            added,
+            counted,
+            any(reads(launch, *fact) for launch in self._launches for fact in meaning),
+            bool(added or counted)
+            or any(isinstance(m, Counting) for step in steps for _, m in step.measures),
+            self._marks.get(key, 0),
+        )
+
+    def _rows_of(self, meaning: Meaning) -> list[FactRow]:
+        """The rows that are added up from facts of such kinds."""
+        kinds = tuple(kind for kind, _, _ in meaning)
+        found = self._rows_of_kinds.get(kinds)
+        if found is None:
+            found = self._rows_of_kinds[kinds] = [
+                row for row in self._rows_of_facts if kinds_added(row).intersection(kinds)
+            ]
+        return found
+
+
+def _open(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    found = tuple(
+        step._replace(measures=tuple(each for each in step.measures if isinstance(each[1], Open)))
+        for step in steps
+    )
+    return found if any(step.measures for step in found) else ()

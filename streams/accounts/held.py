@@ -1,0 +1,284 @@
+"""The accounts of a partition with their members, and what of them changed since the last flush.
+
+What nobody used lately is packed, and what follows from it is found again when it is unpacked.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from schemas.keys import ACCOUNT
+from streams.accounts.counted_cells import cells_of, packed_cells
+from streams.accounts.crowds import Gathering
+from streams.accounts.member_forgetting import MemberForgetting
+from streams.accounts.program import AccountTotals
+from streams.accounts.state import Account, Member
+from streams.compiled_plan import CompiledPlan
+from streams.measures.of_subjects import Values
+from streams.state_keys import MEMBER, read_value, state_key, state_value
+from streams.values.book import Book
+from streams.warmth import Warm
+
+LARGE_ACCOUNT = 256
+"""Accounts with more members stay warm: to unpack one would take too long."""
+
+
+class HeldAccounts:
+    """Those of one partition."""
+
+    def __init__(
+        self,
+        compiled: CompiledPlan,
+        new_book: Callable[[str], Book | None],
+        horizon_days: int | None,
+        warm: int,
+    ) -> None:
+        """`new_book`: an empty one for an account. `horizon_days`: what lies further back is
+        forgotten; None: nothing is. `warm`: memberships that are kept unpacked.
+        """
+        programs = compiled.member
+        self._measures, self._program = programs.measures, programs.account
+        self._together, self._crowds = programs.together, programs.crowds
+        self._slots_together, self._heard = programs.together_slots, programs.heard
+        self._entered = programs.entered
+        ids = self._measures.ids
+        self._kept_places = {ids[m.kept]: m.kept for m in self._entered if m.kept is not None}
+        self._found = self._together.found | self._crowds.places
+        self._new_book = new_book
+        self.all: dict[str, Account] = {}
+        """By their keys; '' and keys of nobody stand for what happens outside of accounts."""
+        self.nobody: Values = [None] * len(self._measures.all)
+        """The measures of somebody who does not count."""
+        self.told_until_ms: int | None = None
+        """The watermark at the last flush."""
+        self._warm = Warm(warm)
+        self._empty_totals = AccountTotals(self._program)
+        self._empty_gathering = Gathering(self._crowds)
+        self._restored: dict[str, dict[str, bytes]] = {}
+        """Records of members, by account, until all are here."""
+        self.unsaved: dict[tuple[str, str], Member] = {}
+        self._before: dict[tuple[str, str], Values] = {}
+        """(account, root) -> measures of a person at the last flush, if they may have changed."""
+        self.before_together: dict[str, Values] = {}
+        """Account -> measures of all its members together at the last flush, likewise."""
+        self._calendar = compiled.calendar
+        self._forgetting: MemberForgetting | None = None
+        if horizon_days is not None:
+            self._forgetting = MemberForgetting(
+                compiled, horizon_days, self._packed, self.keep_entries, self._find_again
+            )
+
+    @property
+    def memberships(self) -> int:
+        """Memberships held."""
+        return sum(len(each.members) + len(each.cold) for each in self.all.values())
+
+    @property
+    def shortened(self) -> int:
+        """Memberships of which something was forgotten."""
+        return 0 if self._forgetting is None else self._forgetting.shortened
+
+    # ---- accounts and members
+
+    def account(self, key: str) -> Account:
+        """An account, whose members may be packed."""
+        account = self.all.get(key)
+        if account is None:
+            totals, gathering = AccountTotals(self._program), Gathering(self._crowds)
+            account = Account(key, totals, self._new_book(key), gathering)
+            account.together = [*self.nobody]
+            self.all[key] = account
+            if self._forgetting is not None:
+                self._forgetting.looks.begin(key)
+        return account
+
+    def warmed(self, key: str) -> Account:
+        """An account with its members."""
+        account = self.account(key)
+        if account.cold:
+            self._thaw(account)
+        self._warm.use(key, len(account.members))
+        return account
+
+    def member(self, account_key: str, leaf: str) -> Member:
+        account = self.warmed(account_key)
+        member = account.members.get(leaf)
+        if member is None:
+            values: list[Any] = [None] * len(self._measures.all)
+            member = account.members[leaf] = Member(account_key, leaf, values)
+            self._warm.grow()
+        return member
+
+    def leave(self, account: Account, member: Member) -> None:
+        """Forgets a member."""
+        account.leave(member)
+        self.unsaved.pop(member.place, None)
+
+    def values(self, leaves: list[Member]) -> Values:
+        """The measures of the leaves of a person together."""
+        if not leaves or any(leaf.excluded for leaf in leaves):
+            return self.nobody
+        if len(leaves) == 1:
+            return leaves[0].values
+        return self._measures.merged([leaf.values for leaf in leaves])
+
+    # ---- what follows from the members of an account
+
+    def replace(self, account: Account, root: str, old: Values, new: Values) -> None:
+        """Puts a person with measures `new` in the place of one with `old`."""
+        self._program.replace(account.totals, root, old, new)
+        if account.key.startswith(ACCOUNT):
+            self._crowds.replace(account.gathering, root, old, new)
+
+    def add_together(self, account: Account) -> None:
+        """Finds what the members of an account that count did together."""
+        if account.key.startswith(ACCOUNT):
+            counting = [m.values for m in account.members.values() if not m.excluded]
+            found = {place: account.together[place] for place in self._found if account.together}
+            account.together = self._measures.merged(counting, self._slots_together)
+            for place, value in found.items():
+                account.together[place] = value
+
+    def _find_again(self, account: Account, old: Values) -> None:
+        """Finds how an account stands that has forgotten something of what it had."""
+        if account.key.startswith(ACCOUNT):
+            self._together.find(old, account.together, account.key, self.told_until_ms)
+
+    def keep_entries(self, key: str, before_ms: int) -> bytes | None:
+        """Keeps the first entries of an account before a time; the record of them."""
+        if not (self._entered and key.startswith(ACCOUNT)):
+            return None
+        account = self.warmed(key)
+        if not account.members:
+            return None
+        for membership in self._entered:
+            membership.keep_entry(account.together, before_ms)
+        account.entered = {id: account.together[slot] for id, slot in self._kept_places.items()}
+        return state_value(account.entered)
+
+    def _recall(self, account: Account) -> None:
+        """Puts first entries that were kept where they are looked for."""
+        for id, entry in account.entered.items():
+            if id in self._kept_places:
+                account.together[self._kept_places[id]] = entry
+
+    # ---- what changes
+
+    def touch(self, member: Member, slot: int | None = None) -> None:
+        """To be called before a member (or only one of its measures) changes.
+
+        Keeps what its person was at the last flush.
+        """
+        self.unsaved[member.place] = member
+        if slot is None or slot in self._heard:
+            self.touch_person(self.all[member.account], member.root)
+
+    def touch_person(self, account: Account, root: str, before: Member | None = None) -> None:
+        """`before`: a member that has just joined the person, and did not belong to it yet."""
+        if account.key and (account.key, root) not in self._before:
+            leaves = [m for m in account.leaves(root) if m is not before]
+            self._before[account.key, root] = [*self.values(leaves)]
+
+    def touch_together(self, account: Account) -> None:
+        """To be called before what the members of an account did together changes."""
+        if account.key.startswith(ACCOUNT) and account.key not in self.before_together:
+            self.before_together[account.key] = [*account.together]
+
+    def take_persons(self) -> dict[str, list[tuple[str, Values]]]:
+        """Account -> persons that may have changed since the last call, as (root, what it was)."""
+        touched: dict[str, list[tuple[str, Values]]] = {}
+        for (key, root), before in self._before.items():
+            touched.setdefault(key, []).append((root, before))
+        self._before.clear()
+        return touched
+
+    def take_together(self) -> dict[str, Values]:
+        """Accounts of which what all members did together may have changed, with what it was."""
+        taken, self.before_together = self.before_together, {}
+        return taken
+
+    # ---- packing
+
+    def _thaw(self, account: Account) -> None:
+        """Unpacks the members of an account, and adds them up."""
+        records = account.unpack()
+        account.together = [*self.nobody]
+        account.totals, account.gathering = AccountTotals(self._program), Gathering(self._crowds)
+        for leaf, packed in records.items():
+            self._load_member(account, leaf, packed)
+        if account.key:
+            for root in {member.root for member in account.members.values()}:
+                values = self.values(account.leaves(root))
+                self.replace(account, root, self.nobody, values)
+        self.add_together(account)
+        if account.key.startswith(ACCOUNT):
+            self._crowds.settle(account.gathering, account.together)
+            self._recall(account)
+            self._together.find(self.nobody, account.together, account.key, self.told_until_ms)
+
+    def cool(self) -> None:
+        """Packs the members of accounts that were not used lately. Nothing may be unsaved."""
+        for key in self._warm.cooled():
+            account = self.all.get(key)
+            if key and account is not None and len(account.members) <= LARGE_ACCOUNT:
+                # A member without a record holds nothing.
+                members = account.members.items()
+                packed = {leaf: m.packed for leaf, m in members if m.packed is not None}
+                if packed:
+                    self._pack(account, packed)
+                else:  # nothing follows from the members, and nothing would be unpacked
+                    account.members, account.merged = {}, {}
+
+    def _pack(self, account: Account, records: dict[str, bytes]) -> None:
+        """What follows from members is found again when they are unpacked."""
+        account.pack(records)
+        account.totals, account.gathering = self._empty_totals, self._empty_gathering
+
+    def _packed(self, member: Member) -> bytes:
+        return state_value(
+            (
+                member.root,
+                member.version,
+                member.excluded,
+                self._measures.packed(member.values),
+                packed_cells(member.counted),
+            )
+        )
+
+    def _load_member(self, account: Account, leaf: str, packed: bytes) -> None:
+        root, version, excluded, values, counted = read_value(packed)
+        member = Member(account.key, leaf, self._measures.unpacked(values))
+        member.version, member.excluded, member.packed = version, excluded, packed
+        member.counted = cells_of(counted)
+        account.members[leaf] = member
+        account.join(member, root)
+
+    # ---- checkpoints
+
+    def take_unsaved(self) -> Iterator[tuple[bytes, bytes]]:
+        """The records of members that changed."""
+        for place, member in self.unsaved.items():
+            member.packed = self._packed(member)
+            yield state_key(MEMBER, *place), member.packed
+        self.unsaved.clear()
+
+    def forget(self, watermark_ms: int | None) -> Iterator[tuple[bytes, bytes]]:
+        """Forgets what no value follows from; the records that are other ones now."""
+        if self._forgetting is not None:
+            yield from self._forgetting.flush(watermark_ms, self.all)
+
+    def load(self, key: str, leaf: str, packed: bytes) -> None:
+        """Takes back the record of a member."""
+        self.account(key)
+        self._restored.setdefault(key, {})[leaf] = packed
+
+    def restored(self, watermark_ms: int | None) -> None:
+        """Says that the record of every member was taken back."""
+        self.told_until_ms = watermark_ms
+        if self._forgetting is not None:
+            self._forgetting.looks.resume(watermark_ms, self._calendar)
+        restored, self._restored = self._restored, {}
+        for account in self.all.values():
+            if account.key in restored:
+                self._pack(account, restored.pop(account.key))
+            if not account.key or len(account.cold) > LARGE_ACCOUNT:
+                self._thaw(account)

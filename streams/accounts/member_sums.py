@@ -1,0 +1,80 @@
+"""What facts of members add up to, for the company and for accounts, such as revenue.
+
+What was added of somebody who may still be left out is kept, so that it can be taken back.
+"""
+
+from schemas.batches import Values as FactValues
+from schemas.keys import ACCOUNT
+from schemas.times import HOUR_MS
+from streams.accounts.books import AccountBooks
+from streams.accounts.event_codes import Coded
+from streams.accounts.held import HeldAccounts
+from streams.accounts.state import Member
+from streams.compiled_plan import CompiledPlan
+from streams.contributions import Cell
+from streams.tallies.delta_batches import ToTallies
+from streams.values.tally import HOURLY
+
+
+class MemberSums:
+    """Those of one partition."""
+
+    def __init__(
+        self,
+        compiled: CompiledPlan,
+        held: HeldAccounts,
+        books: AccountBooks,
+        to_tallies: ToTallies,
+    ) -> None:
+        self._calendar = compiled.calendar
+        self._held, self._books, self._to_tallies = held, books, to_tallies
+        self._may_go = compiled.plan.erasure is not None
+        self._keeps = bool(compiled.plan.exclude_users) or self._may_go
+
+    def add(self, member: Member, coded: Coded, time_ms: int, values: FactValues) -> None:
+        """Adds the facts of an event to the rows that are made of such. `values`: of its facts."""
+        day, hour = self._calendar.day(time_ms), time_ms // HOUR_MS
+        for tallies, hourly, needs, place, numbers in coded.additions:
+            if needs != "any" and not _names(member, needs):
+                continue
+            if callable(numbers):
+                numbers = numbers(values[place] if values else None)
+            for tally in tallies:
+                for part, x, n in numbers:
+                    self._add_for(member, (tally, part, day, x), n)
+                    if hourly:
+                        self._add_for(member, (tally, part + HOURLY, hour, x), n)
+
+    def _add_for(self, member: Member, cell: Cell, n: int) -> None:
+        if self._keeps and (member.leaf or (self._may_go and member.account)):
+            member.counted[cell] = member.counted.get(cell, 0) + n
+            self._held.unsaved[member.place] = member
+            if member.excluded:
+                return
+        self._add_cell(member.account, cell, n)
+
+    def take_back(self, member: Member) -> None:
+        """What the facts of a member added counts no more."""
+        for cell, n in member.counted.items():
+            self._add_cell(member.account, cell, -n)
+
+    def put_back(self, member: Member) -> None:
+        """It counts again."""
+        for cell, n in member.counted.items():
+            self._add_cell(member.account, cell, n)
+
+    def _add_cell(self, account_key: str, cell: Cell, n: int) -> None:
+        """A fact that counts for the company, and for its account where the plan asks."""
+        self._to_tallies.deltas.cells[cell] += n
+        if self._books.holds(cell):
+            book = self._held.account(account_key).book
+            if book is not None:
+                book.add_cell(cell, n)
+                self._books.touch(account_key)
+
+
+def _names(member: Member, whom: str) -> bool:
+    """Whether the events of a member name a user, an account, or nobody (no user)."""
+    if whom == "nobody":
+        return not member.leaf
+    return bool(member.leaf) if whom == "user" else member.account.startswith(ACCOUNT)

@@ -1,0 +1,207 @@
+"""What follows from changes of members, accounts and things: deltas, values of accounts, signals.
+
+A change is told as the difference between what something was at the last flush and what it is.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from schemas.keys import shown_account
+from schemas.outputs import EVIDENCE_IDS_MAX, SIGNALS, signal_record
+from schemas.times import iso
+from streams.accounts.held import HeldAccounts
+from streams.accounts.listing import Listing
+from streams.accounts.program import Entered, Entry, entry_signal
+from streams.accounts.state import Account
+from streams.accounts.things import Things
+from streams.agenda import Agenda
+from streams.alerting.board import Board
+from streams.compiled_plan import CompiledPlan
+from streams.contributions import Deltas, Moves
+from streams.measures.kinds import ALL
+from streams.measures.of_subjects import Values
+from streams.parts.memberships import Passage, news, passages
+from streams.signals import Standing
+from streams.stage import Flushed, Outgoing
+from streams.state_keys import AGENDA, state_key, state_value
+from streams.state_keys import SIGNALS as SIGNALS_RECORD
+from streams.tallies.delta_batches import ToTallies
+from streams.values.book import Book
+
+Touched = tuple[set[str], dict[str, Values]]
+"""Accounts of which values may have changed; and of those of which what all members did together
+did, with what that was."""
+
+
+class AccountSettling:
+    """Of one partition; here is also what time alone will bring its accounts."""
+
+    def __init__(
+        self,
+        compiled: CompiledPlan,
+        held: HeldAccounts,
+        things: Things,
+        to_tallies: ToTallies,
+        board: Board,
+        listing: Listing | None,
+    ) -> None:
+        """`board` and `listing` hear of signals and of memberships; None: nothing is listed."""
+        programs = compiled.member
+        self._program, self._person = programs.account, programs.person
+        self._together, self._standing = programs.together, programs.standing
+        self._crowds, self._thing_programs = programs.crowds, compiled.things
+        self._held, self._things, self._to_tallies = held, things, to_tallies
+        self._board, self._listing = board, listing
+        self._moves_in_account = Moves(self._person.groups, compiled.calendar)
+        self.agenda = Agenda()
+
+    def take_due(self, watermark_ms: int | None) -> list[tuple[str, Standing]]:
+        """Signals whose time has come, by account; it may make the account another one."""
+        due = list(self.agenda.take_due(watermark_ms))
+        for key, standing in due:
+            if standing.signal in self._together.awaited:
+                self._held.touch_together(self._held.warmed(key))
+        return due
+
+    def settle(
+        self, due: Iterable[tuple[str, Standing]], watermark_ms: int | None, out: Flushed
+    ) -> Touched:
+        """Carries further on what changed in persons, accounts and things. `due`: signals."""
+        accounts = self._held.all
+        touched = self._held.take_persons()
+        for key, persons in touched.items():
+            self._settle_persons(accounts[key], persons, out)
+        touched_together = self._held.take_together()
+        for key, old in touched_together.items():
+            self._settle_together(accounts[key], old, watermark_ms, out)
+        for key, standing in due:
+            if key not in touched_together:  # else it has just been told
+                self._tell(accounts[key], [(None, standing)], out)
+        touched_by_things = self._settle_things()
+        out.entities.extend(self._things.take_unsaved())
+        return touched.keys() | touched_together.keys() | touched_by_things, touched_together
+
+    def _settle_persons(
+        self, account: Account, persons: list[tuple[str, Values]], out: Flushed
+    ) -> None:
+        """Carries what changed in the persons of an account into its totals and further on."""
+        program, totals, held = self._program, account.totals, self._held
+        before = program.standings(totals)
+        own = Deltas()
+        for root, old in persons:
+            new = held.values(account.leaves(root))
+            held.replace(account, root, old, new)
+            if account.book is not None and root:
+                self._person.difference(old, new, self._moves_in_account, own.cells)
+        if account.book is not None:
+            self._moves_in_account.spell_out(own)
+            _add(own, account.book)
+        if account.gathering.unsettled:
+            held.touch_together(account)
+            self._crowds.settle(account.gathering, account.together)
+        after = program.standings(totals)
+        program.difference(before, after, self._to_tallies.moves, self._to_tallies.deltas.cells)
+        milestones = [
+            (
+                _milestone(account, entered, entered.before),
+                _milestone(account, entered, entered.after),
+            )
+            for entered in program.entered(before, after)
+        ]
+        self._tell(account, milestones, out)
+
+    def _settle_together(
+        self, account: Account, old: Values, watermark_ms: int | None, out: Flushed
+    ) -> None:
+        """Carries further on what changed in what all members of an account did together."""
+        new, to_tallies = account.together, self._to_tallies
+        self._together.find(old, new, account.key, watermark_ms)
+        self._together.difference(old, new, to_tallies.moves, to_tallies.deltas.cells)
+        if account.book is not None:
+            own = Deltas()
+            self._standing.difference(old, new, self._moves_in_account, own.cells)
+            self._moves_in_account.spell_out(own)
+            _add(own, account.book)
+        self._pass(account, old, watermark_ms, out)
+
+    def _pass(self, account: Account, old: Values, watermark_ms: int | None, out: Flushed) -> None:
+        """Tells of memberships that an account has entered or left, and notes what is to come."""
+        memberships, tried = self._together.memberships, self._together.tried
+        shown = shown_account(account.key)
+        if shown is None or not (memberships or tried):
+            return
+
+        def stands(passage: Passage) -> Standing:
+            signal, variant, at_ms, _, evidence = passage
+            return Standing(signal, variant or None, shown, shown, None, at_ms, evidence)
+
+        was, now, coming = news(
+            memberships, old, account.together, self._held.told_until_ms, watermark_ms, stands
+        )
+        coming += passages(tried, account.together, watermark_ms, stands).coming
+        if self._listing is not None:
+            self._listing.passes(account.key, old, account.together)
+        self.agenda.replace(account.key, coming)
+        changes = [(was.get(place), now.get(place)) for place in sorted(was.keys() | now.keys())]
+        self._tell(account, changes, out)
+
+    def _tell(
+        self,
+        account: Account,
+        changes: Sequence[tuple[Standing | None, Standing | None]],
+        out: Flushed,
+    ) -> None:
+        """The records that lead from what stood of an account to what stands."""
+        signals = [each for was, now in changes for each in account.revisions.changes(was, now)]
+        for signal in signals:
+            out.records.append(Outgoing(SIGNALS, None, *signal_record(signal)))
+            self._board.hear_signal(account.key, signal)
+        if signals:
+            place = state_key(SIGNALS_RECORD, account.key)
+            out.entities.append((place, state_value(account.revisions.revised)))
+
+    def _settle_things(self) -> set[str]:
+        """Carries what changed in things further on; the accounts whose values it concerns."""
+        programs, to_tallies, touched = self._thing_programs, self._to_tallies, set()
+        for (home, thing), old, new in self._things.take_changes():
+            if home == thing:
+                programs.company.difference(old, new, to_tallies.moves, to_tallies.deltas.cells)
+                continue
+            book = self._held.account(home).book
+            if book is not None:
+                own = Deltas()
+                programs.account.difference(old, new, self._moves_in_account, own.cells)
+                _add(own, book)
+                touched.add(home)
+        return touched
+
+    def take_unsaved(self) -> Iterable[tuple[bytes, bytes | None]]:
+        """The records of what is to come."""
+        for key, coming in self.agenda.take_unsaved():
+            yield state_key(AGENDA, key), None if coming is None else state_value(coming)
+
+
+def _milestone(account: Account, entered: Entered, members: Sequence[Entry]) -> Standing | None:
+    """The signal that so many members have been reached; None if they have not."""
+    shown = shown_account(account.key)
+    if shown is None or not members:
+        return None
+    time_ms, user, event_id, _ = members[-1]
+    evidence = {
+        "users": [entry[1] for entry in members[-EVIDENCE_IDS_MAX:]],
+        "count": entered.n,
+        "event": event_id,
+        "since": iso(members[0][0]),
+    }
+    signal, variant = entry_signal(entered.row), f"users={entered.n}"
+    return Standing(signal, variant, shown, shown, user, time_ms, evidence)
+
+
+def _add(deltas: Deltas, book: Book) -> None:
+    """Adds deltas to the tallies of a book."""
+    taken = deltas.taken()
+    for (span, start, end), n in taken.spans.items():
+        if span.tally.segment == ALL:
+            book.add_span(span, start, end, n)
+    for cell, n in taken.cells.items():
+        if cell[0].segment == ALL:
+            book.add_cell(cell, n)

@@ -1,0 +1,131 @@
+"""What the accounts stage holds: accounts, and their members."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, cast
+
+from streams.accounts.crowds import Gathering
+from streams.accounts.program import AccountTotals
+from streams.cold import NO_RECORDS, ColdGroup
+from streams.contributions import Cell
+from streams.measures.of_subjects import KeptEntry
+from streams.signals import Revisions
+from streams.values.book import Book
+
+NO_ENTRIES: Mapping[str, KeptEntry] = MappingProxyType({})
+NO_MEMBERS = cast(dict[str, "Member"], MappingProxyType({}))
+NO_LEAVES = cast(dict[str, set[str]], MappingProxyType({}))
+NOTHING = cast(list[Any], ())
+"""All accounts whose members are cold share these, and nobody can write into them."""
+
+
+class Member:
+    """One raw id in one account ('' where an event names no account, or nobody)."""
+
+    __slots__ = (
+        "account",
+        "closed",
+        "closed_ms",
+        "closed_until_ms",
+        "counted",
+        "excluded",
+        "leaf",
+        "packed",
+        "place",
+        "root",
+        "values",
+        "version",
+    )
+
+    def __init__(self, account: str, leaf: str, values: list[Any]) -> None:
+        self.account, self.leaf = self.place = account, leaf
+        self.values = values
+        self.packed: bytes | None = None
+        """All of it as it was saved last; None: it never was."""
+        self.root = leaf
+        """The person the leaf belongs to, as far as users has told."""
+        self.version = 0
+        self.excluded = False
+        self.closed = self.closed_ms = self.closed_until_ms = 0
+        """Most events repeat what is known: bits of the codes of which no event between these
+        times, which lie in one local day, would change anything."""
+        self.counted: dict[Cell, int] = {}
+        """Facts counted of a member who may still be excluded; unused if nobody can be."""
+
+    def close(self, mark: int, time_ms: int, day_end_ms: int) -> None:
+        if day_end_ms != self.closed_until_ms:
+            self.closed, self.closed_ms, self.closed_until_ms = mark, time_ms, day_end_ms
+        else:
+            self.closed |= mark
+            self.closed_ms = max(self.closed_ms, time_ms)
+
+
+class Account:
+    """One account and what follows from its members.
+
+    The members of one that nobody used lately are cold: packed, as they were saved, by leaf.
+    """
+
+    __slots__ = (
+        "book",
+        "cold",
+        "entered",
+        "gathering",
+        "key",
+        "members",
+        "merged",
+        "revisions",
+        "together",
+        "totals",
+    )
+
+    def __init__(
+        self, key: str, totals: AccountTotals, book: Book | None, gathering: Gathering
+    ) -> None:
+        self.key, self.totals, self.book = key, totals, book
+        self.cold = NO_RECORDS
+        """Either this or `members` is empty."""
+        self.members: dict[str, Member] = {}
+        self.merged: dict[str, set[str]] = {}
+        """root -> other leaves that belong to it"""
+        self.revisions = Revisions()
+        self.entered: Mapping[str, KeptEntry] = NO_ENTRIES
+        """First entries that are kept, by the names of their places."""
+        self.gathering = gathering
+        self.together: list[Any] = []
+        """The measures of all members that count, as if they were one; only those that rows about
+        accounts read are kept. Nothing while the members are cold."""
+
+    def pack(self, records: Mapping[str, bytes]) -> None:
+        """Leaves nothing of the members but their records, by leaf."""
+        self.cold = ColdGroup(records)
+        self.members, self.merged, self.together = NO_MEMBERS, NO_LEAVES, NOTHING
+
+    def unpack(self) -> dict[str, bytes]:
+        """The records; the members are to be made of them."""
+        records, self.cold = self.cold.records(), NO_RECORDS
+        self.members, self.merged = {}, {}
+        return records
+
+    def leaves(self, root: str) -> list[Member]:
+        """The members that are one person, in the order of their ids."""
+        own = self.members.get(root)
+        found = [own] if own is not None and own.root == root else []
+        if root in self.merged:
+            found += [self.members[leaf] for leaf in self.merged[root]]
+            found.sort(key=lambda member: member.leaf)
+        return found
+
+    def leave(self, member: Member) -> None:
+        """Forgets a member."""
+        del self.members[member.leaf]
+        if member.root != member.leaf:
+            self.merged[member.root].discard(member.leaf)
+
+    def join(self, member: Member, root: str) -> None:
+        """Makes a member's leaf part of another person."""
+        if member.root != member.leaf:
+            self.merged[member.root].discard(member.leaf)
+        member.root = root
+        if root != member.leaf:
+            self.merged.setdefault(root, set()).add(member.leaf)

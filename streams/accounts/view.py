@@ -1,0 +1,139 @@
+"""One account as its partition knows it now, for people who look at it."""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from heapq import nlargest
+from typing import Any
+
+from schemas.keys import shown_account, shown_user
+from schemas.selectors import FactSelector
+from schemas.times import iso
+from streams.accounts.stage import Accounts
+from streams.accounts.state import Account, Member
+from streams.compiled_plan import MemberPrograms
+from streams.courses import AT_INSTANT
+from streams.measures.by_days import Days
+from streams.measures.kinds import ALL, First, Timeline
+
+MEMBERS_MAX = 100
+"""Those who were active last."""
+DAYS = 30
+ACTIVITY = FactSelector(kind="activity")
+
+
+def view_of(accounts: Accounts, key: str) -> dict[str, Any] | None:
+    """What is known of an account, as plain data; None: nobody has heard of it.
+
+    `account`; `as_of`, the watermark; `users`, how many count, and `members`, the hundred who were
+    active last; `states`, its latest facts of each kind that a KPI follows; `memberships` that it
+    is in and why; `alerts` that are firing; `values`, the newest final ones of its KPIs.
+    """
+    account = accounts.seen(key)
+    if account is None:
+        return None
+    watermark_ms = accounts.watermark_ms
+    members = [m for m in account.members.values() if m.leaf and not m.excluded]
+    return {
+        "account": shown_account(key),
+        "as_of": None if watermark_ms is None else iso(watermark_ms),
+        "users": len({member.root for member in members}),
+        "members": _members(accounts, members),
+        "states": dict(_states(accounts.programs, account, watermark_ms)),
+        "memberships": dict(_memberships(accounts.programs, account, watermark_ms)),
+        "alerts": accounts.board.firing(key),
+        "values": [] if account.book is None else list(_values(accounts, account)),
+    }
+
+
+def _members(accounts: Accounts, members: list[Member]) -> list[dict[str, Any]]:
+    """The people, the last active ones first."""
+    measures, calendar = accounts.programs.measures, accounts.calendar
+    persons: dict[str, list[Member]] = {}
+    for member in members:
+        persons.setdefault(member.root, []).append(member)
+    days = next(
+        (
+            slot
+            for slot, measure in enumerate(measures.all)
+            if isinstance(measure, Days) and measure.selectors == (ACTIVITY,)
+        ),
+        None,
+    )
+    firsts = {
+        measure.selectors[0].kind: slot
+        for slot, measure in enumerate(measures.all)
+        if type(measure) is First and _is_plain(measure.selectors[0])
+    }
+    today = None if accounts.watermark_ms is None else calendar.day(accounts.watermark_ms)
+    found = []
+    for root, leaves in persons.items():
+        values = measures.merged([leaf.values for leaf in leaves])
+        active = None if days is None or values[days] is None else values[days][ALL]
+        last = -1 if active is None else active.base + active.days.bit_length() - 1
+        shown: dict[str, Any] = {"user": shown_user(root)}
+        if active is not None:
+            shown["last_active_day"] = calendar.date(last).isoformat()
+            if today is not None:
+                recent = range(today - DAYS + 1, today + 1)
+                shown["active_days_of_30"] = sum(map(active.has, recent))
+        shown["first"] = {
+            str(kind): iso(values[slot][0])
+            for kind, slot in sorted(firsts.items(), key=str)
+            if values[slot] is not None
+        }
+        found.append((last, shown["user"], shown))
+    return [shown for *_, shown in nlargest(MEMBERS_MAX, found, key=lambda each: each[:2])]
+
+
+def _is_plain(facts: FactSelector) -> bool:
+    """Whether a selector takes every fact of one kind."""
+    return facts == FactSelector(kind=facts.kind) and isinstance(facts.kind, str)
+
+
+def _states(
+    programs: MemberPrograms, account: Account, watermark_ms: int | None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for slot in sorted(programs.together_slots):
+        measure = programs.measures.all[slot]
+        if not isinstance(measure, Timeline) or not _is_plain(measure.selectors[0]):
+            continue
+        changes = [
+            change
+            for change in account.together[slot] or ()
+            if watermark_ms is None or change[0] <= watermark_ms
+        ]
+        if changes:
+            time_ms, _, value, attributes = changes[-1]
+            state: dict[str, Any] = {"since": iso(time_ms), **dict(attributes)}
+            if value is not None:
+                state["value"] = value
+            yield str(measure.selectors[0].kind), state
+
+
+def _memberships(
+    programs: MemberPrograms, account: Account, watermark_ms: int | None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    if watermark_ms is None or not account.together:
+        return
+    for membership in programs.together.memberships:
+        course = membership.stand(account.together).course
+        at = bisect_right(course, (watermark_ms, AT_INSTANT))
+        if at % 2:
+            edge = course[at - 1]
+            because = membership.because(edge, account.together)
+            yield membership.row.id, {"since": iso(edge[0]), "because": because}
+
+
+def _values(accounts: Accounts, account: Account) -> Iterator[dict[str, Any]]:
+    assert account.book is not None
+    for timeline in account.book.timelines:
+        kpi, variant, segment, period = timeline.series
+        end_ms = timeline.closed_end_ms
+        if kpi in accounts.shown and segment == ALL and end_ms is not None:
+            yield {
+                "kpi": kpi,
+                "variant": variant or None,
+                "period": period,
+                "end": iso(end_ms),
+                "value": timeline.newest_closed,
+            }

@@ -1,0 +1,1 @@
+"""The last stage, where KPIs meet: formulas, lists and predictions."""

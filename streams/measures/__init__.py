@@ -1,0 +1,1 @@
+"""All the state that a subject has, in measures that every KPI shares."""

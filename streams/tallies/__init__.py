@@ -1,0 +1,1 @@
+"""The stage that adds up what all subjects contribute."""

@@ -1,0 +1,1 @@
+"""The stage in which a person over all accounts counts once."""

@@ -1,0 +1,1 @@
+"""From what subjects contribute to values that are published, of the company or an account."""

@@ -1,0 +1,303 @@
+"""When values are published, with which status and revision.
+
+A period is published once the watermark passes the start of its last day. Until its end (and the
+horizon of its row) it is `provisional`, then `final`, and `amended` if a late fact changes it after
+that. A revision counts the published changes of value or status of one key.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+import orjson
+import xxhash
+
+from schemas.outputs import KpiKey, Number, Published
+from schemas.times import DAY_MS, HOUR_MS, iso
+from streams.calendar import Calendar
+from streams.values.tally import CHUNK, Column, Hull, Value
+
+PROVISIONAL, FINAL, AMENDED = "provisional", "final", "amended"
+SINCE = "since"
+"""The part that says from when on a series counts, where that is not the first event."""
+_STATUSES = (PROVISIONAL, FINAL, AMENDED)
+_NO_INDEX = -(1 << 62)
+_NEVER_MS = 1 << 62
+
+
+class Horizon:
+    """How far behind the watermark values are kept, and whether it has moved by a day."""
+
+    def __init__(self, days: int | None, calendar: Calendar) -> None:
+        """`days` None: everything is kept."""
+        self._days, self._calendar = days, calendar
+        self._passed_day = _NO_INDEX
+
+    def newly_passed(self, watermark_ms: int | None) -> int | None:
+        """The first day that is still kept, when it is another one than at the last call."""
+        if self._days is None or watermark_ms is None:
+            return None
+        day = self._calendar.day(watermark_ms) - self._days
+        if day <= self._passed_day:
+            return None
+        self._passed_day = day
+        return day
+
+
+class Source(Protocol):
+    """Where a timeline gets its values: a tally, or a formula over other values."""
+
+    depends_on_watermark: bool
+    never_settles: bool
+    zero_tells: bool
+
+    def value(self, period: str, index: int, watermark_ms: int) -> Value: ...
+
+    def values(
+        self, period: str, indexes: Sequence[int], watermark_ms: int
+    ) -> Iterable[tuple[int, Value]]: ...
+
+    def column(self, period: str, indexes: Sequence[int], watermark_ms: int) -> Column: ...
+
+    def first_index(self, period: str) -> int | None: ...
+
+    def final_ms(self, period: str, index: int) -> int: ...
+
+    def is_empty(self, period: str, index: int) -> bool:
+        """True if nothing lies in a period for certain: its value is 0 or null."""
+        ...
+
+    def take_changed(self, period: str) -> Hull: ...
+
+
+class Timeline:
+    """The published values of one series in one kind of period."""
+
+    def __init__(
+        self,
+        key: tuple[str, str | None, str, str | None, str],
+        period: str,
+        source: Source,
+        calendar: Calendar,
+        *,
+        zeros: bool,
+        since_ms: int | None = None,
+    ) -> None:
+        """`key`: kpi, variant, level, subject, segment. `zeros`: publish empty periods too.
+
+        `since_ms`: the series counts from then on only. It begins with the period that holds the
+        moment, and says so in its parts.
+        """
+        self._key, self._period, self._source = key, period, source
+        self._calendar, self._zeros = calendar, zeros
+        self._known: dict[int, tuple[int, int, int]] = {}
+        """index -> (status, revision, fingerprint of value and parts) as last published."""
+        self._pending = Hull()
+        self._since = None if since_ms is None else iso(since_ms)
+        self._floor = _NO_INDEX if since_ms is None else calendar.index(period, since_ms)
+        """Nothing below is published: it lies before the horizon, or before the series began."""
+        self._first = self._opened = self._closed = _NO_INDEX
+        self._watermark_ms = self._due_ms = _NO_INDEX
+        self._first_fact_ms: int | None = None
+        self._unsaved: set[int] = set()
+        self.unsaid: list[tuple[int, Value]] = []
+        """(index, value) of what the last `publish` found to be 0 or null, and was never told."""
+
+    def publish(
+        self, watermark_ms: int, first_fact_ms: int | None, *, provisional: bool
+    ) -> Iterator[tuple[int, KpiKey, Published, Value]]:
+        """Everything that is to be published now, each as (index, key, published, value).
+
+        `provisional` False holds provisional values back until a later call.
+        """
+        period, source, calendar = self._period, self._source, self._calendar
+        self.unsaid = []
+        changed = source.take_changed(period)
+        if changed.start is not None:
+            self._pending.widen(changed.start, changed.end)
+        elif self._nothing_due(watermark_ms, first_fact_ms):
+            return
+        first = self._first_index(first_fact_ms)
+        opened = calendar.last_open_index(period, watermark_ms)
+        if first is None or opened < first:
+            # nothing to publish yet, and whatever changes until then is looked at when it opens
+            self._pending, self._first_fact_ms = Hull(), first_fact_ms
+            self._due_ms = _NEVER_MS if first is None else calendar.opening_ms(period, first)
+            return
+        if first < self._first:
+            self._closed = first - 1  # what lies before the periods known so far has to close too
+        closed = max(self._closed, first - 1)
+        while closed < opened and source.final_ms(period, closed + 1) <= watermark_ms:
+            closed += 1
+        due = {index for index in self._pending.until(opened) if index >= first}
+        due.update(range(max(self._closed + 1, first), closed + 1))
+        due.update(range(max(self._opened + 1, first), opened + 1))
+        if self._zeros and self._first != _NO_INDEX:
+            due.update(range(first, min(self._first, opened + 1)))
+        if source.depends_on_watermark:
+            due.update(self._moved_by_watermark(first, closed, opened, watermark_ms))
+        self._pending = Hull()
+        self._first, self._opened, self._closed = first, opened, closed
+        self._watermark_ms, self._first_fact_ms = watermark_ms, first_fact_ms
+        self._due_ms = self._next_due_ms()
+        looked_at = []
+        for index in sorted(due):
+            if not self._zeros and index not in self._known and source.is_empty(period, index):
+                continue
+            if index > closed and not provisional:
+                self._pending.widen(index, index + 1)
+                continue
+            looked_at.append(index)
+        for index, value in source.values(period, looked_at, watermark_ms):
+            published = self._revised(index, value, over=index <= closed)
+            if published is not None:
+                start_ms, end_ms = calendar.bounds_ms(period, index)
+                yield index, KpiKey(*self._key, period, start_ms, end_ms), published, value
+            elif index not in self._known:
+                self.unsaid.append((index, value))
+
+    def forget(self, before_ms: int) -> Iterator[KpiKey]:
+        """Drops what ended before a time, and publishes it no more; the keys of what was."""
+        self._floor = max(self._floor, self._calendar.index(self._period, before_ms))
+        yield from self._dropped(index for index in self._known if index < self._floor)
+
+    def erase(self) -> Iterator[KpiKey]:
+        """Drops everything; the keys of what was published."""
+        yield from self._dropped(self._known)
+
+    def _dropped(self, indexes: Iterable[int]) -> Iterator[KpiKey]:
+        for index in sorted(indexes):
+            del self._known[index]
+            self._unsaved.add(index // CHUNK)
+            bounds = self._calendar.bounds_ms(self._period, index)
+            yield KpiKey(*self._key, self._period, *bounds)
+
+    def _first_index(self, first_fact_ms: int | None) -> int | None:
+        if self._zeros:
+            if first_fact_ms is None:
+                return None
+            return max(self._calendar.index(self._period, first_fact_ms), self._floor)
+        first = self._source.first_index(self._period)
+        if self._first != _NO_INDEX:
+            # what was published and is empty now still has to be said to be empty
+            first = self._first if first is None else min(first, self._first)
+        return None if first is None else max(first, self._floor)
+
+    @property
+    def series(self) -> tuple[str, str, str, str]:
+        """KPI, variant (empty if it has none), segment, and kind of period."""
+        kpi, variant, _, _, segment = self._key
+        return kpi, variant or "", segment, self._period
+
+    @property
+    def newest(self) -> Number | None:
+        """The value of the newest period that is published, as it stands now; None: none is."""
+        return self._value_now(self._opened)
+
+    @property
+    def newest_closed(self) -> Number | None:
+        """The same of the newest period that is over."""
+        return self._value_now(self._closed)
+
+    @property
+    def closed_end_ms(self) -> int | None:
+        """When that period ended; None: none is over, or nothing was published of it."""
+        if self._closed not in self._known:
+            return None
+        return self._calendar.end_ms(self._period, self._closed)
+
+    def _value_now(self, index: int) -> Number | None:
+        if index not in self._known:
+            return None
+        return self._source.value(self._period, index, self._watermark_ms).number
+
+    @property
+    def due_ms(self) -> int:
+        """The watermark at which something is due even if nothing changes."""
+        return self._due_ms
+
+    @property
+    def holds_back(self) -> bool:
+        """True if values wait for a later call of `publish`."""
+        return self._pending.start is not None
+
+    def _nothing_due(self, watermark_ms: int, first_fact_ms: int | None) -> bool:
+        earlier = self._zeros and first_fact_ms != self._first_fact_ms
+        return watermark_ms < self._due_ms and self._pending.start is None and not earlier
+
+    def _next_due_ms(self) -> int:
+        """The next watermark at which something is to be published without any change."""
+        calendar, period = self._calendar, self._period
+        opening_ms = calendar.opening_ms(period, self._opened + 1)
+        closing_ms = self._source.final_ms(period, self._closed + 1)
+        due_ms = min(opening_ms, closing_ms)
+        if self._source.depends_on_watermark:
+            due_ms = min(due_ms, (self._watermark_ms // HOUR_MS + 1) * HOUR_MS)
+        return due_ms
+
+    def _moved_by_watermark(
+        self, first: int, closed: int, opened: int, watermark_ms: int
+    ) -> Iterable[int]:
+        if self._source.never_settles and watermark_ms // DAY_MS > self._watermark_ms // DAY_MS:
+            return range(first, opened + 1)
+        if watermark_ms // HOUR_MS > self._watermark_ms // HOUR_MS:
+            return range(max(closed + 1, first), opened + 1)
+        return range(0)
+
+    def _revised(self, index: int, value: Value, over: bool) -> Published | None:
+        known = self._known.get(index)
+        if known is None and not self._zeros and self._is_nothing(value):
+            return None
+        said = value[1:] if value.lines is not None else (value.number, value.parts)
+        fingerprint = xxhash.xxh3_64_intdigest(orjson.dumps(said)) >> 1
+        status = FINAL if over else PROVISIONAL
+        if known is not None:
+            was = _STATUSES[known[0]]
+            same = known[2] == fingerprint
+            if over and not self._source.never_settles and was != PROVISIONAL:
+                status = was if same else AMENDED
+            if same and status == was:
+                return None
+        revision = known[1] + 1 if known is not None else 1
+        self._known[index] = (_STATUSES.index(status), revision, fingerprint)
+        self._unsaved.add(index // CHUNK)
+        parts: dict[str, Any] | None = value.parts
+        if self._since is not None:
+            parts = {**(parts or {}), SINCE: self._since}
+        return Published(value.number, parts, status, revision)
+
+    def _is_nothing(self, value: Value) -> bool:
+        return value.number is None or (not value.number and not self._source.zero_tells)
+
+    # ---- checkpoints
+
+    def take_unsaved(self) -> Iterator[tuple[int, Any]]:
+        """(chunk number, content) of what changed since the last call."""
+        for number in sorted(self._unsaved):
+            indexes = range(number * CHUNK, (number + 1) * CHUNK)
+            yield number, [(i, *self._known[i]) for i in indexes if i in self._known] or None
+        self._unsaved.clear()
+
+    def load(self, content: Iterable[tuple[int, int, int, int]]) -> None:
+        for index, status, revision, fingerprint in content:
+            self._known[index] = (status, revision, fingerprint)
+
+    def resume(self, watermark_ms: int | None, first_fact_ms: int | None) -> None:
+        """Goes on after a restart, at the watermark of the checkpoint."""
+        if self._known and not self._zeros:
+            self._first = min(self._known)
+        first = self._first_index(first_fact_ms)
+        if watermark_ms is None or first is None:
+            waiting = self._source.first_index(self._period)
+            if waiting is not None:
+                self._pending.widen(waiting, None)
+            return
+        opened = self._calendar.last_open_index(self._period, watermark_ms)
+        if opened < first:
+            return
+        closed = first - 1
+        while closed < opened and self._source.final_ms(self._period, closed + 1) <= watermark_ms:
+            closed += 1
+        self._first, self._opened, self._closed = first, opened, closed
+        self._watermark_ms = watermark_ms
+        # what was held back is not in the checkpoint: look at every open period again
+        self._pending.widen(closed + 1, opened + 1)
