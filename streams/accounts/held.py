@@ -95,7 +95,7 @@ class HeldAccounts:
         """An account with its members."""
         account = self.account(key)
         if account.cold:
-            self._thaw(account)
+            self._thaw(account, account.unpack())
         self._warm.use(key, len(account.members))
         return account
 
@@ -198,9 +198,8 @@ class HeldAccounts:
 
     # ---- packing
 
-    def _thaw(self, account: Account) -> None:
-        """Unpacks the members of an account, and adds them up."""
-        records = account.unpack()
+    def _thaw(self, account: Account, records: dict[str, bytes]) -> None:
+        """Unpacks the members of an account from their records, and adds them up."""
         account.together = [*self.nobody]
         account.totals, account.gathering = AccountTotals(self._program), Gathering(self._crowds)
         for leaf, packed in records.items():
@@ -278,7 +277,8 @@ class HeldAccounts:
             self._forgetting.looks.resume(watermark_ms, self._calendar)
         restored, self._restored = self._restored, {}
         for account in self.all.values():
-            if account.key in restored:
-                self._pack(account, restored.pop(account.key))
-            if not account.key or len(account.cold) > LARGE_ACCOUNT:
-                self._thaw(account)
+            records = restored.pop(account.key, {})
+            if not account.key or len(records) > LARGE_ACCOUNT:
+                self._thaw(account, records)
+            elif records:
+                self._pack(account, records)
