@@ -1,7 +1,7 @@
 """Packed records of those whom nobody used lately, compressed several together.
 
 A record alone is too short to be compressed well, and the objects that hold it and its key would
-weigh as much as both. To find one record costs some 10 µs, and to put one back some 30.
+weigh as much as both.
 """
 
 from collections import defaultdict

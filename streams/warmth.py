@@ -16,9 +16,9 @@ AT_ONCE = 64
 class Warm:
     """Keys in two generations by their last use; a generation holds a bounded weight.
 
-    When the younger one is full, the older one begins to get cold and the younger one becomes the
-    older. So what was used within the last `most` is always warm, and, as the older one goes in
-    parts, at most three times that ever is, mostly less than two times.
+    When the younger one is full it becomes the older one, and the older one begins to get cold. So
+    what was used within the last `most` is always warm, and, as what gets cold goes in parts, at
+    most three times that is after `cooled`, and mostly less than two times.
     """
 
     def __init__(self, most: int) -> None:
@@ -26,6 +26,8 @@ class Warm:
         self._young: set[str] = set()
         self._old: set[str] = set()
         self._going: set[str] = set()
+        self._late = False
+        """True: another generation has begun to go before this one was gone."""
         self._weight = 0
 
     def use(self, key: str, weight: int = 1) -> None:
@@ -33,18 +35,20 @@ class Warm:
             self._young.add(key)
             self._old.discard(key)
             self._going.discard(key)
-            self._weight += weight
+            self.grow(weight)
 
-    def grow(self) -> None:
-        """Something that is in use has become heavier by one."""
-        self._weight += 1
+    def grow(self, weight: int = 1) -> None:
+        """Something that is in use has become heavier."""
+        self._weight += weight
+        if self._weight >= self._most:
+            self._late = bool(self._going)
+            self._going |= self._old
+            self._old, self._young, self._weight = self._young, set(), 0
 
     def cooled(self) -> Iterator[str]:
         """Keys that get cold, some at a time: to pack all at once would hold up everybody else."""
         going = self._going
-        if self._weight >= self._most:
-            yield from going
-            going = self._going = self._old
-            self._old, self._young, self._weight = self._young, set(), 0
-        for _ in range(min(max(len(going) // 8, AT_ONCE), len(going))):
+        n = len(going) if self._late else min(max(len(going) // 8, AT_ONCE), len(going))
+        self._late = False
+        for _ in range(n):
             yield going.pop()

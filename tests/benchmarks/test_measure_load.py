@@ -10,7 +10,7 @@ import pytest
 from benchmarks.measure import pacing
 from benchmarks.measure.pacing import Schedule, paced
 from benchmarks.measure.truth import truth
-from benchmarks.measure.workload import Planned, Workload, line
+from benchmarks.measure.workload import Planned, Workload, line, message_number
 from schemas.events import Event
 from schemas.formats import format_named
 from schemas.times import parse_iso
@@ -109,7 +109,7 @@ def test_a_record_is_a_segment_call_of_the_usual_size():
     assert isinstance(event, Event)
     assert (event.account, event.user, event.name) == ("acct-7", "user-2007", "Report Created")
     assert event.time_ms == time_ms
-    assert int(orjson.loads(record)["messageId"], 16) == 12
+    assert int(orjson.loads(record)["messageId"], 16) == message_number(12)
     assert 270 < len(record) < 310
 
 
@@ -127,3 +127,7 @@ def test_the_truth_names_the_event_that_brings_a_signal_about():
     assert found.milestones == {("a", 1): 0, ("b", 1): 2, ("a", 2): 3}
     assert found.activations == {"u1": 0, "u2": 4}
     assert found.active == [0, 2, 3]
+
+
+def test_every_event_has_another_message_id():
+    assert len({message_number(n) for n in range(10_000)}) == 10_000
