@@ -16,7 +16,6 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from agents.pace import Pace
 from agents.running import LIVE_PACE, run_embedded, spare_the_collector
 from agents.stages import stages_of_topics
 from agents.worker import StageSpec
@@ -54,12 +53,11 @@ def run(
     events: Iterable[tuple[Planned, int]],
     start_ms: int,
     on_fed: Callable[[int], None] = lambda _: None,
-    pace: Pace = LIVE_PACE,
 ) -> list[StagePartition]:
     """Processes events, each with its time (ms, from `start_ms` on); the stages with their state.
 
     A batch goes to one input partition, the next batch to the next one. `on_fed` hears how many
-    events were fed before each batch. `pace`: of checkpoints.
+    events were fed before each batch.
     """
     plan = load_plan(PLAN, known_kpis=catalogue_ids())
     topic = plan.inputs[0].topic
@@ -74,7 +72,7 @@ def run(
             _batches(topic, events, on_fed),
             lambda _: None,
             prefix=plan.prefix,
-            pace=pace,
+            pace=LIVE_PACE,
             clock=lambda: start_ms + int((time.monotonic() - started_s) * 1000),
         )
     )

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from agents.pace import Pace
 from benchmarks.generate import ACTIVATION
 from benchmarks.measure import embedded
 from benchmarks.measure.asked import Asked
@@ -26,9 +25,6 @@ PASSES = ("Page Viewed", ACTIVATION)
 PASS_MS = DAY_MS
 """Each pass sees every membership once: two days in all, so that their values weigh nothing."""
 USERS_PER_ACCOUNT = 10
-PACE = Pace(records=10_000)
-"""All that a checkpoint covers is unpacked. Events come here as fast as they are read, and a
-checkpoint of a live worker covers no more than a second of them."""
 
 
 class Size(NamedTuple):
@@ -68,7 +64,7 @@ def events(memberships: int) -> Iterator[tuple[Planned, int]]:
 
 
 def main() -> None:
-    stages = embedded.run(events(int(sys.argv[1])), START_MS, pace=PACE)
+    stages = embedded.run(events(int(sys.argv[1])), START_MS)
     print(json.dumps({"rss_bytes": rss_bytes(os.getpid()), "stages": len(stages)}))
 
 
