@@ -27,7 +27,7 @@ from schemas.keyed_hash import KeyedHash
 from schemas.keys import ACCOUNT, partition_of
 from schemas.outputs import RECEIPTS, Receipt, receipt_record
 from streams.compiled_plan import CompiledPlan
-from streams.stage import Outgoing
+from streams.stage import Flushed, Outgoing
 from streams.state_keys import ERASURE, SUPPRESSED, state_key, state_value
 
 Message = FactBatch | PeerBatch | UserStateBatch | ErasureBatch
@@ -273,8 +273,10 @@ class StageErasure:
         self.waiting: list[EraseOrder] = []
         """Orders to be carried out once everything before them has been counted."""
 
-    def take_unsaved(self) -> State:
-        return self.suppressed.take_unsaved() + self.requests.take_unsaved()
+    def flush(self, now_ms: int, out: Flushed) -> None:
+        """Whom the partition must not know from now on, and what it owes to whom."""
+        out.entities.extend(self.suppressed.take_unsaved() + self.requests.take_unsaved())
+        out.records.extend(self.requests.take_records(now_ms))
 
     def load(self, what: str, place: Sequence[str], content: Any) -> None:
         """Takes back a state record of either kind. Raises AnotherKey."""

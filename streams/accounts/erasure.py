@@ -184,8 +184,7 @@ class AccountErasure:
 
     def flush(self, now_ms: int, out: Flushed) -> None:
         """Whom the partition must not know from now on, and what it owes to whom."""
-        out.entities.extend(self._stage.take_unsaved())
-        out.records.extend(self._stage.requests.take_records(now_ms))
+        self._stage.flush(now_ms, out)
 
     def load(self, what: str, place: Sequence[str], content: Any) -> None:
         """Takes back a state record. Raises AnotherKey."""

@@ -68,12 +68,7 @@ class PersonSettling:
         self._told_until_ms = watermark_ms
 
     def _settle(
-        self,
-        root: str,
-        before: Values,
-        values: Values,
-        watermark_ms: int | None,
-        out: Flushed,
+        self, root: str, before: Values, values: Values, watermark_ms: int | None, out: Flushed
     ) -> None:
         """Carries what changed in a person further on."""
         own = self._held.known(root)
@@ -90,12 +85,7 @@ class PersonSettling:
         self._tell(root, was, now, out)
 
     def _pass(
-        self,
-        root: str,
-        before: Values,
-        values: Values,
-        watermark_ms: int | None,
-        out: Flushed,
+        self, root: str, before: Values, values: Values, watermark_ms: int | None, out: Flushed
     ) -> None:
         """Tells of memberships that a person has entered or left, and notes what is to come."""
         memberships, user = self._program.memberships, shown_user(root)

@@ -12,6 +12,7 @@ from streams.catalogue import catalogue_ids
 from streams.catalogue.checks import plan_problems
 from streams.engine import Engine
 from streams.state_keys import SCORES, read_key
+from streams.users.stage import Users
 from tests.records import Record, last_of_each_key, result_of
 
 START_MS = parse_iso("2026-01-01T12:00:00Z")
@@ -145,10 +146,9 @@ def test_users_who_are_idle_are_not_looked_at():
     engine = started()
     told(engine, event(0), event(0, "u2"), until=31)
     looked_at: list[str] = []
-    for (stage, _), users in engine.stages.items():
-        if stage == "users":
-            held = users.held  # type: ignore[attr-defined]
-            known = held.values
+    for stage in engine.stages.values():
+        if isinstance(stage, Users):
+            held, known = stage.held, stage.held.values
             held.values = lambda root, known=known: looked_at.append(root) or known(root)
     told(engine, until=60)
     assert looked_at == []
