@@ -4,7 +4,7 @@ One heap for all subjects of a partition: nobody looks at a subject before somet
 however many there are.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
@@ -32,6 +32,10 @@ class Agenda:
     def __len__(self) -> int:
         return sum(map(len, self._of.values()))
 
+    def of(self, key: str) -> Sequence[Coming]:
+        """What is to come of a subject, the next first."""
+        return self._of.get(key, ())
+
     def replace(self, key: str, coming: Sequence[Coming]) -> None:
         """What is to come of a subject, instead of what was."""
         if not coming and key not in self._of:
@@ -45,14 +49,14 @@ class Agenda:
             self._of[key] = ordered
             heappush(self._heap, (ordered[0].due_ms, key))
 
-    def take_due(self, watermark_ms: int | None) -> Iterator[tuple[str, Standing]]:
+    def take_due(self, watermark_ms: int | None) -> Iterator[tuple[str, Coming]]:
         """What is due, in the order of its instants and then of subjects."""
         while self._heap and watermark_ms is not None and self._heap[0][0] <= watermark_ms:
             due_ms, key = heappop(self._heap)
             coming = self._of.get(key)
             if not coming or coming[0].due_ms != due_ms:
                 continue  # it was replaced since
-            yield key, coming.pop(0).standing
+            yield key, coming.pop(0)
             self._unsaved.add(key)
             if coming:
                 heappush(self._heap, (coming[0].due_ms, key))
@@ -70,6 +74,11 @@ class Agenda:
     def load(self, key: str, content: Sequence[Any]) -> None:
         coming = self._of[key] = [_coming(each) for each in content]
         heappush(self._heap, (coming[0].due_ms, key))
+
+
+def without(content: Sequence[Any], is_gone: Callable[[str], bool]) -> list[Coming]:
+    """A record of what is to come of a subject, without signals that nobody gives any more."""
+    return [each for each in map(_coming, content) if not is_gone(each.standing.signal)]
 
 
 def _order(coming: Coming) -> tuple[int, int, str, str]:

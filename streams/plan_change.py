@@ -16,6 +16,7 @@ from schemas.plan.models import Plan
 from schemas.row_forms.form import ALL_SEGMENT, dimension_unit, unit
 from schemas.row_forms.people import MilestoneRow
 from schemas.rows import of_facts, variants_of
+from streams import agenda
 from streams.accounts import counted_cells
 from streams.calendar import Calendar
 from streams.catalogue import catalogue_of
@@ -32,6 +33,7 @@ from streams.history import (
     definitions,
 )
 from streams.state_keys import (
+    AGENDA,
     BOOK,
     MEMBER,
     OF_LISTS,
@@ -199,11 +201,21 @@ def without(
                     rewritten.values.extend(scored_keys(place[0], read_value(value), calendar))
         elif what in OF_LISTS:
             rewritten.entities.append((key, None))  # accounts tell all of it again
+        elif what == AGENDA:
+            content = read_value(value)
+            left = agenda.without(content, lambda signal: _of_row(signal) in stale)
+            if len(left) < len(content):
+                rewritten.entities.append((key, state_value(left) if left else None))
         elif what == MEMBER:
             counted = _counted_without(stale, value)
             if counted is not None:
                 rewritten.entities.append((key, counted))
     return rewritten
+
+
+def _of_row(signal: str) -> str:
+    """The unit of a membership, by the name of one of its signals."""
+    return unit("company", signal.rpartition(".")[0])
 
 
 class _Entry(NamedTuple):

@@ -13,7 +13,7 @@ from streams.accounts.listing import Listing
 from streams.accounts.program import Entered, Entry, entry_signal
 from streams.accounts.state import Account
 from streams.accounts.things import Things
-from streams.agenda import Agenda
+from streams.agenda import Agenda, Coming
 from streams.alerting.board import Board
 from streams.compiled_plan import CompiledPlan
 from streams.contributions import Deltas, Moves
@@ -27,6 +27,8 @@ from streams.state_keys import SIGNALS as SIGNALS_RECORD
 from streams.tallies.delta_batches import ToTallies
 from streams.values.book import Book
 
+Due = dict[str, list[Coming]]
+"""Signals whose time has come, by account."""
 Touched = tuple[set[str], dict[str, Values]]
 """Accounts of which values may have changed; and of those of which what all members did together
 did, with what that was."""
@@ -54,17 +56,16 @@ class AccountSettling:
         self._moves_in_account = Moves(self._person.groups, compiled.calendar)
         self.agenda = Agenda()
 
-    def take_due(self, watermark_ms: int | None) -> list[tuple[str, Standing]]:
+    def take_due(self, watermark_ms: int | None) -> Due:
         """Signals whose time has come, by account; it may make the account another one."""
-        due = list(self.agenda.take_due(watermark_ms))
-        for key, standing in due:
-            if standing.signal in self._together.awaited:
+        due: Due = {}
+        for key, coming in self.agenda.take_due(watermark_ms):
+            due.setdefault(key, []).append(coming)
+            if coming.standing.signal in self._together.awaited:
                 self._held.touch_together(self._held.warmed(key))
         return due
 
-    def settle(
-        self, due: Iterable[tuple[str, Standing]], watermark_ms: int | None, out: Flushed
-    ) -> Touched:
+    def settle(self, due: Due, watermark_ms: int | None, out: Flushed) -> Touched:
         """Carries further on what changed in persons, accounts and things. `due`: signals."""
         accounts = self._held.all
         touched = self._held.take_persons()
@@ -72,10 +73,10 @@ class AccountSettling:
             self._settle_persons(accounts[key], persons, out)
         touched_together = self._held.take_together()
         for key, old in touched_together.items():
-            self._settle_together(accounts[key], old, watermark_ms, out)
-        for key, standing in due:
+            self._settle_together(accounts[key], old, due.get(key, ()), watermark_ms, out)
+        for key, coming in due.items():
             if key not in touched_together:  # else it has just been told
-                self._tell(accounts[key], [(None, standing)], out)
+                self._tell(accounts[key], [(None, each.standing) for each in coming], out)
         touched_by_things = self._settle_things()
         out.entities.extend(self._things.take_unsaved())
         return touched.keys() | touched_together.keys() | touched_by_things, touched_together
@@ -110,7 +111,12 @@ class AccountSettling:
         self._tell(account, milestones, out)
 
     def _settle_together(
-        self, account: Account, old: Values, watermark_ms: int | None, out: Flushed
+        self,
+        account: Account,
+        old: Values,
+        due: Sequence[Coming],
+        watermark_ms: int | None,
+        out: Flushed,
     ) -> None:
         """Carries further on what changed in what all members of an account did together."""
         new, to_tallies = account.together, self._to_tallies
@@ -121,9 +127,16 @@ class AccountSettling:
             self._standing.difference(old, new, self._moves_in_account, own.cells)
             self._moves_in_account.spell_out(own)
             _add(own, account.book)
-        self._pass(account, old, watermark_ms, out)
+        self._pass(account, old, due, watermark_ms, out)
 
-    def _pass(self, account: Account, old: Values, watermark_ms: int | None, out: Flushed) -> None:
+    def _pass(
+        self,
+        account: Account,
+        old: Values,
+        due: Sequence[Coming],
+        watermark_ms: int | None,
+        out: Flushed,
+    ) -> None:
         """Tells of memberships that an account has entered or left, and notes what is to come."""
         memberships, tried = self._together.memberships, self._together.tried
         shown = shown_account(account.key)
@@ -134,8 +147,10 @@ class AccountSettling:
             signal, variant, at_ms, _, evidence = passage
             return Standing(signal, variant or None, shown, shown, None, at_ms, evidence)
 
+        awaited = (*due, *self.agenda.of(account.key))
+        told_until_ms = self._held.told_until_ms
         was, now, coming = news(
-            memberships, old, account.together, self._held.told_until_ms, watermark_ms, stands
+            memberships, old, account.together, told_until_ms, watermark_ms, stands, awaited
         )
         coming += passages(tried, account.together, watermark_ms, stands).coming
         if self._listing is not None:

@@ -31,7 +31,7 @@ from streams.accounts.program import entry_signal
 from streams.accounts.publishing import AccountPublishing
 from streams.accounts.seen_events import SeenEvents
 from streams.accounts.segment_bound import SegmentBound
-from streams.accounts.settling import AccountSettling, Touched
+from streams.accounts.settling import AccountSettling, Due, Touched
 from streams.accounts.state import Account, Member
 from streams.accounts.to_company import ToCompany
 from streams.compiled_plan import CompiledPlan
@@ -41,7 +41,7 @@ from streams.launches import EVERYBODY
 from streams.measures.kinds import Fact, Measure, Open
 from streams.measures.of_subjects import Step
 from streams.roles import USER_FACTS_ROLE
-from streams.signals import Revisions, Standing
+from streams.signals import Revisions
 from streams.stage import Flushed, RecordBatch
 from streams.state_keys import (
     AGENDA,
@@ -404,7 +404,7 @@ class Accounts:
             if self._erasure.waits:
                 with self._to_tallies.silent():
                     self._erasure.carry_out()
-                    more, together = self._settle([], out)
+                    more, together = self._settle({}, out)
                 touched, touched_together = touched | more, {**together, **touched_together}
         out.entities.extend(self._settling.take_unsaved())
         out.entities.extend(self.held.take_unsaved())
@@ -425,7 +425,7 @@ class Accounts:
         self.held.cool()
         return out
 
-    def _settle(self, due: Iterable[tuple[str, Standing]], out: Flushed) -> Touched:
+    def _settle(self, due: Due, out: Flushed) -> Touched:
         """Carries further on what changed, to the things that accounts name, too."""
         touched, touched_together = self._settling.settle(due, self.watermark_ms, out)
         for key, old in touched_together.items():

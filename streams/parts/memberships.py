@@ -6,8 +6,9 @@ published before its time, and signals wait for theirs in the agenda.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from schemas.conditions import AllHold, AnyHolds, Holds, HoldsNot, Member
@@ -97,23 +98,24 @@ def news(
     told_until_ms: int | None,
     watermark_ms: int | None,
     stands: Callable[[Passage], Standing],
+    awaited: Iterable[Coming],
 ) -> News:
     """What a subject gives whose measures were `old` up to one watermark and are `new` at another.
 
-    What a membership said by facts that are the same as before it still says.
+    What a membership said by facts that are the same as before it still says, and so what was
+    `awaited` of it (since that first watermark) still comes.
     """
     changed = [each for each in memberships if any(old[s] is not new[s] for s in each.slots)]
     was = passages(changed, old, told_until_ms, stands).told
     now, coming = passages(changed, new, watermark_ms, stands)
-    for each in memberships:
-        if each not in changed:
-            for passage in each.to_come(new, told_until_ms):
-                due_ms = passage.due_ms
-                assert due_ms is not None, "what a fact did is told"
-                if watermark_ms is not None and due_ms <= watermark_ms:
-                    now[passage.signal, passage.variant, passage.at_ms] = stands(passage)
-                else:
-                    coming.append(Coming(due_ms, stands(passage)))
+    same = {signal for each in memberships if each not in changed for signal in each.signals}
+    for due_ms, standing in awaited:
+        if standing.signal not in same:
+            continue
+        if watermark_ms is not None and due_ms <= watermark_ms:
+            now[standing.signal, standing.variant or "", standing.at_ms] = standing
+        else:
+            coming.append(Coming(due_ms, standing))
     return News(was, now, coming)
 
 
@@ -196,7 +198,7 @@ class Membership:
         assert self._place is not None
         assert self._entry is not None
         if any(old[slot] is not values[slot] for slot in self.slots):
-            stand = self._found(values)
+            stand = self._new(values, old, old[self._place] or OUT)
             if stand != values[self._place]:
                 values[self._place] = stand
         entry = self._first_entry(values, account, watermark_ms)
@@ -235,27 +237,32 @@ class Membership:
             return self._found(values)
         return values[self._place] or OUT
 
-    def _found(self, values: Values) -> Stand:
-        if self._place is not None:
-            return self._new(values)  # it is kept there
+    def _found(self, values: Values, old: Values = (), before: Stand = OUT) -> Stand:
+        """How a user stands; how it stood `before`, by its `old` measures, says much of it."""
         measures = [values[slot] for slot in self._read_in_order]
         place = tuple(map(id, measures))
         known = self._known.get(place)
         if known is None:
             if len(self._known) >= STANDS_MAX:
                 self._known.clear()
-            known = self._known[place] = self._new(values), measures
+            known = self._known[place] = self._new(values, old, before), measures
         return known[0]
 
-    def _new(self, values: Values) -> Stand:
-        courses = [leaf.course(values) for leaf in self._leaves]
-        if self.row.check != "instant":
-            courses = [
-                sampled(course, partial(self._day_end, set(leaf.instants(values))))
-                for leaf, course in zip(self._leaves, courses, strict=True)
-            ]
+    def _new(self, values: Values, old: Values, before: Stand) -> Stand:
+        courses = [
+            course
+            if course is not None and all(old[slot] is values[slot] for slot in leaf.slots)
+            else self._course(leaf, values)
+            for leaf, course in zip_longest(self._leaves, before.because)
+        ]
         course = courses[0] if self._one_condition else combined(courses, self._holds)
         return Stand(course, courses)
+
+    def _course(self, leaf: Leaf, values: Values) -> Course:
+        course = leaf.course(values)
+        if self.row.check == "instant":
+            return course
+        return sampled(course, partial(self._day_end, set(leaf.instants(values))))
 
     def _day_end(self, facts_ms: Container[int], edge: Edge) -> Edge:
         """The day end at which an edge is seen. A fact at midnight belongs to the day it begins."""
@@ -269,9 +276,11 @@ class Membership:
 
     def difference(self, old: Values, new: Values, moves: Moves, cells: Cells) -> None:
         """Adds what a subject contributes now minus what it contributed before."""
-        whole = self._standings is None and self.row.each_name is None
-        if whole and self.stand(old).course == self.stand(new).course:
-            return  # as for most: what has changed does not move them
+        if self.row.each_name is None:
+            before = self.stand(old)
+            now = self._found(new, old, before) if self._place is None else self.stand(new)
+            if self._standings is None and before.course == now.course:
+                return  # as for most: what has changed does not move them
         self._add(old, -1, cells)
         self._add(new, +1, cells)
 
@@ -338,32 +347,18 @@ class Membership:
 
     def passages(self, values: Values) -> Iterator[Passage]:
         """Every entry and exit, past and, as far as can be told, to come."""
-        return self._passages(values, lambda due_ms: True)
-
-    def to_come(self, values: Values, watermark_ms: int | None) -> Iterator[Passage]:
-        """Those that only a later watermark shows."""
-        return self._passages(
-            values,
-            lambda due_ms: due_ms is not None and (watermark_ms is None or due_ms > watermark_ms),
-        )
-
-    def _passages(self, values: Values, wanted: Callable[[int | None], bool]) -> Iterator[Passage]:
         for variant, of in self._variants(values):
-            yield from self._passages_of(variant, of, wanted)
+            yield from self._passages_of(variant, of)
 
-    def _passages_of(
-        self, variant: str, values: Values, wanted: Callable[[int | None], bool]
-    ) -> Iterator[Passage]:
+    def _passages_of(self, variant: str, values: Values) -> Iterator[Passage]:
         course = self.stand(values).course
         if not course:
             return
         instants = self._instants(values)
         for number, edge in enumerate(course):
-            due_ms = self._due_ms(edge, instants)
-            if not wanted(due_ms):
-                continue
             enters = number % 2 == 0
             if enters or self.row.value == "members":
+                due_ms = self._due_ms(edge, instants)
                 evidence = {"because": self.because(edge, values)}
                 yield Passage(self.signals[number % 2], variant, edge[0], due_ms, evidence)
 

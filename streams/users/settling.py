@@ -63,8 +63,8 @@ class PersonSettling:
 
     def tell_due(self, watermark_ms: int | None, out: Flushed) -> None:
         """Gives the signals whose time has come."""
-        for root, standing in self.agenda.take_due(watermark_ms):
-            self._tell(root, None, standing, out)
+        for root, coming in self.agenda.take_due(watermark_ms):
+            self._tell(root, None, coming.standing, out)
         self._told_until_ms = watermark_ms
 
     def _settle(
@@ -96,8 +96,9 @@ class PersonSettling:
             signal, variant, at_ms, _, evidence = passage
             return Standing(signal, variant or None, user, None, user, at_ms, evidence)
 
+        awaited, told_until_ms = self.agenda.of(root), self._told_until_ms
         was, now, coming = news(
-            memberships, before, values, self._told_until_ms, watermark_ms, stands
+            memberships, before, values, told_until_ms, watermark_ms, stands, awaited
         )
         self.agenda.replace(root, coming)
         for place in sorted(was.keys() | now.keys()):

@@ -209,6 +209,24 @@ def test_signals_that_were_given_stand_and_those_of_a_new_rule_begin_at_the_swit
     assert activated(ours) == activated(before) | activated(rest)
 
 
+def absences(days: int) -> Plan:
+    return plan(**kpis(also=["inactive_users"], settings={"inactive_days": days}))
+
+
+@pytest.mark.parametrize(
+    ("to", "left"), [(absences(12), True), (absences(8), False), (plan(), False)]
+)
+def test_what_time_was_to_bring_by_a_rule_comes_while_the_rule_stands(to: Plan, left: bool) -> None:
+    engine = Engine(absences(12), partitions=2)
+    event = {"messageId": "m", "timestamp": iso(FIRST_MS), "userId": "u", "type": "track"}
+    feed(engine, [orjson.dumps(event | {"event": "Used"})], SWITCH_MS)
+    engine.change_plan(to, SWITCH_MS)
+    engine.advance(UNTIL_MS)
+    engine.settle(UNTIL_MS)
+    signals = [each["signal"] for each in result_of(engine.outputs).signals.values()]
+    assert ("inactive_users.enter" in signals) is left
+
+
 def test_a_new_dimension_counts_from_the_switch_on_and_the_others_go_on() -> None:
     ours, change = switched("a dimension")
     whole, rest = runs("a dimension")
