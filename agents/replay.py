@@ -21,7 +21,7 @@ from agents.file_readers import Reading, read_in_turns
 from agents.files import total_bytes
 from agents.forgetting import Forgetting
 from agents.results import NOTHING, Figures, ResultFiles, Series, reopen
-from agents.running import REPLAY_PACE, memory_broker, run_embedded
+from agents.running import REPLAY_PACE, memory_broker, run_embedded, spare_the_collector
 from agents.saved_run import Run, begin_or_continue
 from agents.stages import ACCOUNTS, COMPANY, INGEST, TALLIES, stages_of_files
 from agents.web import Address
@@ -321,10 +321,8 @@ class _Replay:
 
 @contextmanager
 def _rare_collections() -> Iterator[None]:
-    """What is there now stays, and what a replay makes holds no cycles worth looking for."""
     before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    spare_the_collector()
     try:
         yield
     finally:

@@ -223,9 +223,12 @@ async def _first_of(works: Iterable[Coroutine[Any, Any, bool]]) -> bool:
 
 
 def spare_the_collector() -> None:
-    """Makes garbage collection rare: what is there now stays, and the hot path makes no cycles."""
+    """Makes garbage collection rare: what is there now stays, and the hot path makes no cycles.
+
+    What outlives one look is not looked at again for long: it is state.
+    """
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(50_000, 1_000, 50)
 
 
 @contextlib.asynccontextmanager

@@ -162,8 +162,9 @@ class Listing:
             tally = tally_key(read.kpi, "", ALL)
             first = book.first_index(tally, read.period)
             last = self._calendar.index(read.period, watermark_ms)
-            for at in range(last + 1 if first is None else first, last + 1):
-                self._news[read, key, at] = book.value(tally, read.period, at)
+            indexes = range(last + 1 if first is None else first, last + 1)
+            for at, value in book.values(tally, read.period, indexes):
+                self._news[read, key, at] = value
 
     # ---- checkpoints
 

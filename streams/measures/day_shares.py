@@ -88,13 +88,17 @@ class DayShares:
         middle = first - of.silent_days
         leading = self._sum(range(middle - of.of_days, middle))
         silent = self._sum(range(middle, first))
+        leader = _leader(leading, of.percent)
         for day in range(first, last + 1):
-            passed, gone = day - of.silent_days, day - of.silent_days - of.of_days
-            silent.update(self._of(day))
-            silent.subtract(self._of(passed))
-            leading.update(self._of(passed))
-            leading.subtract(self._of(gone))
-            leader = _leader(leading, of.percent)
+            come, passed = self._of(day), self._of(day - of.silent_days)
+            gone = self._of(day - of.silent_days - of.of_days)
+            if come or passed:
+                silent.update(come)
+                silent.subtract(passed)
+            if passed or gone:
+                leading.update(passed)
+                leading.subtract(gone)
+                leader = _leader(leading, of.percent)
             holds = leader is not None and not silent[leader]
             yield (calendar.day_start_ms(day + 1), AT_DAY_END), holds
 

@@ -8,6 +8,17 @@ from typing import NamedTuple
 _AS_NUMBERS = bytes.maketrans(b"01", b"\0\1")
 
 
+def flags(base: int, mask: int, days: range) -> bytes:
+    """Whether the bit of each of some days is set (1) or not (0); bit 0 of the mask is day `base`.
+
+    >>> list(flags(10, 0b101, range(9, 14)))
+    [0, 1, 0, 1, 0]
+    """
+    n, ahead = len(days), days.start - base
+    inside = (mask >> ahead if ahead >= 0 else mask << -ahead) & (1 << n) - 1
+    return bin(inside | 1 << n)[:2:-1].encode().translate(_AS_NUMBERS)
+
+
 class RunningTotals(NamedTuple):
     """What days count, added up from the first of them on."""
 

@@ -8,7 +8,7 @@ from streams.measures.active_days import ActiveDays
 from streams.measures.by_days import DayCounts
 from streams.measures.day_entries import DayEntries
 from streams.measures.kinds import ALL
-from streams.measures.windows import RunningTotals
+from streams.measures.windows import RunningTotals, flags
 from streams.operators.conditions import smeared
 
 Windows = Callable[[range, int], Sequence[int]]
@@ -25,10 +25,7 @@ def different_names(value: dict[str, ActiveDays] | None) -> Windows:
     found = list((value or {}).values())
 
     def windows(days: range, width: int) -> list[int]:
-        one = (
-            RunningTotals.of_mask(each.base, smeared(each.days, width)).windows(days, 1)
-            for each in found
-        )
+        one = (flags(each.base, smeared(each.days, width), days) for each in found)
         return list(map(sum, zip(*one, strict=True))) if found else [0] * len(days)
 
     return windows
@@ -47,10 +44,10 @@ def users_with(value: DayEntries | None) -> Windows:
         first = days.start + 1 - width
         inside, found = Counter[str](), []
         for day in range(first, days.stop):
-            inside.update(user for _, user in entries.get(day, ()))
-            gone = entries.get(day - width, ()) if day - width >= first else ()
-            inside.subtract(user for _, user in gone)
-            for _, user in gone:
+            for _, user in entries.get(day, ()):
+                inside[user] += 1
+            for _, user in entries.get(day - width, ()) if day - width >= first else ():
+                inside[user] -= 1
                 if not inside[user]:
                     del inside[user]
             if day >= days.start:

@@ -237,11 +237,12 @@ class Book:
         """The sums over the days of periods, where their own values are that."""
         return self.column(key, period, indexes) if self.adds_up(key) else None
 
-    def value(self, key: TallyKey, period: str, index: int) -> Value:
-        """A value as it was at the last `publish`, of a series that there is."""
+    def values(
+        self, key: TallyKey, period: str, indexes: Sequence[int]
+    ) -> Iterable[tuple[int, Value]]:
+        """Values as they were at the last `publish`, each with its index."""
         source = self._source(key)
-        assert source is not None
-        return source.value(period, index, self._watermark_ms)
+        return () if source is None else source.values(period, indexes, self._watermark_ms)
 
     def _to_change(self, key: TallyKey) -> Tally:
         self._touched.add(key)
