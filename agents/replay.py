@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +20,7 @@ from agents.file_readers import Reading, read_in_turns
 from agents.files import total_bytes
 from agents.forgetting import Forgetting
 from agents.results import NOTHING, Figures, ResultFiles, Series, reopen
-from agents.running import REPLAY_PACE, memory_broker, run_embedded, spare_the_collector
+from agents.running import REPLAY_PACE, memory_broker, run_embedded
 from agents.saved_run import Run, begin_or_continue
 from agents.stages import ACCOUNTS, COMPANY, INGEST, TALLIES, stages_of_files
 from agents.web import Address
@@ -137,12 +136,11 @@ def replay_files(
             figures.take(records)
 
         started = time.perf_counter()
-        with _rare_collections():
-            if journal is None:
-                asyncio.run(replay.run(keep))
-            else:
-                figures.take(files.written())
-                asyncio.run(replay.run(keep, Durable(journal, files.sync, on_continue)))
+        if journal is None:
+            asyncio.run(replay.run(keep))
+        else:
+            figures.take(files.written())
+            asyncio.run(replay.run(keep, Durable(journal, files.sync, on_continue)))
         summary = replay.summary(figures, time.perf_counter() - started)
         if journal is not None:
             journal.finish()
@@ -317,14 +315,3 @@ class _Replay:
         if self._on_progress is not None:
             events = sum(file.read.events for file in self._files)
             self._on_progress(Progress(bytes_read, self._bytes_total, events))
-
-
-@contextmanager
-def _rare_collections() -> Iterator[None]:
-    before = gc.get_threshold()
-    spare_the_collector()
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()

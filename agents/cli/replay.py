@@ -115,10 +115,12 @@ def replay(
     from agents.files import UnreadableFileError
     from agents.replay import replay_files
     from agents.results import OutputError
+    from agents.running import spare_the_collector
     from streams.erasure import AnotherKey
 
     # What ends a run is told once, below, and not by the worker's log too.
     logging.getLogger("agents").addHandler(logging.NullHandler())
+    spare_the_collector()
     try:
         with _progress_bar() as on_progress:
             done = replay_files(
