@@ -39,6 +39,17 @@ DEFAULT_PLAN = Job("default", HERE / "default_plan.yaml")
 
 def time_run(job: Job, bootstrap: str, topic: str, filled: Filled) -> Timed:
     """`headwater run` from a topic's beginning to its end, exactly once, on topics of its own."""
+    prefix, command = prepared(job, bootstrap, topic, filled)
+    used = run(command, cwd=ROOT, log=WORK / f"{prefix}.log")
+    answer = from_headwater(
+        *(read_committed(bootstrap, topics.topic_name(prefix, role)) for role in (SIGNALS, KPIS))
+    )
+    agree(f"headwater run, {job.key} plan", filled.answer, answer)
+    return Timed(filled.events, *used)
+
+
+def prepared(job: Job, bootstrap: str, topic: str, filled: Filled) -> tuple[str, list[str]]:
+    """Makes the topics of such a run; its prefix, and its command."""
     prefix = f"{topic}.{job.key}"
     plan_file = _plan(job, topic, prefix)
     plan = load_plan(plan_file, known_kpis=catalogue_ids())
@@ -50,12 +61,7 @@ def time_run(job: Job, bootstrap: str, topic: str, filled: Filled) -> Timed:
         *("--bootstrap-servers", bootstrap),
         *("--until", iso(end_ms)),
     ]
-    used = run(command, cwd=ROOT, log=WORK / f"{prefix}.log")
-    answer = from_headwater(
-        *(read_committed(bootstrap, topics.topic_name(prefix, role)) for role in (SIGNALS, KPIS))
-    )
-    agree(f"headwater run, {job.key} plan", filled.answer, answer)
-    return Timed(filled.events, *used)
+    return prefix, command
 
 
 def time_replay(job: Job, file: Path, filled: Filled) -> Timed:

@@ -18,7 +18,7 @@ from benchmarks.measure import report, results
 from benchmarks.measure.asked import Asked
 from benchmarks.measure.shared import HERE, RESULTS, WORK, BenchmarkError, broker
 
-ON_A_BROKER = ("cpu", "latency", "alerts", "scaling", "restore", "recovery", "soak")
+ON_A_BROKER = ("cpu", "latency", "alerts", "scaling", "restore", "recovery", "profile", "soak")
 EMBEDDED = ("memory", "growth", "catalogue")
 BY_DEFAULT = (*(name for name in ON_A_BROKER if name != "soak"), *EMBEDDED)
 """All but the long soak. CPU first: it finds the maximum rate, of which others take half."""

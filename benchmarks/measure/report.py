@@ -32,6 +32,24 @@ def table(held: dict[str, Any]) -> str:
     return "\n".join([*lines, "", *_circumstances(measures)])
 
 
+def whereabouts(held: dict[str, Any]) -> str:
+    """Markdown of where a worker's time goes; empty if that was not measured."""
+    section = held.get(SECTIONS, {}).get("profile")
+    if section is None:
+        return ""
+    jobs: list[dict[str, Any]] = list(section["figures"].values())
+    places = dict.fromkeys(place for of in jobs for place in of["us_per_event"])
+    rows = [
+        ("us of the interpreter an event", section["figures"]),
+        *((place, [f"{of['us_per_event'].get(place, 0):.2f}" for of in jobs]) for place in places),
+        ("in all", [f"{sum(of['us_per_event'].values()):.1f}" for of in jobs]),
+        ("in use, of the time", [f"{of['interpreter_held_ratio']:.0%}" for of in jobs]),
+    ]
+    lines = [f"| {name} | {' | '.join(cells)} |" for name, cells in rows]
+    lines.insert(1, f"|---|{'---|' * len(jobs)}")
+    return "\n".join(["", *lines, "", *_circumstances({"profile": section}), ""])
+
+
 def publish(held: dict[str, Any], folder: Path) -> None:
     """Puts the table between its marks in README.md (at the end, the first time), and plots."""
     drawn = plots.draw({name: each["figures"] for name, each in held.get(SECTIONS, {}).items()})
@@ -39,7 +57,9 @@ def publish(held: dict[str, Any], folder: Path) -> None:
         (folder / name).write_text(svg)
     pictures = "".join(f"![{plots.ALT[name]}]({name})\n\n" for name in plots.ALT if name in drawn)
     readme = folder / "README.md"
-    readme.write_text(with_section(readme.read_text(), f"{pictures}{table(held)}\n"))
+    readme.write_text(
+        with_section(readme.read_text(), f"{pictures}{table(held)}\n{whereabouts(held)}")
+    )
 
 
 def with_section(text: str, section: str) -> str:
