@@ -102,10 +102,10 @@ def news(
 ) -> News:
     """What a subject gives whose measures were `old` up to one watermark and are `new` at another.
 
-    What a membership said by facts that are the same as before it still says, and so what was
-    `awaited` of it (since that first watermark) still comes.
+    Where a subject stands as before, everything is still so, and what was `awaited` of a
+    membership (since that first watermark) still comes.
     """
-    changed = [each for each in memberships if any(old[s] is not new[s] for s in each.slots)]
+    changed = [each for each in memberships if each.says_other_things(old, new)]
     was = passages(changed, old, told_until_ms, stands).told
     now, coming = passages(changed, new, watermark_ms, stands)
     same = {signal for each in memberships if each not in changed for signal in each.signals}
@@ -125,9 +125,13 @@ class Stand(NamedTuple):
     course: Course
     because: list[Course]
     """When each condition holds."""
+    due_ms: list[int | None]
+    """Of each edge of the course the watermark that shows it; None: a fact makes it, whatever is
+    still to come.
+    """
 
 
-OUT = Stand((), [])
+OUT = Stand((), [], [])
 
 
 class Membership:
@@ -212,15 +216,14 @@ class Membership:
         before_ms, entry = values[self._kept] or NOTHING_KEPT
         if entry is not None:
             return entry
-        entries = self.stand(values).course[::2]
-        first = next((edge for edge in entries if edge[0] >= before_ms), None)
+        course, _, due = self.stand(values)
+        entries = zip(course[::2], due[::2], strict=True)
+        first = next((entry for entry in entries if entry[0][0] >= before_ms), None)
         if first is None:
             return None
-        ms, phase = first
-        if watermark_ms is None or ms >= watermark_ms:  # else it is one, whatever brought it
-            due_ms = self._due_ms(first, self._instants(values))
-            if due_ms is not None and (watermark_ms is None or due_ms > watermark_ms):
-                return None
+        (ms, phase), due_ms = first
+        if due_ms is not None and (watermark_ms is None or due_ms > watermark_ms):
+            return None
         return ms, "", account, (), phase
 
     def keep_entry(self, values: list[Any], before_ms: int) -> None:
@@ -256,7 +259,8 @@ class Membership:
             for leaf, course in zip_longest(self._leaves, before.because)
         ]
         course = courses[0] if self._one_condition else combined(courses, self._holds)
-        return Stand(course, courses)
+        instants = self._instants(values) if course else ()
+        return Stand(course, courses, [_due_ms(edge, instants) for edge in course])
 
     def _course(self, leaf: Leaf, values: Values) -> Course:
         course = leaf.course(values)
@@ -350,15 +354,17 @@ class Membership:
         for variant, of in self._variants(values):
             yield from self._passages_of(variant, of)
 
+    def says_other_things(self, old: Values, new: Values) -> bool:
+        """Whether its signals may be others for a subject with the second measures."""
+        if all(old[slot] is new[slot] for slot in self.slots):
+            return False
+        return self.row.each_name is not None or self.stand(old) != self.stand(new)
+
     def _passages_of(self, variant: str, values: Values) -> Iterator[Passage]:
-        course = self.stand(values).course
-        if not course:
-            return
-        instants = self._instants(values)
-        for number, edge in enumerate(course):
+        course, _, due = self.stand(values)
+        for number, (edge, due_ms) in enumerate(zip(course, due, strict=True)):
             enters = number % 2 == 0
             if enters or self.row.value == "members":
-                due_ms = self._due_ms(edge, instants)
                 evidence = {"because": self.because(edge, values)}
                 yield Passage(self.signals[number % 2], variant, edge[0], due_ms, evidence)
 
@@ -373,17 +379,6 @@ class Membership:
     def _instants(self, values: Values) -> set[int]:
         """Times of the facts that may begin or end a condition (UTC ms)."""
         return {ms for leaf in self._leaves for ms in leaf.instants(values)}
-
-    @staticmethod
-    def _due_ms(edge: Edge, instants: Container[int]) -> int | None:
-        """The watermark that shows an edge; None: a fact makes it, whatever is still to come.
-
-        A fact at the very instant may still prevent what time brings there.
-        """
-        ms, phase = edge
-        if phase == AT_DAY_END:
-            return ms
-        return None if ms in instants else ms + 1
 
     def day(self, edge: Edge) -> int:
         """The day from whose end on an edge shows."""
@@ -414,6 +409,17 @@ class Membership:
 
         words = when.member.replace("_", " ")
         return Leaf(words, other.read | other.slots, lambda v: other.stand(v).course, instants)
+
+
+def _due_ms(edge: Edge, instants: Container[int]) -> int | None:
+    """The watermark that shows an edge: see Stand.
+
+    A fact at the very instant may still prevent what time brings there.
+    """
+    ms, phase = edge
+    if phase == AT_DAY_END:
+        return ms
+    return None if ms in instants else ms + 1
 
 
 def _shown(edge: Edge) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from schemas.outputs import Number
 from schemas.quantities import DaysWith, DifferentNames, Quantity
 from schemas.row_forms.values import ScoreRow
 from streams.calendar import WINDOW_DAYS
@@ -19,7 +20,7 @@ from streams.operators.conditions import smeared
 from streams.operators.formula import compiled
 from streams.parts.part import Subject
 from streams.parts.quantities import Windows, days_back, days_with, different_names, facts_done
-from streams.values.tally import Exact
+from streams.values.tally import Exact, number
 
 FORMULAS_MAX = 1 << 16
 """So many results of a formula are remembered: those of a user are asked for again and again."""
@@ -33,6 +34,16 @@ class Scored(NamedTuple):
 
 
 NOTHING = Scored(None, ())
+
+
+class Shown(NamedTuple):
+    """A score for readers, and what it was made of."""
+
+    number: Number | None
+    parts: dict[str, Any] | None
+
+
+NOTHING_SHOWN = Shown(None, None)
 
 
 class _Part(NamedTuple):
@@ -63,6 +74,12 @@ class Score:
             return formula(dict(zip(names, quantities, strict=True)))
 
         self._value = value
+
+        @lru_cache(FORMULAS_MAX)
+        def shown(*quantities: int) -> Shown:
+            return Shown(number(value(*quantities)), dict(zip(names, quantities, strict=True)))
+
+        self._shown = shown
 
     def days(self, values: Values, period: str) -> Iterator[range]:
         """The days of whose period a user has a score, in order."""
@@ -107,11 +124,9 @@ class Score:
 
         return tested
 
-    def shown(self, scored: Scored) -> dict[str, Any] | None:
-        """What a score was made of, for readers."""
-        return (
-            dict(zip(self.row.let, scored.quantities, strict=True)) if scored.quantities else None
-        )
+    def shown(self, scored: Scored) -> Shown:
+        """A score for readers; the same object for the same one."""
+        return self._shown(*scored.quantities) if scored.quantities else NOTHING_SHOWN
 
     def changed(self, old: Values, new: Values, period: str) -> range:
         """The days whose score may be another one."""

@@ -25,7 +25,7 @@ from streams.parts.scores import Score, Scored
 from streams.stage import Outgoing
 from streams.state_keys import SCORES, state_key, state_value
 from streams.values.publication import AMENDED, FINAL, SINCE
-from streams.values.tally import CHUNK, number
+from streams.values.tally import CHUNK
 
 _NEVER = 1 << 62
 Place = tuple[str, str, str]
@@ -242,10 +242,11 @@ class UserScores:
             told = self._told[place] = Told()
         revision = told.tell(day)
         self._unsaved.add(place)
-        shown = each.score.shown(scored)
-        parts = {**(shown or {}), **each.since} if each.since else shown
+        shown, parts = each.score.shown(scored)
+        if each.since:
+            parts = {**(parts or {}), **each.since}
         status = FINAL if revision == 1 else AMENDED
-        published = Published(number(scored.value), parts, status, revision)
+        published = Published(shown, parts, status, revision)
         yield Outgoing(KPIS, None, *kpi_record(self._key(each, root, day), published, now_ms))
 
     def _key(self, each: _Series, root: str, day: int) -> KpiKey:

@@ -215,12 +215,18 @@ class Reading:
     def inputs(
         self, period: str, indexes: Sequence[int]
     ) -> Iterator[tuple[int, dict[str, Exact | None]]]:
-        """(index, the inputs by name) of each index."""
+        """(index, the inputs by name) of each index: the same object while nothing changes, as
+        from day to day mostly nothing does.
+        """
         lookups, values = self._lookups.of[period], self._values
         names = [name for name, _ in lookups]
         columns = [lookup(values, indexes) for _, lookup in lookups]
+        before: list[Exact | None] | None = None
+        inputs: dict[str, Exact | None] = {}
         for index, *exact in zip(indexes, *columns, strict=True):
-            yield index, dict(zip(names, exact, strict=True))
+            if exact != before:
+                before, inputs = exact, dict(zip(names, exact, strict=True))
+            yield index, inputs
 
     def hear(self, place: Place, start: int, end: int | None) -> None:
         """Widens what has to be looked at again after an input changed from one index on until
@@ -308,16 +314,24 @@ class Formula(Reading, PlainSource):
     def values(
         self, period: str, indexes: Sequence[int], watermark_ms: int
     ) -> Iterator[tuple[int, Value]]:
-        waits, shows = self._row.waits, self._row.shows
+        waits, before, value = self._row.waits, None, NULL
         for index, inputs in self.inputs(period, indexes):
-            if waits and watermark_ms < self.final_ms(period, index):
-                yield index, NULL
-                continue
-            result = self._value(inputs)
-            parts = {name: number(inputs[name]) for name in shows or inputs}
-            yield index, Value(result, number(result), parts)
+            if inputs is not before:
+                before, value = inputs, self._value_of(inputs)
+            waiting = waits and watermark_ms < self.final_ms(period, index)
+            yield index, NULL if waiting else value
+
+    def _value_of(self, inputs: dict[str, Exact | None]) -> Value:
+        result = self._value(inputs)
+        parts = {name: number(inputs[name]) for name in self._row.shows or inputs}
+        return Value(result, number(result), parts)
 
     def column(self, period: str, indexes: Sequence[int], watermark_ms: int) -> Column:
         if self._row.waits:
             return super().column(period, indexes, watermark_ms)
-        return [self._value(inputs) for _, inputs in self.inputs(period, indexes)]
+        found, before, result = [], None, None
+        for _, inputs in self.inputs(period, indexes):
+            if inputs is not before:
+                before, result = inputs, self._value(inputs)
+            found.append(result)
+        return found

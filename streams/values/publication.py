@@ -99,6 +99,8 @@ class Timeline:
         self._watermark_ms = self._due_ms = _NO_INDEX
         self._first_fact_ms: int | None = None
         self._unsaved: set[int] = set()
+        self._printed: tuple[Value, int] | None = None
+        """A value and its fingerprint, while values are published."""
         self.unsaid: list[tuple[int, Value]] = []
         """(index, value) of what the last `publish` found to be 0 or null, and was never told."""
 
@@ -154,6 +156,7 @@ class Timeline:
                 yield index, KpiKey(*self._key, period, start_ms, end_ms), published, value
             elif index not in self._known:
                 self.unsaid.append((index, value))
+        self._printed = None
 
     def forget(self, before_ms: int) -> Iterator[KpiKey]:
         """Drops what ended before a time, and publishes it no more; the keys of what was."""
@@ -247,8 +250,7 @@ class Timeline:
         known = self._known.get(index)
         if known is None and not self._zeros and self._is_nothing(value):
             return None
-        said = value[1:] if value.lines is not None else (value.number, value.parts)
-        fingerprint = xxhash.xxh3_64_intdigest(orjson.dumps(said)) >> 1
+        fingerprint = self._fingerprint(value)
         status = FINAL if over else PROVISIONAL
         if known is not None:
             was = _STATUSES[known[0]]
@@ -264,6 +266,15 @@ class Timeline:
         if self._since is not None:
             parts = {**(parts or {}), SINCE: self._since}
         return Published(value.number, parts, status, revision)
+
+    def _fingerprint(self, value: Value) -> int:
+        """Of what is published of a value; sources give the same object where nothing changed."""
+        if self._printed is not None and self._printed[0] is value:
+            return self._printed[1]
+        said = value[1:] if value.lines is not None else (value.number, value.parts)
+        fingerprint = xxhash.xxh3_64_intdigest(orjson.dumps(said)) >> 1
+        self._printed = value, fingerprint
+        return fingerprint
 
     def _is_nothing(self, value: Value) -> bool:
         return value.number is None or (not value.number and not self._source.zero_tells)

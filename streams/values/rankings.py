@@ -111,9 +111,13 @@ class Ranking(PlainSource):
                     takes_part = name in listed or (inputs[among] or 0) > 0
                 if takes_part:
                     ranked[index].append(Ranked(name, inputs))
+        nothing = order.value(())
+        before, value = list[Ranked](), nothing
         for index, those in ranked.items():
+            if those != before:
+                before, value = those, order.value(those)
             waits = self._row.waits and watermark_ms < self.final_ms(period, index)
-            yield index, order.value(() if waits else those)
+            yield index, nothing if waits else value
 
     def first_index(self, period: str) -> int | None:
         firsts = (reading.first_index(period) for reading in self._readings.values())
