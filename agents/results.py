@@ -15,7 +15,16 @@ from typing import Any, BinaryIO, NamedTuple
 import orjson
 
 from agents.checkpoints.journal import sync_folder
-from schemas.outputs import ALERTS, DEAD_LETTERS, KPIS, LISTS, ROLES, SIGNALS, KpiKey
+from schemas.outputs import (
+    ALERTS,
+    DEAD_LETTERS,
+    KPIS,
+    LISTS,
+    ROLES,
+    SIGNALS,
+    KpiKey,
+    canonical_json,
+)
 from schemas.times import parse_iso
 from streams.stage import Outgoing
 
@@ -201,6 +210,8 @@ class Figures:
 
     def __init__(self, series: Iterable[Series]) -> None:
         self._chosen = {(s.kpi, s.variant, s.level, "all", s.period): s for s in series}
+        self._kpis = {canonical_json([kpi])[:-1] for kpi, *_ in self._chosen}
+        """As keys of their values begin."""
         self._names: dict[Series, dict[str, Series]] = defaultdict(dict)
         """The series of each variant of one that stands for every variant."""
         self._of_accounts: dict[Series, tuple[str, dict[str, float]]] = {}
@@ -229,6 +240,8 @@ class Figures:
                 self.alerts += 1
 
     def _take_value(self, key: bytes | None, value: bytes) -> None:
+        if key and key[: key.find(b",")] not in self._kpis:
+            return
         kpi, variant, level, subject, segment, period, start, end = (
             orjson.loads(key) if key else _key_in(value)
         )

@@ -81,14 +81,15 @@ def kpi_record_key(key: KpiKey) -> bytes:
 
 def kpi_record(key: KpiKey, published: Published, updated_at_ms: int) -> tuple[bytes, bytes]:
     """Record key and value of a KPI value."""
-    start, end = iso(key.start_ms), iso(key.end_ms)
+    kpi, variant, level, subject, segment, period, start_ms, end_ms = key
+    start, end = iso(start_ms), iso(end_ms)
     record = {
-        "kpi": key.kpi,
-        "variant": key.variant,
-        "level": key.level,
-        "subject": key.subject,
-        "segment": key.segment,
-        "period": key.period,
+        "kpi": kpi,
+        "variant": variant,
+        "level": level,
+        "subject": subject,
+        "segment": segment,
+        "period": period,
         "start": start,
         "end": end,
         "value": published.value,
@@ -97,7 +98,7 @@ def kpi_record(key: KpiKey, published: Published, updated_at_ms: int) -> tuple[b
         "revision": published.revision,
         "updated_at": iso(updated_at_ms),
     }
-    return kpi_record_key(key), _encode(record)
+    return _encode([kpi, variant, level, subject, segment, period, start, end]), _encode(record)
 
 
 def list_record(
