@@ -45,6 +45,13 @@ Values = tuple[int | None, ...]
 """The value of each fact of an event; () if none has one."""
 
 
+def types_in(meaning: Meaning) -> tuple[type, ...]:
+    """The types of all attributes, to stand beside a meaning in a key: `True` is no 1, though
+    Python takes them for equal.
+    """
+    return tuple(type(of) for _, _, attributes in meaning for _, of in attributes)
+
+
 class Rows(msgspec.Struct, array_like=True):
     """Events as columns. `members`: (account key or '', leaf or '')."""
 

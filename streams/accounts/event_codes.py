@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from schemas.batches import Meaning
+from schemas.batches import Meaning, types_in
 from schemas.fact_kinds import THING_KINDS, USE_KINDS, VALUED_KINDS
 from schemas.keys import thing_key
 from schemas.row_forms.people import LaunchRow
@@ -56,15 +56,16 @@ class EventCodes:
         self._launches = [row.launch for row in rows if isinstance(row, LaunchRow)]
         self._rows_of_facts = [row for row in rows if adds_facts(row)]
         self._rows_of_kinds: dict[tuple[str, ...], list[FactRow]] = {}
-        self._coded: dict[Key, Coded] = {}
+        self._coded: dict[tuple[Key, tuple[type, ...]], Coded] = {}
         self._marks: dict[Key, int] = {}
 
     def of(self, key: Key) -> Coded:
-        coded = self._coded.get(key)
+        place = key, types_in(key[0])
+        coded = self._coded.get(place)
         if coded is None:
             if len(self._coded) >= CODES_MAX:
                 self._coded.clear()  # marks keep their meaning: beyond the first there are none
-            coded = self._coded[key] = self._compiled(key)
+            coded = self._coded[place] = self._compiled(key)
         return coded
 
     def _compiled(self, key: Key) -> Coded:

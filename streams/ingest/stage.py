@@ -11,7 +11,16 @@ from typing import Any, NamedTuple
 import msgspec
 import xxhash
 
-from schemas.batches import Attributes, Erasure, FactOfEvent, Meaning, Pointer, Traits, Values
+from schemas.batches import (
+    Attributes,
+    Erasure,
+    FactOfEvent,
+    Meaning,
+    Pointer,
+    Traits,
+    Values,
+    types_in,
+)
 from schemas.events import EMPTY_OBJECT, USES, Event, Rejected
 from schemas.fact_kinds import KINDS_OF_NOBODY, THING_KINDS
 from schemas.formats import Format
@@ -60,7 +69,7 @@ class Interpreter:
         self._rules = plan.rules_of(input or plan.inputs[0])
         self._first_is_activity = isinstance(plan.first_action, FirstActivity)
         self._by_name: dict[tuple[str, str], Callable[[Event], Meant] | Code] = {}
-        self._codes: dict[tuple[Meaning, tuple[str, ...]], Code] = {}
+        self._codes: dict[tuple[Meaning, tuple[type, ...], tuple[str, ...]], Code] = {}
         self.plain: dict[str, Code] = {}
         """Codes of the track calls met so far whose name alone tells that they mean something."""
         erasure, consent = plan.erasure, plan.consent
@@ -125,11 +134,12 @@ class Interpreter:
         return self._code_of(meaning, with_pairs(segments, self._pairs))
 
     def _code_of(self, meaning: Meaning, segments: tuple[str, ...]) -> Code:
-        code = self._codes.get((meaning, segments))
+        key = meaning, types_in(meaning), segments
+        code = self._codes.get(key)
         if code is None:
             if len(self._codes) >= NAMES_MAX:
                 self._codes.clear()
-            code = self._codes[meaning, segments] = Code(meaning, segments)
+            code = self._codes[key] = Code(meaning, segments)
         return code
 
     def traits(self, event: Event) -> dict[str, Any]:

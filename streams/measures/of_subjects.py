@@ -3,7 +3,7 @@
 from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, NamedTuple, TypeGuard, TypeVar, cast
 
-from schemas.batches import Attributes, FactOfEvent
+from schemas.batches import Attributes, FactOfEvent, types_in
 from schemas.outputs import canonical_json
 from schemas.plan.models import (
     ActivationDays,
@@ -44,7 +44,6 @@ from streams.measures.kinds import (
     WholeFact,
     WholeTimeline,
     by_name,
-    kinds_read,
     reads,
 )
 from streams.measures.steps import Steps
@@ -53,6 +52,8 @@ from streams.measures.told_names import ToldNames
 Values = Sequence[Any]
 """The values of a subject's measures."""
 Kind = TypeVar("Kind")
+ALIKE_MAX = 100_000
+"""So many kinds of facts that selectors tell apart are remembered."""
 EntryValue = tuple[int, str, str, tuple[str, ...], int]
 """UTC ms, no id, account key, no segments, phase: see courses."""
 KeptEntry = tuple[int, EntryValue | None]
@@ -109,14 +110,36 @@ class FoundEntry(Found):
         return value[:3] if value is not None and value[0] >= anchor_ms else None
 
 
+Reading = tuple[tuple[int, Measure], ...]
+"""(slot, measure) of those that read a fact."""
+
+
+class _ToldApart(NamedTuple):
+    """By what selectors tell facts of a kind apart."""
+
+    names: frozenset[str | None]
+    attributes: frozenset[str]
+
+
+def _told_apart(kind: str, selectors: Iterable[FactSelector]) -> _ToldApart:
+    names, attributes = set[str | None](), set[str]()
+    for selector in selectors:
+        each: FactSelector | None = selector
+        while each is not None:
+            if kind in ((each.kind,) if isinstance(each.kind, str) else each.kind):
+                names.update((each.name,) if isinstance(each.name, str) else each.name or ())
+                attributes.update(each.where)
+            each = each.or_
+    return _ToldApart(frozenset(names), frozenset(attributes))
+
+
 class Step(NamedTuple):
     """A fact of an event, and what it may change in a subject."""
 
     kind: str
     name: str | None
     attributes: Attributes
-    measures: tuple[tuple[int, Measure], ...]
-    """(slot, measure) of those that read it."""
+    measures: Reading
 
 
 class Measures:
@@ -133,7 +156,9 @@ class Measures:
         self.ids = list(known)
         self._slots = {id: slot for slot, id in enumerate(self.ids)}
         self.all: list[Measure] = [Dropped() for _ in self.ids]
-        self._by_kind: dict[str, list[tuple[int, Measure]]] = {}
+        self._of_kind: dict[str, _ToldApart] = {}
+        self._reading: dict[tuple[FactOfEvent, tuple[type, ...]], Reading] = {}
+        """What takes facts that are alike to every selector."""
         self.counted: dict[str, FactSelector] = {}
         """Id of a count -> the facts that are counted where they come in: see `day_totals`."""
 
@@ -154,7 +179,8 @@ class Measures:
             self.all.append(Dropped())
         if type(self.all[slot]) is Dropped:
             self.all[slot] = make()
-            self._by_kind.clear()
+            self._of_kind.clear()
+            self._reading.clear()
         return slot
 
     def reaching_at(self, slot: int) -> Reaching:
@@ -365,24 +391,29 @@ class Measures:
         return self._slot("tasks", [], since_ms, lambda: AllNames(tasks, rule.tasks))
 
     def step(self, fact: FactOfEvent) -> Step:
-        return Step(
-            *fact,
-            tuple(
-                (slot, measure)
-                for slot, measure in self._of_kind(fact[0])
-                if any(reads(selector, *fact) for selector in measure.selectors)
-            ),
-        )
-
-    def _of_kind(self, kind: str) -> list[tuple[int, Measure]]:
-        """The measures that take facts of a kind: facts of things are nearly all new."""
-        found = self._by_kind.get(kind)
-        if found is None:
-            found = self._by_kind[kind] = [
+        kind, name, attributes = fact
+        told = self._told_apart(kind)
+        # Nearly every fact of a thing is one of a kind; to selectors they are nearly all alike.
+        asked = tuple(each for each in attributes if each[0] in told.attributes)
+        alike = kind, name if name in told.names else None, asked
+        place = alike, types_in((alike,))
+        measures = self._reading.get(place)
+        if measures is None:
+            if len(self._reading) >= ALIKE_MAX:
+                self._reading.clear()
+            measures = self._reading[place] = tuple(
                 (slot, measure)
                 for slot, measure in enumerate(self.all)
-                if any(kind in kinds_read(selector) for selector in measure.selectors)
-            ]
+                if any(reads(selector, *alike) for selector in measure.selectors)
+            )
+        return Step(kind, name, attributes, measures)
+
+    def _told_apart(self, kind: str) -> _ToldApart:
+        found = self._of_kind.get(kind)
+        if found is None:
+            found = self._of_kind[kind] = _told_apart(
+                kind, (selector for measure in self.all for selector in measure.selectors)
+            )
         return found
 
     def merged(

@@ -15,7 +15,6 @@ from schemas.batches import (
     VERSION,
     ErasureBatch,
     FactBatch,
-    FactOfEvent,
     PeerBatch,
     Pointer,
     Rows,
@@ -63,8 +62,6 @@ from streams.users.state import Leaf
 from streams.warmth import WARM
 from streams.watermark import Announcements, Sources
 
-NAMES_MAX = 100_000
-
 
 class Users:
     """One partition of the users stage; reads `user-facts`."""
@@ -91,7 +88,7 @@ class Users:
         plan, self._plan_hash, self._calendar = compiled.plan, compiled.hash, compiled.calendar
         self._user_partitions, self._account_partitions = user_partitions, account_partitions
         horizon_days, place = plan.horizons.tally_days if bounded else None, f"users:{partition}"
-        self._program, self._steps = compiled.person, dict[FactOfEvent, Step]()
+        self._program = compiled.person
         self._sources = Sources(sources)
         self._announcements = Announcements(self._plan_hash, place, throttled=throttled)
         self._until = until
@@ -184,7 +181,8 @@ class Users:
             if leaf is not None:
                 self._take_account(leaf, account)
         parts = self._parts_of(rows, leaves) if self._splits else None
-        codes = [([self._step(fact) for fact in meaning], s) for meaning, s in rows.codes]
+        step = self._program.measures.step
+        codes = [([step(fact) for fact in meaning], s) for meaning, s in rows.codes]
         day_of = self._calendar.day
         for number, time_ms, code, event_id, of_facts in zip(
             rows.member, rows.time_ms, rows.code, rows.event_id, rows.values, strict=True
@@ -221,14 +219,6 @@ class Users:
         if leaf.parts is None:
             leaf.parts = Parts()
         return leaf.parts
-
-    def _step(self, fact: FactOfEvent) -> Step:
-        step = self._steps.get(fact)
-        if step is None:
-            if len(self._steps) >= NAMES_MAX:
-                self._steps.clear()
-            step = self._steps[fact] = self._program.measures.step(fact)
-        return step
 
     def _take_launch(self, steps: Sequence[Step], moment: Moment) -> None:
         """Takes what concerns everybody: all that is known of users may count otherwise now."""

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 import yaml
 
 from schemas.plan.check import load_plan
@@ -124,3 +125,33 @@ def test_what_is_about_nobody_counts_where_its_kind_may_be_and_is_a_dead_letter_
 
     assert value(engine, "new_leads") == 1
     assert [each["code"] for each in result_of(engine.outputs).dead_letters] == ["missing_user"]
+
+
+@pytest.mark.parametrize("order", [[True, 1], [1, True]])
+def test_true_is_no_1(order: list[object]):
+    row = {
+        "id": "vip_payments",
+        "name": "Payments of very important people",
+        "group": "own",
+        "operator": "count",
+        "subject": "account",
+        "each": "fact",
+        "of": {"kind": "payment", "where": {"type": True}},
+        "unit": "payments",
+        "periods": ["day"],
+        "definition": "Payments that say vip is true.",
+        "example": "Two payments, one with true and one with 1 -> 1.",
+    }
+    paid = {"event": "Paid", "is": "payment", "attributes": {"type": {"property": "vip"}}}
+    plan = PLAN | {"events": [paid], "kpis": {"only": ["vip_payments"], "own": [row]}}
+    engine = Engine(load_plan(yaml.safe_dump(plan)))
+    engine.feed(
+        [
+            event("Paid", DAY_1_MS, properties={"vip": vip}, messageId=f"m{number}")
+            for number, vip in enumerate(order)
+        ],
+        now_ms=DAY_1_MS + DAY_MS,
+    )
+    engine.advance(DAY_1_MS + DAY_MS)
+    engine.settle()
+    assert value(engine, "vip_payments") == 1

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.plan.check import load_plan
 from schemas.selectors import FactSelector
 from schemas.times import DAY_MS, HOUR_MS
 from streams.calendar import Calendar
@@ -24,6 +25,7 @@ from streams.measures.kinds import (
     WholeTimeline,
     reads,
 )
+from streams.measures.of_subjects import Measures
 from streams.measures.steps import Steps
 from tests.laws import examples, law
 
@@ -55,6 +57,7 @@ MEASURES: dict[str, Measure] = {
     "whole timeline": WholeTimeline(KEY_TASK),
     "all names": AllNames(TWO_TASKS, ("one", "two")),
 }
+PLAN = load_plan("{product: Desk, inputs: [{topic: events, format: segment}], activity: all}")
 few = settings(law, max_examples=examples(30))
 each_measure = pytest.mark.parametrize("measure", MEASURES.values(), ids=MEASURES.keys())
 
@@ -361,3 +364,37 @@ def test_a_selector_reads_a_kind_or_some_names_of_it(
     selector: FactSelector, kind: str, name: str | None, read: bool
 ):
     assert reads(selector, kind, name) is read
+
+
+ONE_SELECTOR = st.builds(
+    FactSelector,
+    kind=st.sampled_from(["ticket", ("ticket", "lead")]),
+    name=st.sampled_from([None, "a", ("a", "b")]),
+    where=st.dictionaries(
+        st.just("status"), st.sampled_from(["open", 1, True, ("open", 1)]), max_size=1
+    ),
+)
+SELECTORS = st.one_of(
+    ONE_SELECTOR,
+    st.builds(lambda one, two: one.model_copy(update={"or_": two}), ONE_SELECTOR, ONE_SELECTOR),
+)
+TOLD = st.tuples(
+    st.sampled_from(["ticket", "lead"]),
+    st.sampled_from([None, "a", "b", "t-17"]),
+    st.dictionaries(
+        st.sampled_from(["amount", "status"]), st.sampled_from(["open", "x", 1, True])
+    ).map(lambda of: tuple(sorted(of.items()))),
+)
+
+
+@settings(law, max_examples=examples(200))
+@given(SELECTORS, st.lists(TOLD, min_size=1, max_size=20))
+def test_a_fact_goes_to_a_measure_if_its_selector_reads_it(
+    selector: FactSelector, facts: list[tuple[str, str | None, Any]]
+):
+    measures = Measures(PLAN, CALENDAR)
+    slot = measures.first(selector)
+    for fact in facts:
+        step = measures.step(fact)
+        assert step[:3] == fact
+        assert any(slot == each for each, _ in step.measures) is reads(selector, *fact)
