@@ -15,6 +15,7 @@ import msgspec
 
 from schemas.batches import Attributes
 from schemas.selectors import FactSelector
+from streams.attributes import is_among
 
 Moment = tuple[int, str, str]
 """Time (UTC ms), event id, account key ('' if none); moments order by time, then id."""
@@ -133,14 +134,10 @@ def is_above(facts: FactSelector, fact: Fact) -> bool:
 
 
 def _has(attributes: Mapping[str, Any], where: Mapping[str, Any]) -> bool:
-    """True if each attribute has its value, or one of its values, in JSON's sense of the same."""
+    """True if each attribute has its value, or one of its values."""
     return all(
-        any(
-            attribute in attributes
-            and attributes[attribute] == value
-            and isinstance(attributes[attribute], bool) == isinstance(value, bool)
-            for value in (wanted if isinstance(wanted, tuple) else (wanted,))
-        )
+        attribute in attributes
+        and is_among(attributes[attribute], wanted if isinstance(wanted, tuple) else (wanted,))
         for attribute, wanted in where.items()
     )
 

@@ -25,7 +25,7 @@ from schemas.conditions import (
 from schemas.selectors import FactSelector
 from schemas.times import DAY_MS
 from streams.accounts.crowds import Crowds
-from streams.attributes import whole_number
+from streams.attributes import is_among, whole_number
 from streams.calendar import Calendar
 from streams.courses import ALWAYS, AT_DAY_END, AT_INSTANT, Course, Edge, combined, of_states
 from streams.measures.active_days import ActiveDays
@@ -216,7 +216,9 @@ def _latest(when: Latest, slot: int) -> Leaf:
         return (
             (when.above is None or (value is not None and value > int(when.above)))
             and (when.at_most is None or (value is not None and value <= int(when.at_most)))
-            and (when.attribute is None or dict(change[3]).get(when.attribute) in when.among)
+            and (
+                when.attribute is None or is_among(dict(change[3]).get(when.attribute), when.among)
+            )
         )
 
     def instants(values: Values) -> Iterator[int]:

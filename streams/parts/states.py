@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from schemas.plan.models import Plan
 from schemas.selectors import FactSelector, StateTest
+from streams.attributes import is_among
 from streams.courses import AT_DAY_END
 from streams.measures.kinds import Change
 from streams.segments import pairs_of, segment_in, with_pairs
@@ -109,5 +110,5 @@ def meets(test: StateTest | None, timeline: Sequence[Change], ms: int) -> bool:
         and (test.at_most is None or value <= test.at_most)
         and (test.ever_above is None or highest > test.ever_above)
         and (test.never_above is None or highest <= test.never_above)
-        and (test.attribute is None or attributes.get(test.attribute) in test.among)
+        and (test.attribute is None or is_among(attributes.get(test.attribute), test.among))
     )
