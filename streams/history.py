@@ -96,7 +96,10 @@ def _definitions(plan: Plan) -> Iterator[tuple[str, str]]:
             if id in catalogue.per_account:
                 yield unit("account", id, variant), meaning
     for rule in plan.alerts.rules:
-        kpis = sorted({each.kpi for each in rule.watches} & catalogue.rows.keys())
+        asked = {each.kpi for each in rule.watches}
+        if rule.sample is not None:
+            asked.add(rule.sample.kpi)
+        kpis = sorted(asked & catalogue.rows.keys())
         read = [_meaning(plan, catalogue.rows[kpi], catalogue) for kpi in kpis]
         yield alert_unit(rule.id), fingerprint([identity(rule), *read])
 

@@ -386,3 +386,18 @@ def test_an_alert_on_numbers_that_begin_anew_is_not_said_to_have_been_wrong() ->
     told = [orjson.loads(line)["data"] for line in engine.outputs["alerts"]]
     assert {data["state"] for data in told} == {"firing"}
     assert len({data["at"] for data in told}) == 2
+
+
+def test_a_rule_begins_anew_with_the_numbers_of_its_sample() -> None:
+    watch = {"kpi": "dau", "period": "day", "below": 100}
+    rules = [
+        {"id": "by-sign-ups", **watch, "sample": {"kpi": "new_signups", "at_least": 1}},
+        {"id": "by-tasks", **watch, "sample": {"kpi": "core_actions", "at_least": 1}},
+    ]
+    before, after = (
+        plan(alerts={"rules": rules}, **kpis(settings={"core_tasks": [core]}))
+        for core in ("one", "two")
+    )
+    restarted = change_of(definitions(before), after).restarted
+    assert "alert/by-tasks" in restarted
+    assert "alert/by-sign-ups" not in restarted
