@@ -48,7 +48,10 @@ class Source:
         return None
 
 
-class _Loader(yaml.SafeLoader):
+_Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Parser):  # type: ignore[misc]
     """Composes nodes whose plain scalars have the types of YAML 1.2's core schema."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  (PyYAML fills it)
@@ -82,9 +85,8 @@ def read_source(text: str) -> Source:
         mark = error.problem_mark or error.context_mark
         return _unreadable(mark.line + 1 if mark else 1, mark.column + 1 if mark else 1, error)
     except yaml.reader.ReaderError as error:
-        before = text[: error.position]
-        column = error.position - (before.rfind("\n") + 1) + 1
-        return _unreadable(before.count("\n") + 1, column, error)
+        before = text.encode()[: error.position].decode(errors="ignore")
+        return _unreadable(before.count("\n") + 1, len(before) - before.rfind("\n"), error)
     reading = _Reading()
     data = None if node is None else reading.value(node, ())
     return Source(data, reading.lines, reading.flaws)

@@ -599,7 +599,7 @@ def test_what_is_no_plan_at_all_is_one_problem(text: str, tmp_path: Path) -> Non
 
 def test_bad_yaml_is_reported_with_line_and_column() -> None:
     assert problems_of("product: Test\nactivity: [a, b\nhorizon: all\n") == [
-        "3 not YAML: expected ',' or ']', but got ':' (line 3, column 8); "
+        "3 not YAML: did not find expected ',' or ']' (line 3, column 8); "
         "check indentation, quotes and brackets"
     ]
 

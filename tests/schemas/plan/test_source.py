@@ -75,6 +75,20 @@ def test_what_yaml_lets_pass_is_a_flaw(text: str, message: str) -> None:
     assert flaw.line == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: 1\nö: [1\n", "not YAML: did not find expected ',' or ']' (line 3, column 1)"),
+        ("a: 1\nö: ü\x07\n", "not YAML: control characters are not allowed (line 2, column 5)"),
+        ("a: " + "[" * 50_000, "not YAML: exceeded maximum nesting depth (line 1, column 1003)"),
+    ],
+)
+def test_what_cannot_be_read_is_told_with_its_place(text: str, message: str) -> None:
+    source = read_source(text)
+    assert source.data is None
+    assert [flaw.message for flaw in source.flaws] == [message]
+
+
 def test_references_that_multiply_without_end_are_refused() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
