@@ -1,7 +1,7 @@
 """Who has been idle for very long costs next to nothing, and is not taken for somebody new."""
 
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import pytest
@@ -11,7 +11,8 @@ from schemas.times import DAY_MS, iso, parse_iso
 from streams.engine import Engine
 from streams.forgetting import EVERY_DAYS, Looks
 from streams.state_keys import LEAF, MEMBER, read_key
-from tests.records import last_of_each_key
+from tests.oracle import Key
+from tests.records import Record, last_of_each_key
 
 PLAN = """
 product: Forgetful
@@ -42,10 +43,22 @@ def event(user: str, account: str, day: int) -> bytes:
     )
 
 
-def run(*, restart_at: int | None = None, until: int = LAST_DAY) -> Engine:
-    """u1 is busy for some months, and comes back years later; u2 is busy all the time."""
+class Seen(NamedTuple):
+    """What became of a run."""
+
+    engine: Engine
+    bytes_after: dict[int, dict[tuple[str, tuple[str, ...]], int]]
+    """Of records of state: by the days that had passed, and by kind and place."""
+    values_before: int
+    """How many values had been published before u2 was left out."""
+
+
+def run(*, restart_at: int | None = None) -> Seen:
+    """u1 is busy for some months, and comes back years later; u2 is busy all the time, and is left
+    out at the end."""
     engine = Engine(load_plan(PLAN), partitions=2, bounded=True, warm=0)
-    for day in range(0, until, 10):
+    bytes_after = {}
+    for day in range(0, LAST_DAY, 10):
         days = range(day, day + 10)
         told = [event("u2", "a2", each) for each in days]
         if day < BUSY_DAYS:
@@ -55,31 +68,37 @@ def run(*, restart_at: int | None = None, until: int = LAST_DAY) -> Engine:
         now_ms = START_MS + days[-1] * DAY_MS + 1000
         engine.feed(told, now_ms=now_ms)
         engine.settle(now_ms)
+        bytes_after[day + 10] = {
+            (kind, tuple(place)): len(value)
+            for state in engine.states.values()
+            for (kind, place), value in ((read_key(key), value) for key, value in state.items())
+            if kind in (MEMBER, LEAF)
+        }
         if day == restart_at:
             engine.restart()
-    return engine
+    values_before = len(engine.outputs["kpis"])
+    now_ms = START_MS + LAST_DAY * DAY_MS
+    told = {"type": "identify", "userId": "u2", "traits": {"internal": True}, "messageId": "out"}
+    engine.feed([orjson.dumps(told | {"timestamp": iso(now_ms)})], now_ms=now_ms)
+    engine.settle(now_ms)
+    return Seen(engine, bytes_after, values_before)
 
 
 @cache
-def run_until(day: int) -> Engine:
-    return run(until=day)
+def whole() -> Seen:
+    return run()
 
 
-def bytes_of(engine: Engine, kind: str, *place: str) -> int:
-    found = (
-        len(value)
-        for state in engine.states.values()
-        for key, value in state.items()
-        if read_key(key) == (kind, [*place])
-    )
-    return next(found)
+@cache
+def halved() -> Seen:
+    return run(restart_at=700)
 
 
-def value(engine: Engine, kpi: str, month: str) -> Any:
-    """The company's value of a month."""
+def value(told: dict[Key, Record], kpi: str, month: str) -> Any:
+    """The company's value of a month, of the last that was told of each."""
     (found,) = [
         record["value"]
-        for record in last_of_each_key(engine.outputs["kpis"]).values()
+        for record in told.values()
         if (record["kpi"], record["period"], record["start"][:7]) == (kpi, "month", month)
         and (record["variant"], record["segment"]) == (None, "all")
     ]
@@ -90,47 +109,41 @@ OF_U1 = [(MEMBER, ("a:a1", "u:u1")), (LEAF, ("u:u1",))]
 OF_U2 = [(MEMBER, ("a:a2", "u:u2")), (LEAF, ("u:u2",))]
 
 
-@pytest.mark.parametrize(("kind", "place"), OF_U1)
-def test_of_who_is_idle_only_firsts_are_left(kind: str, place: tuple[str, ...]):
-    busy = bytes_of(run_until(BUSY_DAYS), kind, *place)
-    idle = bytes_of(run_until(BACK_DAY), kind, *place)
-    assert busy > 2000
-    assert idle < 128
+@pytest.mark.parametrize("of", OF_U1)
+def test_of_who_is_idle_only_firsts_are_left(of: tuple[str, tuple[str, ...]]):
+    after = whole().bytes_after
+    assert after[BUSY_DAYS][of] > 2000
+    assert after[BACK_DAY][of] < 128
 
 
-@pytest.mark.parametrize(("kind", "place"), OF_U2)
+@pytest.mark.parametrize("of", OF_U2)
 def test_of_who_is_busy_for_years_no_more_is_kept_than_of_who_is_for_months(
-    kind: str, place: tuple[str, ...]
+    of: tuple[str, tuple[str, ...]],
 ):
-    early = bytes_of(run_until(SPAN_DAYS + EVERY_DAYS), kind, *place)
-    late = bytes_of(run_until(LAST_DAY), kind, *place)
-    assert late < 1.25 * early
+    after = whole().bytes_after
+    early = after[SPAN_DAYS + EVERY_DAYS + 9][of]
+    assert after[LAST_DAY][of] < 1.25 * early
 
 
 def test_who_comes_back_after_years_is_not_new():
-    engine = run_until(LAST_DAY)
-    assert value(engine, "mau", "2024-09") == 2
-    assert value(engine, "lifecycle_resurrecting", "2024-09") == 1
-    assert value(engine, "lifecycle_new", "2024-09") == 0
-    assert value(engine, "new_signups", "2024-09") == 0
+    told = last_of_each_key(whole().engine.outputs["kpis"][: whole().values_before])
+    assert value(told, "mau", "2024-09") == 2
+    assert value(told, "lifecycle_resurrecting", "2024-09") == 1
+    assert value(told, "lifecycle_new", "2024-09") == 0
+    assert value(told, "new_signups", "2024-09") == 0
 
 
 def test_a_restart_forgets_the_same_and_says_the_same():
-    whole, halved = run_until(LAST_DAY), run(restart_at=700)
-    assert halved.outputs == whole.outputs
-    for kind, place in (*OF_U1, *OF_U2):
-        bound = 1.25 * bytes_of(whole, kind, *place)
-        assert bytes_of(halved, kind, *place) < bound
+    assert halved().engine.outputs == whole().engine.outputs
+    for of in (*OF_U1, *OF_U2):
+        bound = 1.25 * whole().bytes_after[LAST_DAY][of]
+        assert halved().bytes_after[LAST_DAY][of] < bound
 
 
 def test_who_is_left_out_after_years_leaves_the_values_that_are_kept():
-    engine = run(until=BACK_DAY)
-    now_ms = START_MS + BACK_DAY * DAY_MS
-    told = {"type": "identify", "userId": "u2", "traits": {"internal": True}, "messageId": "out"}
-    engine.feed([orjson.dumps(told | {"timestamp": iso(now_ms)})], now_ms=now_ms)
-    engine.settle(now_ms)
-    assert value(engine, "mau", "2024-08") == 0
-    assert value(engine, "feature_uses", "2024-08") == 0
+    told = last_of_each_key(whole().engine.outputs["kpis"][whole().values_before :])
+    assert value(told, "mau", "2024-08") == 0
+    assert value(told, "feature_uses", "2024-08") == 0
 
 
 def test_one_replay_of_files_forgets_nothing():
