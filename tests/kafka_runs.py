@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+import confluent_kafka as ck
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,11 +53,18 @@ def create_input(bootstrap: str, topic: str, partitions: int) -> None:
 
 def send(bootstrap: str, topic: str, lines: Sequence[bytes], partitions: int) -> None:
     """Each line to a partition of its own in turn, as a load balancer would."""
-    producer = KafkaProducer(bootstrap_servers=bootstrap, linger_ms=20)
+    refused: list[ck.KafkaError] = []
+    settings = {"linger.ms": 20, "queue.buffering.max.messages": 0, "message.max.bytes": 2_000_000}
+    producer = ck.Producer({"bootstrap.servers": bootstrap, **settings})
     for number, line in enumerate(lines):
-        producer.send(topic, line, partition=number % partitions)
-    producer.flush()
-    producer.close()
+        producer.produce(
+            topic,
+            line,
+            partition=number % partitions,
+            on_delivery=lambda error, _: error and refused.append(error),
+        )
+    assert producer.flush(TIMEOUT_S) == 0
+    assert refused == []
 
 
 def committed_offsets(bootstrap: str, group: str, topic: str) -> int:

@@ -6,6 +6,8 @@ retracted. A value that was never written counts as 0 or null.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -20,6 +22,9 @@ TOLERANCE = 1e-9
 KEY_FIELDS = ("kpi", "variant", "level", "subject", "segment", "period", "start", "end")
 
 Record = dict[str, Any]
+
+_key_fields = itemgetter(*KEY_FIELDS)
+_moment_ms = lru_cache(1 << 14)(parse_iso)  # the bounds of periods, again and again
 
 
 class Result(NamedTuple):
@@ -43,13 +48,14 @@ def key_of(record: Record) -> Key:
         record["subject"],
         record["segment"],
         record["period"],
-        parse_iso(record["start"]),
-        parse_iso(record["end"]),
+        _moment_ms(record["start"]),
+        _moment_ms(record["end"]),
     )
 
 
 def last_of_each_key(lines: Iterable[bytes]) -> dict[Key, Record]:
-    return {key_of(record): record for record in map(orjson.loads, lines)}
+    last = {_key_fields(record): record for record in map(orjson.loads, lines)}
+    return {key_of(record): record for record in last.values()}
 
 
 def latest_signals(lines: Iterable[bytes]) -> dict[str, Record]:
@@ -131,7 +137,7 @@ def repetitions(outputs: Mapping[str, Iterable[bytes]]) -> list[str]:
     revisions: dict[object, list[int]] = defaultdict(list)
     for role in ("kpis", "lists"):
         for record in map(orjson.loads, outputs.get(role, ())):
-            place = (role, *(record[field] for field in KEY_FIELDS))
+            place = role, _key_fields(record)
             revisions[place].append(record["revision"])
     for record in map(orjson.loads, outputs.get("signals", ())):
         revisions["signal", record["id"]].append(record["revision"])
