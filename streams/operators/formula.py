@@ -5,6 +5,7 @@ Null passes through, and so does a division by zero.
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import cache
 from math import isqrt
 from typing import Any, NamedTuple, cast
 
@@ -58,10 +59,7 @@ class _Compiler:
         result = self._ratio(term)
         body = "".join(f"    {line}\n" for line in self._lines)
         source = f"def value(inputs):\n{body}    return exact({result.upper}, {result.lower})\n"
-        scope: dict[str, Any] = {"ratio": ratio, "exact": exact, "pearson": pearson}
-        exec(source, scope)  # the source holds names of inputs as literals, and whole numbers
-        function: Terms = scope["value"]
-        return function
+        return _function(source)
 
     def _named(self, expression: str) -> _Ratio:
         number = len(self._lines)
@@ -137,6 +135,15 @@ class _Compiler:
                 n = f"(0 if {of.upper} is None else {weight})"
             total, whole = self._named(more), f"{whole} + {n}"
         return self._folded("div", total, self._named(f"({whole}, 1)"))
+
+
+@cache
+def _function(source: str) -> Terms:
+    """Every partition of every stage has the same formulas: one function serves them all."""
+    scope: dict[str, Any] = {"ratio": ratio, "exact": exact, "pearson": pearson}
+    exec(source, scope)  # the source holds names of inputs as literals, and whole numbers
+    function: Terms = scope["value"]
+    return function
 
 
 def _may_be_null(of: _Ratio) -> bool:
