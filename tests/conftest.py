@@ -13,6 +13,7 @@ import pytest
 from tests.acceptance.shared_data import TALLIES
 from tests.kafka_broker import bootstrap_servers
 from tests.processes import ByFile
+from tests.sample_replay import SampleReplay, replay_of_sample
 
 gc.set_threshold(50_000, 20, 50)  # as where Headwater runs: looking for cycles is a fifth of a test
 
@@ -25,6 +26,12 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Bootstrap servers of a real broker, started at the first test that asks for it."""
     with bootstrap_servers(tmp_path_factory.mktemp("kafka")) as servers:
         yield servers
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> SampleReplay:
+    """The simulated company, replayed at the first test that asks for it. Nobody may change it."""
+    return replay_of_sample(tmp_path_factory.mktemp("sample"))
 
 
 @pytest.fixture

@@ -13,22 +13,25 @@ BROKERS = 2
 class ByFile(LoadScopeScheduling):
     """The tests of a file go to one process, and the files with tests of Kafka to two of them.
 
-    So what a module prepares is made once, and only two brokers are started. (xdist's own groups,
-    --dist loadgroup, have no effect with pytest 9.)
+    So what a module prepares is made once, and only two brokers are started. Those that look at the
+    replayed sample go to one, too. (xdist's own groups, --dist loadgroup, have no effect with
+    pytest 9.)
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        files = _files_of_kafka()
-        return f"kafka {files.index(file) % BROKERS}" if file in files else file
+        of_kafka = _files_with("kafka: str", 'usefixtures("kafka")')
+        if file in of_kafka:
+            return f"kafka {of_kafka.index(file) % BROKERS}"
+        return "sample" if file in _files_with("sample: SampleReplay") else file
 
 
 @cache
-def _files_of_kafka() -> list[str]:
-    """A test takes the fixture as `kafka: str`, or says `usefixtures("kafka")`."""
+def _files_with(*texts: str) -> list[str]:
+    """Files of tests that take a fixture, which shows in how they name it."""
     found = []
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
-        text = path.read_text(encoding="utf-8")
-        if "kafka: str" in text or 'usefixtures("kafka")' in text:
+        written = path.read_text(encoding="utf-8")
+        if any(text in written for text in texts):
             found.append(path.relative_to(ROOT).as_posix())
     return found

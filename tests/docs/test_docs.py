@@ -15,7 +15,6 @@ import orjson
 import pytest
 import yaml
 
-from agents.company import sample_lines
 from agents.topics import RECEIPTS_TOPIC, TOPICS
 from docs import generate_kpis
 from schemas.events import DEAD_LETTER_CODES
@@ -36,7 +35,8 @@ from schemas.plan.check import load_plan
 from schemas.times import iso, parse_iso
 from streams.catalogue import catalogue_ids, catalogue_of
 from streams.engine import Engine
-from tests.replays import replay, write_lines
+from tests.replays import read_replay
+from tests.sample_replay import SampleReplay
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -221,9 +221,8 @@ def test_a_record_that_is_shown_is_as_its_schema_says(page: Path):
         validator(role_of(record)).validate(record)
 
 
-def test_the_records_of_the_readme_are_those_of_the_demo(tmp_path: Path):
-    events = write_lines(tmp_path / "events.jsonl", sample_lines())
-    demo = replay(events, ROOT / "plans" / "demo.yaml", tmp_path)
+def test_the_records_of_the_readme_are_those_of_the_demo(sample: SampleReplay):
+    demo = read_replay(sample.folder)
     when_written = ("revision", "updated_at", "time")
 
     def said(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -9,25 +9,23 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from agents.cli.summary import idle_lines, series_shown, show_summary
+from agents.cli.summary import idle_lines, show_summary
 from agents.cli.words import sentence, sparkline, spoken
-from agents.company import write_sample
-from agents.replay import Summary, replay_files
-from schemas.plan import Plan, load_plan
+from agents.replay import Summary
+from schemas.plan import Plan
+from tests.sample_replay import SampleReplay
 
 PLANS = Path(__file__).resolve().parents[3] / "plans"
 
 
 @pytest.fixture(scope="module")
-def plan() -> Plan:
-    return load_plan(PLANS / "demo.yaml")
+def plan(sample: SampleReplay) -> Plan:
+    return sample.plan
 
 
 @pytest.fixture(scope="module")
-def summary(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Summary:
-    folder = tmp_path_factory.mktemp("sample")
-    write_sample(folder / "events.jsonl")
-    return replay_files([folder / "events.jsonl"], plan, folder, show=series_shown(plan))
+def summary(sample: SampleReplay) -> Summary:
+    return sample.summary
 
 
 def shown(summary: Summary, plan: Plan, console: Console) -> str:

@@ -10,8 +10,6 @@ import orjson
 import pytest
 
 from agents.company import DAYS, START_MS, incidents, sample_lines, write_sample
-from agents.replay import replay_files
-from agents.results import Series
 from schemas.events import Event
 from schemas.fact_kinds import CARRIES
 from schemas.formats import format_named
@@ -19,6 +17,7 @@ from schemas.plan import Plan, load_plan
 from schemas.times import DAY_MS, iso
 from streams.catalogue import GROUPS, catalogue_of
 from streams.ingest.stage import Interpreter
+from tests.sample_replay import SampleReplay, every_series
 
 
 @pytest.fixture(scope="module")
@@ -246,15 +245,8 @@ def test_its_plan_makes_facts_of_every_kind_with_what_they_carry(calls: list[dic
         assert wanted - carried[kind] == set(), kind
 
 
-def test_its_numbers_say_something_of_every_group(
-    calls: list[dict], demo: Plan, tmp_path_factory: pytest.TempPathFactory
-):
-    folder = tmp_path_factory.mktemp("company")
-    path = folder / "events.jsonl"
-    path.write_bytes(b"".join(orjson.dumps(call) + b"\n" for call in calls))
-    rows = catalogue_of(demo).rows
-    series = [Series(row.id, period) for row in rows.values() for period in row.periods]
-    summary = replay_files([path], demo, folder / "out", show=series)
-    last = [(each.kpi, summary.figures.points(each)) for each in series]
+def test_its_numbers_say_something_of_every_group(sample: SampleReplay):
+    rows = catalogue_of(sample.plan).rows
+    last = [(each.kpi, sample.summary.figures.points(each)) for each in every_series(sample.plan)]
     told = {rows[kpi].group for kpi, points in last if points and points[-1].value}
     assert told == set(GROUPS)
