@@ -11,6 +11,8 @@ import confluent_kafka as ck
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
+from tests.replays import headwater
+
 ROOT = Path(__file__).resolve().parents[1]
 TIMEOUT_S = 120
 
@@ -32,6 +34,10 @@ class Headwater:
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
         return ended(self.start(*arguments))
+
+    def create_topics(self) -> None:
+        """The topics that a run needs; in this process, as another takes a second to begin."""
+        headwater("topics", "create", *self._options)
 
     def end_all(self) -> None:
         for process in self._started:

@@ -142,7 +142,7 @@ def test_two_topics_come_to_what_their_files_come_to(
     create_input(kafka, f"{prefix}-billing", 2)
     command = Headwater(kafka, plan)
     try:
-        assert command.run("topics", "create")[0] == 0
+        command.create_topics()
         send(kafka, f"{prefix}-in", lines, PARTITIONS)
         send(kafka, f"{prefix}-billing", dues, 2)
         code, _, errors = command.run("run", "--until", UNTIL)
@@ -172,7 +172,7 @@ def test_workers_that_join_and_leave_give_the_same_numbers_together(
 ) -> None:
     lines = edits(3000)
     create_input(kafka, f"{prefix}-in", PARTITIONS)
-    headwater.run("topics", "create")
+    headwater.create_topics()
     send(kafka, f"{prefix}-in", lines[:1000], PARTITIONS)
     first = headwater.start("run", "--slot", "first", "--until", UNTIL)
     wait_for_records(kafka, topic_name(prefix, KPIS))
@@ -197,13 +197,14 @@ def wait_for_records(bootstrap: str, topic: str) -> None:
     give_up_at = time.monotonic() + TIMEOUT_S
     while not committed_records(bootstrap, topic):
         assert time.monotonic() < give_up_at, f"nothing came to {topic}"
+        time.sleep(0.2)  # to ask costs more than to wait
 
 
 def test_a_worker_that_is_asked_to_end_takes_a_last_checkpoint(
     kafka: str, prefix: str, headwater: Headwater
 ) -> None:
     create_input(kafka, f"{prefix}-in", PARTITIONS)
-    headwater.run("topics", "create")
+    headwater.create_topics()
     send(kafka, f"{prefix}-in", [b"{"] * 7, PARTITIONS)
     worker = headwater.start("run")
     letters = topic_name(prefix, DEAD_LETTERS)
@@ -221,7 +222,7 @@ def test_the_largest_record_that_a_topic_takes_is_kept_as_a_dead_letter(
     kafka: str, prefix: str, headwater: Headwater
 ) -> None:
     create_input(kafka, f"{prefix}-in", PARTITIONS)
-    headwater.run("topics", "create")
+    headwater.create_topics()
     send(kafka, f"{prefix}-in", [b"{" * 1_000_000], PARTITIONS)
 
     code, _, errors = headwater.run("run", "--until", UNTIL)
@@ -235,7 +236,7 @@ def test_a_run_until_a_moment_that_was_reached_ends_and_writes_nothing_more(
     kafka: str, prefix: str, headwater: Headwater
 ) -> None:
     create_input(kafka, f"{prefix}-in", PARTITIONS)
-    headwater.run("topics", "create")
+    headwater.create_topics()
     send(kafka, f"{prefix}-in", edits(200), PARTITIONS)
     assert headwater.run("run", "--until", UNTIL)[0] == 0
     before = [committed_records(kafka, topic_name(prefix, role)) for role in (KPIS, SIGNALS)]
@@ -251,7 +252,7 @@ def test_the_first_run_begins_where_it_is_told(
     kafka: str, prefix: str, headwater: Headwater
 ) -> None:
     create_input(kafka, f"{prefix}-in", PARTITIONS)
-    headwater.run("topics", "create")
+    headwater.create_topics()
     send(kafka, f"{prefix}-in", [b"{"] * 5, PARTITIONS)
     time.sleep(1.1)
     now = iso(time.time_ns() // 1_000_000)
@@ -268,7 +269,7 @@ def test_lost_records_stop_a_worker_until_somebody_accepts_it(
     kafka: str, prefix: str, headwater: Headwater
 ) -> None:
     create_input(kafka, f"{prefix}-in", PARTITIONS)
-    headwater.run("topics", "create")
+    headwater.create_topics()
     send(kafka, f"{prefix}-in", edits(30), PARTITIONS)
     assert headwater.run("run", "--until", UNTIL)[0] == 0
     send(kafka, f"{prefix}-in", edits(30), PARTITIONS)
