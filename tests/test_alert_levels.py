@@ -12,6 +12,7 @@ from schemas.times import DAY_MS, parse_iso
 from streams.catalogue import catalogue_of, catalogue_rows
 from streams.catalogue.checks import can_be_per_account, plan_problems
 from streams.engine import Engine
+from tests.plan_text import plan_text
 from tests.records import Result, is_nothing, result_of
 
 PLAN = Path(__file__).resolve().parents[1] / "plans" / "demo.yaml"
@@ -29,7 +30,7 @@ def plan(rules: list[dict[str, Any]]) -> dict[str, Any]:
     """The demo's, with the whole catalogue, per account as far as that goes."""
     said: dict[str, Any] = yaml.safe_load(PLAN.read_text(encoding="utf-8"))
     said["kpis"]["also"] = [row.id for row in catalogue_rows() if row.opt_in and row.published]
-    rows = catalogue_of(load_plan(yaml.safe_dump(said | {"alerts": {}}))).rows
+    rows = catalogue_of(load_plan(plan_text(said | {"alerts": {}}))).rows
     of_accounts = [
         id
         for id, row in rows.items()
@@ -40,7 +41,7 @@ def plan(rules: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def run(rules: list[dict[str, Any]]) -> Result:
-    loaded = load_plan(yaml.safe_dump(plan(rules)))
+    loaded = load_plan(plan_text(plan(rules)))
     assert list(plan_problems(loaded)) == []
     engine = Engine(loaded, partitions=2)
     lines = list(sample_lines(days=DAYS, accounts=ACCOUNTS))

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-import yaml
 
 from schemas.fact_kinds import CARRIES
 from schemas.plan.check import load_plan
@@ -19,6 +18,7 @@ from schemas.times import HOUR_MS, MINUTE_MS, iso
 from streams.catalogue import catalogue_rows
 from streams.engine import Engine
 from tests.catalogue.cases import Case, Fact
+from tests.plan_text import plan_text
 from tests.records import Result, result_of
 
 NOW_MS = 1 << 42
@@ -92,7 +92,7 @@ def run_facts(
     facts: list[Fact], plan: dict[str, Any], until: datetime, *, first: int = 0
 ) -> Result:
     """`first`: so many facts have gone through all stages before the others come."""
-    engine = Engine(load_plan(yaml.safe_dump(plan)))
+    engine = Engine(load_plan(plan_text(plan)))
     records = list(_records(facts))
     if first:
         engine.feed(records[:first], now_ms=NOW_MS - HOUR_MS)
@@ -129,7 +129,7 @@ def told_one_by_one(
 
     `restart`: after each one, everything goes on from what was saved.
     """
-    engine = Engine(load_plan(yaml.safe_dump({**PLAN, **asked})), partitions=3, warm=0)
+    engine = Engine(load_plan(plan_text({**PLAN, **asked})), partitions=3, warm=0)
     now_ms = NOW_MS
     for event in events:
         now_ms += 2 * MINUTE_MS

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-import yaml
 from jsonschema import Draft202012Validator
 
 from schemas.plan.check import PlanInvalid, Problem, load_plan
 from schemas.plan.fingerprint import plan_hash
 from schemas.plan.json_schema import plan_json_schema
 from schemas.plan.models import Plan
+from tests.plan_text import plan_text
 
 PLAN: dict[str, Any] = {
     "product": "Test",
@@ -65,7 +65,6 @@ VALUES: list[Any] = [
     "traits.x", "context.x", [], {}, [[]], [{}], {"": None}, {"event": "A"}, {"x": {"y": 1}},
     ["a", "a"], [1, None], {"all_of": ["a"]}, {"equals": [1]}, "\u2028", {"is": "activity"},
 ]  # fmt: skip
-DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 VALIDATOR = Draft202012Validator(plan_json_schema())
 
 
@@ -106,7 +105,7 @@ def outcome(text: str) -> tuple[Plan | None, Sequence[Problem]]:
 
 
 def test_the_unchanged_plan_is_good() -> None:
-    load_plan(yaml.safe_dump(PLAN), known_kpis=("dau", "wau", "mau"))
+    load_plan(plan_text(PLAN), known_kpis=("dau", "wau", "mau"))
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -115,7 +114,7 @@ def test_any_change_gives_a_plan_or_its_problems(seed: int) -> None:
     accepted = 0
     for _ in range(150):
         data = changed(rng)
-        plan, problems = outcome(yaml.dump(data, Dumper=DUMPER, allow_unicode=True))
+        plan, problems = outcome(plan_text(data))
         if plan is not None:
             accepted += 1
             assert [e for e in VALIDATOR.iter_errors(data) if "own" not in e.path] == []
