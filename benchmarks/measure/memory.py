@@ -17,6 +17,7 @@ from benchmarks.generate import ACTIVATION
 from benchmarks.measure import embedded
 from benchmarks.measure.asked import Asked
 from benchmarks.measure.processes import rss_bytes
+from benchmarks.measure.sizes import sizes
 from benchmarks.measure.workload import Planned
 from schemas.times import DAY_MS
 
@@ -25,6 +26,8 @@ PASSES = ("Page Viewed", ACTIVATION)
 PASS_MS = DAY_MS
 """Each pass sees every membership once: two days in all, so that their values weigh nothing."""
 USERS_PER_ACCOUNT = 10
+SMALLEST_PART = 4
+"""Bytes a membership; what is less is told together."""
 
 
 class Size(NamedTuple):
@@ -38,21 +41,30 @@ QUICK = Size(1_000, (5_000, 10_000))
 
 def measure(asked: Asked) -> dict[str, Any]:
     size = QUICK if asked.quick else FULL
-    base_bytes = _rss_with(size.base)
-    found: dict[str, Any] = {"base_rss_bytes": base_bytes}
+    base = embedded.alone("benchmarks.measure.memory", size.base)
+    found: dict[str, Any] = {"base_rss_bytes": base["rss_bytes"]}
     for memberships in size.memberships:
-        rss = _rss_with(memberships)
-        found[f"rss_bytes_{memberships}"] = rss
-        found[f"bytes_per_membership_{memberships}"] = round(
-            (rss - base_bytes) / (memberships - size.base)
-        )
-    found["bytes_per_membership"] = found[f"bytes_per_membership_{size.memberships[-1]}"]
+        weighed = embedded.alone("benchmarks.measure.memory", memberships)
+        found[f"rss_bytes_{memberships}"] = weighed["rss_bytes"]
+        more = memberships - size.base
+        each = round((weighed["rss_bytes"] - base["rss_bytes"]) / more)
+        found[f"bytes_per_membership_{memberships}"] = found["bytes_per_membership"] = each
+        found["parts"] = parts(weighed["sizes"], base["sizes"], more, each)
     return found
 
 
-def _rss_with(memberships: int) -> int:
-    rss: int = embedded.alone("benchmarks.measure.memory", memberships)["rss_bytes"]
-    return rss
+def parts(
+    sizes: dict[str, int], base: dict[str, int], memberships: int, in_all: int
+) -> dict[str, int]:
+    """Bytes a membership of each part, the largest first; what is left of all of them is memory
+    that Python and the allocator hold without using it.
+    """
+    found = {place: round((n - base.get(place, 0)) / memberships) for place, n in sizes.items()}
+    ranked = sorted(found.items(), key=lambda each: -each[1])
+    told = {place: n for place, n in ranked if n >= SMALLEST_PART}
+    told["smaller parts"] = sum(found.values()) - sum(told.values())
+    told["not in use"] = in_all - sum(found.values())
+    return told
 
 
 def events(memberships: int) -> Iterator[tuple[Planned, int]]:
@@ -65,7 +77,8 @@ def events(memberships: int) -> Iterator[tuple[Planned, int]]:
 
 def main() -> None:
     stages = embedded.run(events(int(sys.argv[1])), START_MS)
-    print(json.dumps({"rss_bytes": rss_bytes(os.getpid()), "stages": len(stages)}))
+    rss = rss_bytes(os.getpid())  # before what looks around needs memory itself
+    print(json.dumps({"rss_bytes": rss, "sizes": sizes(stages)}))
 
 
 if __name__ == "__main__":

@@ -50,6 +50,21 @@ def whereabouts(held: dict[str, Any]) -> str:
     return "\n".join(["", *lines, "", *_circumstances({"profile": section}), ""])
 
 
+def weights(held: dict[str, Any]) -> str:
+    """Markdown of what weighs how much; empty if that was not measured."""
+    section = held.get(SECTIONS, {}).get("memory")
+    if section is None or "parts" not in section["figures"]:
+        return ""
+    figures = section["figures"]
+    lines = [
+        "| bytes a membership, of the most | |",
+        "|---|---|",
+        *(f"| {place} | {n:,} |" for place, n in figures["parts"].items()),
+        f"| in all | {figures['bytes_per_membership']:,} |",
+    ]
+    return "\n".join(["", *lines, "", *_circumstances({"memory": section}), ""])
+
+
 def publish(held: dict[str, Any], folder: Path) -> None:
     """Puts the table between its marks in README.md (at the end, the first time), and plots."""
     drawn = plots.draw({name: each["figures"] for name, each in held.get(SECTIONS, {}).items()})
@@ -57,9 +72,8 @@ def publish(held: dict[str, Any], folder: Path) -> None:
         (folder / name).write_text(svg)
     pictures = "".join(f"![{plots.ALT[name]}]({name})\n\n" for name in plots.ALT if name in drawn)
     readme = folder / "README.md"
-    readme.write_text(
-        with_section(readme.read_text(), f"{pictures}{table(held)}\n{whereabouts(held)}")
-    )
+    tables = "\n".join((table(held), whereabouts(held), weights(held)))
+    readme.write_text(with_section(readme.read_text(), f"{pictures}{tables}"))
 
 
 def with_section(text: str, section: str) -> str:
