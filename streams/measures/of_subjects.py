@@ -110,7 +110,7 @@ class FoundEntry(Found):
         return value[:3] if value is not None and value[0] >= anchor_ms else None
 
 
-Reading = tuple[tuple[int, Measure], ...]
+TakenBy = tuple[tuple[int, Measure], ...]
 """(slot, measure) of those that read a fact."""
 
 
@@ -139,7 +139,7 @@ class Step(NamedTuple):
     kind: str
     name: str | None
     attributes: Attributes
-    measures: Reading
+    measures: TakenBy
 
 
 class Measures:
@@ -157,7 +157,7 @@ class Measures:
         self._slots = {id: slot for slot, id in enumerate(self.ids)}
         self.all: list[Measure] = [Dropped() for _ in self.ids]
         self._of_kind: dict[str, _ToldApart] = {}
-        self._reading: dict[tuple[FactOfEvent, tuple[type, ...]], Reading] = {}
+        self._reading: dict[tuple[FactOfEvent, tuple[type, ...]], TakenBy] = {}
         """What takes facts that are alike to every selector."""
         self.counted: dict[str, FactSelector] = {}
         """Id of a count -> the facts that are counted where they come in: see `day_totals`."""
