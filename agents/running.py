@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import signal
 from collections.abc import (
     AsyncIterator,
@@ -23,6 +22,7 @@ from agents.checkpoints.kafka import KafkaCheckpoints
 from agents.checkpoints.memory import MemoryCheckpoints, OnRecords
 from agents.checkpoints.stuck import StuckTransactions
 from agents.clock import wall_ms
+from agents.collector import spare_the_collector
 from agents.finish import BoundedPipeline, Pipeline, finished
 from agents.monitor import Monitor
 from agents.pace import Pace
@@ -220,15 +220,6 @@ async def _first_of(works: Iterable[Coroutine[Any, Any, bool]]) -> bool:
     finally:
         for task in tasks:
             task.cancel()
-
-
-def spare_the_collector() -> None:
-    """Makes garbage collection rare: what is there now stays, and the hot path makes no cycles.
-
-    What outlives one look is not looked at again for long: it is state.
-    """
-    gc.freeze()
-    gc.set_threshold(50_000, 1_000, 50)
 
 
 @contextlib.asynccontextmanager

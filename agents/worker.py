@@ -28,6 +28,7 @@ from agents.checkpoints import (
     StopWorker,
     WaitForAssignment,
 )
+from agents.collector import no_collections
 from agents.observer import Observer
 from agents.pace import SHORTEST_S, Load, Pace
 from agents.transport.batches import Delivery
@@ -227,14 +228,15 @@ class Worker:
             positions = {tp: start.position for tp, start in inputs.items()}
             logic = stages[home.stage].make(home.partition)
             made[home] = Owned(home, logic, positions, dict(positions))
-        states = self._store.restore([home for home in homes if stages[home.stage].stateful])
-        for home, owned in made.items():
-            state = states.get(home, {})
-            if state:
-                _check_offsets_kept(home, homes[home])
-            for key, value in state.items():
-                owned.logic.restore(key, value)
-            owned.logic.restored()
+        with no_collections():
+            states = self._store.restore([home for home in homes if stages[home.stage].stateful])
+            for home, owned in made.items():
+                state = states.get(home, {})
+                if state:
+                    _check_offsets_kept(home, homes[home])
+                for key, value in state.items():
+                    owned.logic.restore(key, value)
+                owned.logic.restored()
         return made
 
     async def assigned(self, epoch: int) -> None:

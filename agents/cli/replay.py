@@ -112,10 +112,10 @@ def replay(
     from agents.checkpoints import StopWorker
     from agents.checkpoints.journal import StateError
     from agents.cli.summary import series_shown, show_summary
+    from agents.collector import spare_the_collector
     from agents.files import UnreadableFileError
     from agents.replay import replay_files
     from agents.results import OutputError
-    from agents.running import spare_the_collector
     from streams.erasure import AnotherKey
 
     # What ends a run is told once, below, and not by the worker's log too.

@@ -16,7 +16,8 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from agents.running import LIVE_PACE, run_embedded, spare_the_collector
+from agents.collector import spare_the_collector
+from agents.running import LIVE_PACE, run_embedded
 from agents.stages import stages_of_topics
 from agents.worker import StageSpec
 from benchmarks.measure.installation import INPUT_PARTITIONS, PLAN

@@ -1,0 +1,25 @@
+"""The collector rests while state is read, and only then."""
+
+import gc
+
+import pytest
+
+from agents.collector import no_collections
+
+
+def test_collections_go_on_after_a_restore_that_failed():
+    assert gc.isenabled()
+    with pytest.raises(KeyError), no_collections():
+        assert not gc.isenabled()
+        raise KeyError("state")
+    assert gc.isenabled()
+
+
+def test_a_collector_that_was_off_stays_off():
+    gc.disable()
+    try:
+        with no_collections():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
