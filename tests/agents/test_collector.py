@@ -7,11 +7,16 @@ import pytest
 from agents.collector import no_collections
 
 
-def test_collections_go_on_after_a_restore_that_failed():
-    assert gc.isenabled()
-    with pytest.raises(KeyError), no_collections():
+def restore_that_fails() -> None:
+    with no_collections():
         assert not gc.isenabled()
         raise KeyError("state")
+
+
+def test_collections_go_on_after_a_restore_that_failed():
+    assert gc.isenabled()
+    with pytest.raises(KeyError):
+        restore_that_fails()
     assert gc.isenabled()
 
 
