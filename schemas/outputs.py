@@ -81,24 +81,22 @@ def kpi_record_key(key: KpiKey) -> bytes:
 
 def kpi_record(key: KpiKey, published: Published, updated_at_ms: int) -> tuple[bytes, bytes]:
     """Record key and value of a KPI value."""
-    kpi, variant, level, subject, segment, period, start_ms, end_ms = key
-    start, end = iso(start_ms), iso(end_ms)
     record = {
-        "kpi": kpi,
-        "variant": variant,
-        "level": level,
-        "subject": subject,
-        "segment": segment,
-        "period": period,
-        "start": start,
-        "end": end,
+        "kpi": key.kpi,
+        "variant": key.variant,
+        "level": key.level,
+        "subject": key.subject,
+        "segment": key.segment,
+        "period": key.period,
+        "start": iso(key.start_ms),
+        "end": iso(key.end_ms),
         "value": published.value,
         "parts": published.parts,
         "status": published.status,
         "revision": published.revision,
         "updated_at": iso(updated_at_ms),
     }
-    return _encode([kpi, variant, level, subject, segment, period, start, end]), _encode(record)
+    return kpi_record_key(key), _encode(record)
 
 
 def list_record(

@@ -8,7 +8,7 @@ not contain (a key written twice, a tag) is a flaw; all flaws are collected.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
 
@@ -48,10 +48,14 @@ class Source:
         return None
 
 
-_Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+if TYPE_CHECKING:
+    from yaml import SafeLoader as Parser
+else:
+    Parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    """libyaml's, where PyYAML was built with it: several times as fast."""
 
 
-class _Loader(_Parser):  # type: ignore[misc]
+class _Loader(Parser):
     """Composes nodes whose plain scalars have the types of YAML 1.2's core schema."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  (PyYAML fills it)

@@ -73,7 +73,8 @@ class AccountSettling:
             self._settle_persons(accounts[key], persons, out)
         touched_together = self._held.take_together()
         for key, old in touched_together.items():
-            self._settle_together(accounts[key], old, due.get(key, ()), watermark_ms, out)
+            self._settle_together(accounts[key], old, watermark_ms)
+            self._pass(accounts[key], old, due.get(key, ()), watermark_ms, out)
         for key, coming in due.items():
             if key not in touched_together:  # else it has just been told
                 self._tell(accounts[key], [(None, each.standing) for each in coming], out)
@@ -110,14 +111,7 @@ class AccountSettling:
         ]
         self._tell(account, milestones, out)
 
-    def _settle_together(
-        self,
-        account: Account,
-        old: Values,
-        due: Sequence[Coming],
-        watermark_ms: int | None,
-        out: Flushed,
-    ) -> None:
+    def _settle_together(self, account: Account, old: Values, watermark_ms: int | None) -> None:
         """Carries further on what changed in what all members of an account did together."""
         new, to_tallies = account.together, self._to_tallies
         self._together.find(old, new, account.key, watermark_ms)
@@ -127,7 +121,6 @@ class AccountSettling:
             self._standing.difference(old, new, self._moves_in_account, own.cells)
             self._moves_in_account.spell_out(own)
             _add(own, account.book)
-        self._pass(account, old, due, watermark_ms, out)
 
     def _pass(
         self,

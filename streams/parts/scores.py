@@ -24,6 +24,8 @@ from streams.values.tally import Exact, number
 
 FORMULAS_MAX = 1 << 16
 """So many results of a formula are remembered: those of a user are asked for again and again."""
+SHOWN_MAX = 1 << 12
+"""So many are remembered as readers see them: of one user they are mostly alike."""
 
 
 class Scored(NamedTuple):
@@ -75,7 +77,7 @@ class Score:
 
         self._value = value
 
-        @lru_cache(FORMULAS_MAX)
+        @lru_cache(SHOWN_MAX)
         def shown(*quantities: int) -> Shown:
             return Shown(number(value(*quantities)), dict(zip(names, quantities, strict=True)))
 

@@ -242,11 +242,11 @@ class UserScores:
             told = self._told[place] = Told()
         revision = told.tell(day)
         self._unsaved.add(place)
-        shown, parts = each.score.shown(scored)
+        value, parts = each.score.shown(scored)
         if each.since:
             parts = {**(parts or {}), **each.since}
         status = FINAL if revision == 1 else AMENDED
-        published = Published(shown, parts, status, revision)
+        published = Published(value, parts, status, revision)
         yield Outgoing(KPIS, None, *kpi_record(self._key(each, root, day), published, now_ms))
 
     def _key(self, each: _Series, root: str, day: int) -> KpiKey:
