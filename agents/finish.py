@@ -3,7 +3,7 @@
 Watermarks travel in records between the stages, so a worker whose partitions all stand at the
 moment asked for knows that everything before them does. What comes after them, and what goes back
 to an earlier stage, is done once every record of every topic has been processed and nothing new is
-written for a while. Where inputs are read up to bounds, they count as read there.
+written, or handed over, for a while. Where inputs are read up to bounds, they count as read there.
 """
 
 import asyncio
@@ -37,6 +37,9 @@ class Come(NamedTuple):
 
 class Pipeline:
     """The topics that the stages read, and how far the whole group has come in them."""
+
+    repeating: str | None = None
+    """A topic in which something is said again and again, which then means nothing."""
 
     def __init__(self, settings: KafkaSettings, stages: Iterable[StageSpec]) -> None:
         self._group = settings.group
@@ -95,7 +98,7 @@ class BoundedPipeline(Pipeline):
     ) -> None:
         """`fed`: the topic that inputs feed. Whoever is at a bound repeats there that it is."""
         super().__init__(settings, stages)
-        self._bounds, self._fed = bounds, fed
+        self._bounds, self.repeating = bounds, fed
         self._told: Mapping[TP, int] | None = None
         """Where the topic ended that inputs feed, once they had been read up to their bounds."""
 
@@ -106,7 +109,7 @@ class BoundedPipeline(Pipeline):
             return None
         if self._told is None:
             # What the inputs had to say was committed with their positions, and so lies before.
-            self._told = {tp: end for tp, end in come.ends.items() if tp.topic == self._fed}
+            self._told = {tp: end for tp, end in come.ends.items() if tp.topic == self.repeating}
         rest = {
             tp: end
             for tp, end in come.ends.items()
@@ -124,14 +127,16 @@ async def finished(pipeline: Pipeline, worker: Worker, until_ms: int | None) -> 
 
     None: wherever the worker stands.
     """
-    known: Mapping[TP, int] | None = None
+    known: tuple[Mapping[TP, int], Mapping[str, int]] | None = None
     quiet_since = time.monotonic()
     while True:
         ends = None
         if until_ms is None or worker.stands_at(until_ms):
             ends = await asyncio.to_thread(pipeline.ends_if_all_is_read)
-        if ends is None or ends != known:
-            known, quiet_since = ends, time.monotonic()
+        handed = {t: n for t, n in worker.handed_over.items() if t != pipeline.repeating}
+        come = None if ends is None else (ends, handed)
+        if come is None or come != known:
+            known, quiet_since = come, time.monotonic()
         elif time.monotonic() - quiet_since >= QUIET_S:
             return True
         await asyncio.sleep(POLL_S)

@@ -147,6 +147,11 @@ BUSY = Read(
     "busy_ratio",
     "Share of its time that the worker processes batches and takes snapshots, 0 to 1.",
 )
+HANDED_OVER = Read(
+    CounterMetricFamily,
+    "handed_over_records",
+    "Records that went from stage to stage in memory, within one checkpoint.",
+)
 READY = Read(GaugeMetricFamily, "ready", "1 if /readyz says so, else 0.")
 # ---- the numbers themselves
 _SERIES = ("kpi", "variant", "segment", "period")
@@ -203,6 +208,7 @@ READS = (
         WATERMARK_AGE,
         DURABLE_AGE,
         BUSY,
+        HANDED_OVER,
         READY,
     ),
     *(QUEUE_FILL, KPI_VALUE, KPI_CLOSED_VALUE, KPI_SERIES_LEFT_OUT, SEGMENT_VALUES),
@@ -262,7 +268,7 @@ class Metrics(Observer):
         )
         self.snapshot_seconds = Histogram(
             f"{PREFIX}snapshot_duration_seconds",
-            "Taking the snapshot of a checkpoint, while nothing is processed.",
+            "Taking the snapshot of a checkpoint, with what stages hand over to each other.",
             buckets=SECONDS,
             registry=registry,
         )
@@ -400,6 +406,7 @@ class Metrics(Observer):
         if worker.durable_s is not None:
             found[DURABLE_AGE][()] = max(sight.now_s - worker.durable_s, 0)
         found[BUSY][()] = worker.busy_ratio
+        found[HANDED_OVER][()] = worker.handed_over.total()
         self._look_at_kpis(found, partitions.values())
         found[READY][()] = sight.ready
         found[QUEUE_FILL] = {(queue,): fill for queue, fill in sight.queues.items()}

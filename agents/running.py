@@ -70,15 +70,15 @@ async def run_embedded(
 
     A batch of the feed goes to the partition it names. After the last one every partition of the
     topic gets an empty batch with `at_end`; then checkpoints are taken until no stage has records
-    for another. `on_records` gets the records for topics that no stage reads, as they are
-    committed. Pass `broker` and `store` to start where an earlier run stopped. `http`: where to
-    serve metrics, health and accounts meanwhile. Raises what made the worker stop.
+    for another, by a topic or in memory. `on_records` gets the records for topics that no stage
+    reads, as they are committed. Pass `broker` and `store` to start where an earlier run stopped.
+    `http`: where to serve metrics, health and accounts meanwhile. Raises what made the worker stop.
     """
     broker = broker or memory_broker(stages)
     store = store or MemoryCheckpoints(broker, on_records, prefix=prefix, keep_state=False)
     monitor = Monitor(slot="embedded", group=prefix, show_accounts=True)
     observer = monitor.metrics if http else None
-    worker = Worker(stages, store, clock=clock, pace=pace, observer=observer)
+    worker = Worker(stages, store, prefix=prefix, clock=clock, pace=pace, observer=observer)
     app = build_app(stages, worker, broker="memory://", source=broker)
     monitor.watch(worker, broker.ends, agents=lambda: fullest_agent(app))
     async with monitor.telling(http), _running(app, worker):
@@ -95,9 +95,9 @@ async def _feed_and_drain(
     for partition in range(first.partitions):
         broker.append(topic, RecordBatch(topic, partition, [], [], [], at_end=True))
     settled = None
-    while settled != broker.ends():
-        settled = broker.ends()
-        await _processed(settled, worker)
+    while settled != (come := (broker.ends(), worker.handed_over.total())):
+        settled = come
+        await _processed(broker.ends(), worker)
         await worker.checkpoint()
 
 
@@ -158,6 +158,7 @@ async def run_worker(
         worker = Worker(
             stages,
             store,
+            prefix=prefix,
             clock=wall_ms,
             pace=pace,
             observer=monitor.metrics,

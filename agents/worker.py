@@ -1,16 +1,17 @@
 """The worker: owns stage partitions, feeds them, and makes their work durable.
 
 Everything a stage partition does happens on the event loop and without an await, so a snapshot of
-all of them (`flush`) and the positions they were fed up to belong together. A checkpoint commits
-that snapshot while processing goes on; its content is kept until it is durable, and retried as it
-is.
+all of them (`flush`) and the positions they were fed up to belong together. They are flushed in the
+order of the flow, and what one has for another further down is handed over before that one is
+flushed, too. A checkpoint commits the snapshot while processing goes on; its content is kept until
+it is durable, and retried as it is.
 """
 
 import asyncio
 import contextlib
 import logging
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -29,10 +30,11 @@ from agents.checkpoints import (
     WaitForAssignment,
 )
 from agents.collector import no_collections
+from agents.handover import HandOver
 from agents.observer import Observer
 from agents.pace import SHORTEST_S, Load, Pace
 from agents.transport.batches import Delivery
-from streams.stage import Outgoing, StagePartition
+from streams.stage import Outgoing, RecordBatch, StagePartition
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,8 @@ RETRY_PAUSE_S = 0.1
 RETRY_FOR_S = 120.0
 """A checkpoint that cannot be committed for so long needs a restart, or a person."""
 UNBOUNDED: Mapping[TP, int] = MappingProxyType({})
+PASS_ON_RECORDS = 2000
+"""After so many events the next stage begins with them; it looks a subject up once a batch."""
 AHEAD_S = 5.0
 """So much work may be done ahead of a checkpoint that is being committed: it is kept in memory."""
 
@@ -74,15 +78,18 @@ class Owned:
     committed: dict[TP, int]
     mark: str | None = None
     deliveries: dict[TP, int] = field(default_factory=lambda: defaultdict(int))
+    passed_on: bool = False
+    """True: something of it waits for the next checkpoint already."""
 
     def moved(self) -> bool:
-        return self.positions != self.committed
+        return self.passed_on or self.positions != self.committed
 
 
 class Worker:
     """Processes the partitions it is assigned; a `PartitionOwner` for the transports.
 
-    `clock` gives wall time in UTC milliseconds. `failure` gets the error that must end the process.
+    `prefix` is that of the topics between stages. `clock` gives wall time in UTC milliseconds.
+    `failure` gets the error that must end the process.
     `bounds`: inputs that are read up to an offset and end there. `durable_s` says up to when all
     work is durable (monotonic time); None: nothing is owned.
     """
@@ -92,6 +99,7 @@ class Worker:
         stages: Sequence[StageSpec],
         store: CheckpointStore,
         *,
+        prefix: str,
         clock: Callable[[], int],
         pace: Pace,
         observer: Observer | None = None,
@@ -101,6 +109,7 @@ class Worker:
         self._by_name = {stage.name: stage for stage in stages}
         self._by_topic = {topic: stage for stage in stages for topic in stage.topics}
         self._store = store
+        self._prefix = prefix
         self._clock = clock
         self._pace = pace
         self._observer = observer or Observer()
@@ -111,10 +120,16 @@ class Worker:
         self._by_tp: dict[TP, Owned] = {}
         self._restored: dict[Home, Owned] = {}
         self._resting: dict[Home, Owned] = {}
+        self._ends: dict[TP, int] = {}
+        self._hand_over = HandOver(prefix, {})
+        self.handed_over: Counter[str] = Counter()
+        """How many records went from stage to stage in memory, by the topic that they spared."""
         self._committing = asyncio.Lock()
         self._due = asyncio.Event()
         self._stopping = False
-        self._records_since = 0
+        self._records: list[Outgoing] = []
+        """What is to be written with the next checkpoint."""
+        self._records_since = self._unpassed = 0
         self._load = Load(time.monotonic())
         self.durable_s: float | None = None
         self.busy_s: dict[str, float] = dict.fromkeys(self._by_name, 0.0)
@@ -149,8 +164,34 @@ class Worker:
         self._load.add(busy_s)
         self.busy_s[owned.home.stage] += busy_s
         self._records_since += len(delivery.batch.offsets)
+        if not self._stateful(owned.home):
+            self._unpassed += len(delivery.batch.offsets)
+            if self._unpassed >= PASS_ON_RECORDS:
+                self._pass_on_inputs()
         if self._pace.records is not None and self._records_since >= self._pace.records:
             self._due.set()
+
+    def _pass_on_inputs(self) -> None:
+        """Lets the next stage begin with what stages without state have read, before a checkpoint.
+
+        They have nothing to save, so that to flush them more often costs nothing.
+        """
+        self._unpassed = 0
+        started = time.perf_counter()
+        now_ms = self._clock()
+        reading = {home: owned for home, owned in self._owned.items() if not self._stateful(home)}
+        behind = {
+            tp: owned.positions[tp]
+            for tp, owned in self._by_tp.items()
+            if owned.home not in reading
+        }
+        for owned in reading.values():
+            owned.passed_on = True
+            self._pass_on(owned.logic.flush(now_ms).records, behind, now_ms)
+        self._load.add(time.perf_counter() - started)
+
+    def _stateful(self, home: Home) -> bool:
+        return self._by_name[home.stage].stateful
 
     def position(self, tp: TP) -> int | None:
         """Position of the next record of `tp` to be processed; None when it is not owned."""
@@ -199,6 +240,7 @@ class Worker:
         """
         started = time.monotonic()
         starts = self._store.starts(tps)
+        self._ends = self._store.ends(tps)
         homes = self._inputs_by_home(starts)
         kept = {
             home: owned
@@ -243,6 +285,7 @@ class Worker:
         """Begins to process the partitions that `restore` prepared."""
         self._owned, self._restored = self._restored, {}
         self._by_tp = {tp: owned for owned in self._owned.values() for tp in owned.positions}
+        self._hand_over = HandOver(self._prefix, self._ends)
         for owned in self._owned.values():
             owned.deliveries.clear()
         if not self.failure.done():
@@ -269,6 +312,7 @@ class Worker:
         self._observer.gave_up(self.partitions(), lost=lost)
         self._epoch = self.durable_s = None
         self._owned, self._by_tp, self._resting = {}, {}, {}
+        self._records = []
 
     # ---- checkpoints
 
@@ -304,11 +348,15 @@ class Worker:
                 return False
             try:
                 checkpoint = self._snapshot()
+                hand_over = self._hand_over
+                written = hand_over.written()
                 taken_s = self._load.snapshot_at_s
                 if checkpoint is None:
                     self.durable_s = taken_s
                     return True
                 mark = await self._commit(checkpoint)
+                if written:
+                    hand_over.must_read(await asyncio.to_thread(self._store.ends, written))
             except WaitForAssignment as error:
                 self._observer.not_committed(error)
                 log.warning("waiting for a new assignment: %s", error)
@@ -340,25 +388,43 @@ class Worker:
 
     def _snapshot(self) -> Checkpoint | None:
         """Takes what changed out of every stage partition; None when nothing did."""
-        self._records_since = 0
+        self._records_since = self._unpassed = 0
         self._load.begin_snapshot(time.monotonic())
         started = time.perf_counter()
         now_ms = self._clock()
         states: list[StageState] = []
-        records: list[Outgoing] = []
         positions: dict[TP, int] = {}
+        unflushed = {tp: owned.positions[tp] for tp, owned in self._by_tp.items()}
         for owned in self._owned.values():
+            for tp in owned.positions:
+                del unflushed[tp]
             flushed = owned.logic.flush(now_ms)
             if not (flushed.entities or flushed.records or owned.moved()):
                 continue
+            owned.passed_on = False
             positions.update(owned.positions)
-            records += flushed.records
+            self._pass_on(flushed.records, unflushed, now_ms)
             if flushed.entities:
                 states.append(StageState(owned.home, flushed.entities))
+        records, self._records = self._records, []
         snapshot_s = time.perf_counter() - started
         self._load.add(snapshot_s)
         self._observer.took_snapshot(snapshot_s)
         return Checkpoint(states, records, positions, now_ms) if positions else None
+
+    def _pass_on(
+        self, records: Iterable[Outgoing], unflushed: Mapping[TP, int], now_ms: int
+    ) -> None:
+        """Hands over what can be, and keeps the rest of the records for the checkpoint."""
+        handed, others = self._hand_over.part(records, unflushed)
+        self._records += others
+        for tp, values in handed.items():
+            started = time.perf_counter()
+            owned, n = self._by_tp[tp], len(values)
+            batch = RecordBatch(*tp, range(n), [now_ms] * n, values, at_end=False)
+            owned.logic.process(batch)
+            self.handed_over[tp.topic] += n
+            self.busy_s[owned.home.stage] += time.perf_counter() - started
 
     def _settle(self, checkpoint: Checkpoint, mark: str) -> None:
         for tp, position in checkpoint.positions.items():

@@ -75,12 +75,21 @@ def send(bootstrap: str, topic: str, lines: Sequence[bytes], partitions: int) ->
 
 def committed_offsets(bootstrap: str, group: str, topic: str) -> int:
     """Records of a topic that a group is done with, as its committed offsets say."""
+    return sum(_offsets(bootstrap, group, topic))
+
+
+def has_offsets(bootstrap: str, group: str, topic: str) -> bool:
+    """True if a group has committed where it is in a topic, be it at its beginning."""
+    return bool(_offsets(bootstrap, group, topic))
+
+
+def _offsets(bootstrap: str, group: str, topic: str) -> list[int]:
     with admin_of(bootstrap) as admin:
         try:
             offsets = admin.list_group_offsets({group: None})[group]
         except KafkaError:  # there is no such group yet
-            return 0
-    return sum(offset.offset for tp, offset in offsets.items() if tp.topic == topic)
+            return []
+    return [offset.offset for tp, offset in offsets.items() if tp.topic == topic]
 
 
 @contextmanager

@@ -57,6 +57,13 @@ class CheckpointStore(Protocol):
         """
         ...
 
+    def ends(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """Where partitions end now: the positions of what is written next. Blocks.
+
+        Whatever a former owner wrote to them before `starts` returned lies before.
+        """
+        ...
+
     def restore(self, homes: Iterable[Home]) -> dict[Home, dict[bytes, bytes]]:
         """The committed state records of `homes`, empty where there are none. Blocks."""
         ...

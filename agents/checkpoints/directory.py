@@ -54,6 +54,9 @@ class DirectoryCheckpoints:
         position, number = self._committed[tp]
         return Start(position, str(number))
 
+    def ends(self, tps: Iterable[TP]) -> dict[TP, int]:
+        return {tp: self._broker.logs[tp].end for tp in tps}
+
     def restore(self, homes: Iterable[Home]) -> dict[Home, dict[bytes, bytes]]:
         return {home: self._journal.state(home) for home in homes}
 

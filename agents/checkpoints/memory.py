@@ -35,6 +35,9 @@ class MemoryCheckpoints:
         committed = self._broker.committed
         return {tp: Start(committed.get(tp, 0), self._marks.get(tp)) for tp in tps}
 
+    def ends(self, tps: Iterable[TP]) -> dict[TP, int]:
+        return {tp: self._broker.logs[tp].end for tp in tps}
+
     def restore(self, homes: Iterable[Home]) -> dict[Home, dict[bytes, bytes]]:
         return {home: dict(self._states[home]) for home in homes}
 

@@ -23,7 +23,7 @@ def app() -> DataPlaneApp:
     ]
     broker = memory_broker(stages)
     store = MemoryCheckpoints(broker, lambda records: None, prefix="t")
-    worker = Worker(stages, store, clock=lambda: 0, pace=Pace())
+    worker = Worker(stages, store, prefix="t", clock=lambda: 0, pace=Pace())
     return build_app(stages, worker, broker="memory://", source=broker)
 
 

@@ -49,7 +49,9 @@ def test_a_worker_reads_up_to_the_bound_and_leaves_the_rest_to_whoever_follows()
     async def scenario() -> None:
         store = Store()
         stage = StageSpec("sums", ["events", "states"], 1, Sum)
-        worker = Worker([stage], store, clock=lambda: NOW_MS, pace=Pace(), bounds={EVENTS: 2})
+        worker = Worker(
+            [stage], store, prefix="t", clock=lambda: NOW_MS, pace=Pace(), bounds={EVENTS: 2}
+        )
         await assign(worker)
         for number, value in enumerate((1, 10, 100, 1000)):
             worker.process(delivery(number, value))

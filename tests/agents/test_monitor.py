@@ -34,7 +34,7 @@ def watched(scenario: Callable[[Worker, Monitor], Coroutine[Any, Any, None]]) ->
 
     async def main() -> None:
         stage = StageSpec("sums", ["events", "states"], 1, Sum)
-        worker = Worker([stage], Store(), clock=lambda: NOW_MS, pace=Pace())
+        worker = Worker([stage], Store(), prefix="t", clock=lambda: NOW_MS, pace=Pace())
         monitor = Monitor(slot="w", group="g")
         monitor._worker = worker
         await scenario(worker, monitor)

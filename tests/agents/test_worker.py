@@ -62,11 +62,15 @@ class Store:
         self.outcomes: list[Exception] = []
         self.before_commit: Callable[[], None] = lambda: None
         self.start = {EVENTS: Start(0, None), STATES: Start(0, None)}
+        self.end: dict[TP, int] = {}
         self.state: dict[Home, dict[bytes, bytes]] = {}
         self.restores: list[list[Home]] = []
 
     def starts(self, tps: Iterable[TP]) -> dict[TP, Start]:
         return {tp: self.start[tp] for tp in tps}
+
+    def ends(self, tps: Iterable[TP]) -> dict[TP, int]:
+        return {tp: self.end.get(tp, 0) for tp in tps}
 
     def restore(self, homes: Iterable[Home]) -> dict[Home, dict[bytes, bytes]]:
         self.restores.append(list(homes))
@@ -99,7 +103,7 @@ def run(scenario: Callable[[Worker, Store], Awaitable[None]]) -> None:
     async def main() -> None:
         store = Store()
         stage = StageSpec("sums", ["events", "states"], 1, Sum)
-        worker = Worker([stage], store, clock=lambda: NOW_MS, pace=Pace())
+        worker = Worker([stage], store, prefix="t", clock=lambda: NOW_MS, pace=Pace())
         await scenario(worker, store)
         await asyncio.sleep(0)
         if worker.failure.done():

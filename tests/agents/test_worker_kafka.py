@@ -58,7 +58,10 @@ class Workers:
 
     def done(self) -> int:
         """How many input events lie before the committed offsets."""
-        return sum(committed_offsets(self.bootstrap, self.prefix, self.events).values())
+        return sum(self.read_up_to(self.events).values())
+
+    def read_up_to(self, topic: str) -> dict[int, int]:
+        return committed_offsets(self.bootstrap, self.prefix, topic)
 
     def wait_until(self, condition: Callable[[], bool], timeout_s: float = 60) -> None:
         deadline = time.monotonic() + timeout_s
@@ -77,7 +80,7 @@ class Workers:
         return all(self._read_to_the_end(topic) for topic in read)
 
     def _read_to_the_end(self, topic: str) -> bool:
-        committed = committed_offsets(self.bootstrap, self.prefix, topic)
+        committed = self.read_up_to(topic)
         return all(committed.get(p, 0) >= end for p, end in ends(self.bootstrap, topic).items())
 
     def check_every_event_counted_once(self, users: int = USERS, each: int = EACH) -> None:
@@ -230,6 +233,66 @@ def test_a_running_worker_ends_the_transaction_of_a_slot_that_is_gone(workers: W
     workers.check_every_event_counted_once(each=20)
     with pytest.raises(ck.KafkaException):
         gone.commit_transaction(10)
+
+
+class Held:
+    """A record in every partition of a topic that nobody can read past until `release`."""
+
+    def __init__(self, bootstrap: str, topic: str) -> None:
+        self._producer = ck.Producer(
+            {"bootstrap.servers": bootstrap, "transactional.id": f"{topic} {time.monotonic_ns()}"}
+        )
+        self._producer.init_transactions(20)
+        self._producer.begin_transaction()
+        for partition in range(PARTITIONS):
+            self._producer.produce(topic, b"u0:1", partition=partition)
+        self._producer.flush(10)
+
+    def release(self) -> None:
+        self._producer.abort_transaction(20)
+
+
+def test_what_is_handed_over_in_memory_overtakes_nothing_that_a_topic_still_holds(
+    workers: Workers,
+):
+    """Guards: `HandOver` waits for what was there at the assignment, and for what it wrote since.
+
+    The count of a user notices if events come in another order.
+    """
+    activity = f"{workers.prefix}.activity"
+    values = events(USERS, 40)
+    parts = iter([values[n : n + USERS * 10] for n in range(0, len(values), USERS * 10)])
+
+    def send_more() -> None:
+        send_events(workers.bootstrap, workers.events, next(parts))
+
+    sent = [USERS * 10 * n for n in range(5)]
+    send_more()
+    of_a_former_owner = Held(workers.bootstrap, activity)
+    former = workers.start("a", only="ingest")
+    workers.wait_until(lambda: workers.done() == sent[1])
+    former.send_signal(signal.SIGTERM)
+    assert former.wait(20) == 0
+
+    at_assignment = ends(workers.bootstrap, activity)
+    latter = workers.start("a")
+    workers.wait_until(lambda: " assigned accounts" in output(latter))
+    of_its_own = Held(workers.bootstrap, activity)
+    send_more()
+    workers.wait_until(lambda: workers.done() == sent[2])
+    of_a_former_owner.release()
+    workers.wait_until(lambda: workers.read_up_to(activity) == at_assignment)
+    send_more()
+    workers.wait_until(lambda: workers.done() == sent[3])
+    of_its_own.release()
+    workers.wait_for_the_end()
+
+    by_topic = ends(workers.bootstrap, activity)
+    send_more()
+    workers.wait_until(lambda: workers.done() == sent[4])
+    workers.wait_for_the_end()
+    assert ends(workers.bootstrap, activity) == by_topic
+    workers.check_every_event_counted_once(each=40)
 
 
 def test_a_worker_that_cannot_restore_its_state_stops_before_it_has_read_anything(

@@ -22,12 +22,13 @@ def main(settings: dict) -> int:
     install(settings)
     log_to_standard_error(verbose=True)
     prefix = settings["prefix"]
+    both = stages(
+        prefix,
+        settings.get("inputs", [f"{prefix}.events"]),
+        delay_s=settings.get("delay_s", 0.0),
+    )
     worker = run_worker(
-        stages(
-            prefix,
-            settings.get("inputs", [f"{prefix}.events"]),
-            delay_s=settings.get("delay_s", 0.0),
-        ),
+        [stage for stage in both if stage.agent_name == settings.get("only", stage.agent_name)],
         KafkaSettings(settings["bootstrap"], prefix, settings["slot"], **settings.get("kafka", {})),
         prefix=prefix,
         accept_loss=settings.get("accept_loss", False),

@@ -17,7 +17,7 @@ from schemas.plan.check import load_plan
 from streams.roles import VALUES_ROLE
 from tests.crash.company import write_plan
 from tests.crash.worker import Worker
-from tests.kafka_runs import committed_offsets, committed_records, create_input
+from tests.kafka_runs import committed_records, create_input, has_offsets
 
 INPUT_PARTITIONS = 4
 STOPPED = (0, -signal.SIGTERM)
@@ -65,7 +65,7 @@ class Installation:
         worker = self.start(slot)
         last = topic_name(self.prefix, VALUES_ROLE)
         give_up_at = time.monotonic() + FINISH_S
-        while not committed_offsets(self.bootstrap, self.prefix, last):
+        while not has_offsets(self.bootstrap, self.prefix, last):
             assert worker.code is None, worker
             assert time.monotonic() < give_up_at, worker
             time.sleep(POLL_S)

@@ -28,7 +28,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, *arguments: str, shows: bool = True) 
         (port,) = free_ports(1)
         stage = StageSpec("accounts", ["activity"], 1, lambda _: accounts)
         monitor = Monitor(slot="w", group="g", show_accounts=shows)
-        worker = Worker([stage], Store(), clock=lambda: NOW_MS, pace=Pace())
+        worker = Worker([stage], Store(), prefix="t", clock=lambda: NOW_MS, pace=Pace())
         monitor.watch(worker, dict)
         async with monitor.telling(Address("127.0.0.1", port)):
             there = [each.replace("@", f"127.0.0.1:{port}") for each in arguments]
