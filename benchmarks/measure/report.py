@@ -140,11 +140,10 @@ def _scaling(figures: dict[str, Any]) -> Iterator[Row]:
 
 
 def _growth(figures: dict[str, Any]) -> Iterator[Row]:
-    for days in (4, 400):
-        of = figures[f"over_{days}_days"]
+    for of in figures.values():
         yield (
-            f"speed of the last tenth of {of['events']:,} events over {days} days to that of the "
-            "first",
+            f"speed of the last tenth of {of['events']:,} events by {of['users']:,} users over "
+            f"{of['days']} days to that of the first",
             f"{of['ratio_last_to_first']:.2f} (by CPU time {of['ratio_last_to_first_by_cpu']:.2f})",
         )
 

@@ -18,6 +18,7 @@ import orjson
 from benchmarks.generate import ACCOUNTS, ACTIVATION, EVENT_NAMES, USERS
 from schemas.times import iso
 
+USERS_PER_ACCOUNT = USERS // ACCOUNTS
 NEWCOMERS_PER_ACCOUNT = 3
 PATHS = 1000
 _ID_STEP = 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835
@@ -40,6 +41,7 @@ class Workload:
     newcomer_every: int = 10
     newcomers_in_turns_of: int = 0
     """Newcomers come among so many events, and among as many there are none; 0: they always do."""
+    users: int = USERS
     seed: int = 7
 
     def introduction(self) -> Iterator[Planned]:
@@ -48,8 +50,11 @@ class Workload:
         A population that appears at once, in the first seconds, is nobody's product: nearly all of
         its first events are news, and their backlog would be what is measured.
         """
-        for number in range(USERS):
-            yield Planned(f"acct-{number % ACCOUNTS}", f"user-{number}", ACTIVATION)
+        for number in range(self.users):
+            yield Planned(self._account(number), f"user-{number}", ACTIVATION)
+
+    def _account(self, number: int) -> str:
+        return f"acct-{number % (self.users // USERS_PER_ACCOUNT)}"
 
     def is_their_turn(self, n: int) -> bool:
         turn = self.newcomers_in_turns_of
@@ -65,9 +70,9 @@ class Workload:
                 yield Planned(account, f"new-user-{newcomers}", ACTIVATION)
                 newcomers += 1
             else:
-                number = int(rng.random() * USERS)
+                number = int(rng.random() * self.users)
                 name = EVENT_NAMES[int(rng.random() * len(EVENT_NAMES))]
-                yield Planned(f"acct-{number % ACCOUNTS}", f"user-{number}", name)
+                yield Planned(self._account(number), f"user-{number}", name)
 
 
 def message_number(n: int) -> int:
