@@ -34,20 +34,44 @@ def test_a_heavy_key_takes_the_place_of_many() -> None:
 
 
 def test_what_is_used_while_it_waits_to_get_cold_stays_warm():
-    warm = Warm(most=1000)
-    keys = [f"k{number}" for number in range(1000)]
-    for key in keys:
-        warm.use(key)
-    assert list(warm.cooled()) == []
-    for number in range(1000):
-        warm.use(f"other{number}")
+    warm, keys = with_some_going(1000)
     going = set(warm.cooled())
-    assert len(going) == 1000 // 8
+    assert 0 < len(going) < 1000
     used = next(key for key in keys if key not in going)
     warm.use(used)
     while part := set(warm.cooled()):
         going |= part
     assert going == {*keys} - {used}
+
+
+def test_they_get_cold_in_step_with_those_that_come_and_in_time():
+    warm, _ = with_some_going(1000)
+    parts = []
+    for number in range(999):
+        warm.use(f"another{number}")
+        if number % 50 == 49:
+            parts.append(len(list(warm.cooled())))
+    assert sum(parts) == 1000
+    assert max(parts) <= 100
+
+
+def test_after_many_at_once_nobody_is_left_of_two_generations_ago():
+    warm, keys = with_some_going(1000)
+    for number in range(1000):
+        warm.use(f"another{number}")
+    assert set(warm.cooled()) >= {*keys}
+
+
+def with_some_going(number: int) -> tuple[Warm, list[str]]:
+    """As many keys as a generation holds that are to get cold, and another generation in use."""
+    warm = Warm(most=number)
+    keys = [f"k{n}" for n in range(number)]
+    for key in keys:
+        warm.use(key)
+    assert list(warm.cooled()) == []
+    for n in range(number):
+        warm.use(f"other{n}")
+    return warm, keys
 
 
 START_MS = parse_iso("2024-05-06T12:00:00Z")
