@@ -351,17 +351,19 @@ class Metrics(Observer):
             self.checkpoint_state_bytes.labels(home.stage).inc(size)
         for role, number in Tally(map(itemgetter(0), checkpoint.records)).items():
             self.checkpoint_records.labels(role).inc(number)
+        signals = Tally[str]()
         for role, _, _, value in checkpoint.records:
             if role == SIGNALS and value is not None:
-                self._signal(orjson.loads(value))
+                said = orjson.loads(value)
+                if said["revision"] == 1 and not said["retracted"]:
+                    signals[said["signal"]] += 1
+                    self._observe_lag(said["evidence"].get("lag_seconds"))
             elif role == ALERTS and value is not None:
                 self._alert(orjson.loads(value))
+        for signal, number in signals.items():
+            self.signals.labels(signal).inc(number)
 
-    def _signal(self, said: dict[str, Any]) -> None:
-        if said["revision"] > 1 or said["retracted"]:
-            return
-        self.signals.labels(said["signal"]).inc()
-        lag_s = said["evidence"].get("lag_seconds")
+    def _observe_lag(self, lag_s: float | None) -> None:
         if lag_s is not None:
             self.activation_seconds.observe(lag_s)
 

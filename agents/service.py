@@ -41,6 +41,7 @@ from agents.topics import (
 from agents.transport.kafka import KafkaSettings
 from schemas.plan.models import Plan
 from streams.topology import Partitions, Topology
+from streams.warmth import WARM
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ def work(
     accept_loss: bool = False,
     accept_plan: bool = False,
     show_accounts: bool = False,
+    unpacked_members: int = WARM,
     stop_when: Callable[[], bool] | None = None,
     backfill_of: str | None = None,
 ) -> bool:
@@ -97,6 +99,7 @@ def work(
         until=lambda: until_ms,
         finite=backfill_of is not None,
         history=running.history,
+        warm=unpacked_members,
         key=privacy_key(plan),
     )
     return asyncio.run(

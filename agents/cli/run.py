@@ -17,6 +17,7 @@ from agents.cli.options import (
     service_http_option,
     settings_in,
 )
+from streams.warmth import WARM
 
 
 @click.command(short_help="Work on Kafka: events in, numbers and signals out.")
@@ -35,6 +36,16 @@ from agents.cli.options import (
     envvar="HEADWATER_SHOW_ACCOUNTS",
     help="Show single accounts, with the ids of their users, to whoever asks there; see `headwater "
     "account`.",
+)
+@click.option(
+    "--unpacked-members",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=WARM,
+    show_default=True,
+    envvar="HEADWATER_UNPACKED_MEMBERS",
+    help="How many members of accounts all workers together keep ready: those used last. The rest "
+    "takes a tenth of the memory, and more time at its next event.",
 )
 @click.option(
     "--from",
@@ -75,6 +86,7 @@ def run(
     slot: str | None,
     http: str | None,
     show_accounts: bool,
+    unpacked_members: int,
     from_ms: int | None,
     until_ms: int | None,
     accept_loss: bool,
@@ -131,6 +143,7 @@ def run(
                 accept_loss=accept_loss,
                 accept_plan=accept_plan,
                 show_accounts=show_accounts,
+                unpacked_members=unpacked_members,
             )
         except PlanDiffers as error:
             click.echo(f"Error: {error}", err=True)

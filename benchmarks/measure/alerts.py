@@ -23,7 +23,7 @@ from benchmarks.generate import USERS
 from benchmarks.measure.asked import Asked
 from benchmarks.measure.drain import EVENT_TIME_PER_S
 from benchmarks.measure.installation import Installation
-from benchmarks.measure.latency import SETTLE_S, at_each, latencies_of
+from benchmarks.measure.latency import SETTLE_S, at_each, latencies_of, warm_up
 from benchmarks.measure.load import sending
 from benchmarks.measure.pacing import HOUR_S, Schedule, fill
 from benchmarks.measure.probe import until_working
@@ -43,10 +43,11 @@ class Size(NamedTuple):
     warm_up_s: int
     seconds: int
     """After warm-up, for each rate."""
+    broker_warm_up_s: float
 
 
-FULL = Size((1_000, 10_000), 3, 17)
-QUICK = Size((500,), 2, 6)
+FULL = Size((1_000, 10_000), 3, 17, 30)
+QUICK = Size((500,), 2, 6, 0)
 
 
 class Expected(NamedTuple):
@@ -61,6 +62,7 @@ class Expected(NamedTuple):
 def measure(asked: Asked) -> dict[str, Any]:
     size = QUICK if asked.quick else FULL
     rates = {f"at_{rate}_per_s": rate for rate in size.rates_per_s}
+    warm_up(asked, size.broker_warm_up_s)
     return at_each(rates, lambda rate_per_s: _at_rate(asked, int(rate_per_s), size))
 
 

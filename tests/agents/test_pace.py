@@ -7,7 +7,7 @@ from agents.pace import Load, Pace
 
 @pytest.mark.parametrize(
     ("busy_ratio", "interval_s"),
-    [(0.0, 0.1), (0.6, 0.1), (0.75, 0.55), (0.9, 1.0), (1.0, 1.0)],
+    [(0.0, 0.1), (0.6, 0.1), (0.75, 0.325), (0.9, 1.0), (1.0, 1.0)],
 )
 def test_checkpoints_are_further_apart_the_busier_the_worker_is(
     busy_ratio: float, interval_s: float
