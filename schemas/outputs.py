@@ -6,6 +6,7 @@ replay.
 
 from base64 import b64encode
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -74,51 +75,70 @@ class Published(NamedTuple):
     revision: int
 
 
+class _Spelled(NamedTuple):
+    """JSON that many records have in common."""
+
+    key: bytes
+    record: bytes
+
+
+@lru_cache(1 << 14)
+def _series(*fields: str | None) -> _Spelled:
+    """How the records of a series begin. `fields`: those of KpiKey before the bounds."""
+    named = dict(zip(KpiKey._fields, fields, strict=False))
+    return _Spelled(_encode(fields)[:-1], _encode(named)[:-1])
+
+
+@lru_cache(1 << 14)
+def _bounds(start_ms: int, end_ms: int) -> _Spelled:
+    """How they go on: a key to its end, a record up to its value."""
+    start, end = iso(start_ms), iso(end_ms)
+    return _Spelled(f',"{start}","{end}"]'.encode(), f',"start":"{start}","end":"{end}"'.encode())
+
+
+@lru_cache(1 << 8)
+def _state(status: str, revision: int, updated_at_ms: int) -> bytes:
+    """How they end."""
+    updated_at = iso(updated_at_ms)
+    return f',"status":"{status}","revision":{revision},"updated_at":"{updated_at}"}}'.encode()
+
+
 def kpi_record_key(key: KpiKey) -> bytes:
     """The record key of a KPI value; with no value it removes what was published."""
-    return _encode([*key[:6], iso(key.start_ms), iso(key.end_ms)])
+    return _series(*key[:6]).key + _bounds(*key[6:]).key
 
 
 def kpi_record(key: KpiKey, published: Published, updated_at_ms: int) -> tuple[bytes, bytes]:
     """Record key and value of a KPI value."""
-    record = {
-        "kpi": key.kpi,
-        "variant": key.variant,
-        "level": key.level,
-        "subject": key.subject,
-        "segment": key.segment,
-        "period": key.period,
-        "start": iso(key.start_ms),
-        "end": iso(key.end_ms),
-        "value": published.value,
-        "parts": published.parts,
-        "status": published.status,
-        "revision": published.revision,
-        "updated_at": iso(updated_at_ms),
-    }
-    return kpi_record_key(key), _encode(record)
+    series, bounds = _series(*key[:6]), _bounds(*key[6:])
+    value, parts, status, revision = published
+    record = (
+        series.record,
+        bounds.record,
+        b',"value":',
+        _encode(value),
+        b',"parts":',
+        _encode(parts),
+        _state(status, revision, updated_at_ms),
+    )
+    return series.key + bounds.key, b"".join(record)
 
 
 def list_record(
     key: KpiKey, lines: Mapping[str, Any], published: Published, updated_at_ms: int
 ) -> tuple[bytes, bytes]:
     """Record key, as that of the value, and value of a list. `lines`: at its top, at its bottom."""
-    record = {
-        "kpi": key.kpi,
-        "variant": key.variant,
-        "level": key.level,
-        "subject": key.subject,
-        "segment": key.segment,
-        "period": key.period,
-        "start": iso(key.start_ms),
-        "end": iso(key.end_ms),
-        "top": lines["top"],
-        "bottom": lines["bottom"],
-        "status": published.status,
-        "revision": published.revision,
-        "updated_at": iso(updated_at_ms),
-    }
-    return kpi_record_key(key), _encode(record)
+    series, bounds = _series(*key[:6]), _bounds(*key[6:])
+    record = (
+        series.record,
+        bounds.record,
+        b',"top":',
+        _encode(lines["top"]),
+        b',"bottom":',
+        _encode(lines["bottom"]),
+        _state(published.status, published.revision, updated_at_ms),
+    )
+    return series.key + bounds.key, b"".join(record)
 
 
 class Signal(NamedTuple):

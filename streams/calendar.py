@@ -36,6 +36,7 @@ class Calendar:
         self._day_of_step: dict[int, int] = {}
         self._start_of_day: dict[int, int] = {}
         self._month_of_day: dict[int, int] = {}
+        self._bounds: dict[str, dict[int, tuple[int, int]]] = {period: {} for period in PERIODS}
 
     def day(self, ms: int) -> int:
         if self._zone is None:
@@ -140,14 +141,16 @@ class Calendar:
         """Start and end of a period, UTC milliseconds, half-open."""
         if period == HOUR:
             return index * HOUR_MS, (index + 1) * HOUR_MS
-        first, after = self.days(period, index)
-        return self.day_start_ms(first), self.day_start_ms(after)
+        bounds = self._bounds[period].get(index)
+        if bounds is None:
+            first, after = self.days(period, index)
+            bounds = self.day_start_ms(first), self.day_start_ms(after)
+            self._bounds[period][index] = bounds
+        return bounds
 
     def end_ms(self, period: str, index: int) -> int:
         """The end of a period, UTC milliseconds."""
-        if period == HOUR:
-            return (index + 1) * HOUR_MS
-        return self.day_start_ms(self.days(period, index)[1])
+        return self.bounds_ms(period, index)[1]
 
     def opening_ms(self, period: str, index: int) -> int:
         """When a period begins to be published: the start of its last day (of an hour: its own)."""

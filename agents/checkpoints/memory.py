@@ -74,8 +74,12 @@ def by_destination(
     """What goes to partitions of `broker`, and what goes to topics that it does not have."""
     internal: dict[TP, list[bytes | None]] = defaultdict(list)
     outputs = []
+    topics: dict[str, str] = {}
+    """By role."""
     for record in records:
-        topic = topic_name(prefix, record.role)
+        topic = topics.get(record.role)
+        if topic is None:
+            topic = topics[record.role] = topic_name(prefix, record.role)
         if topic not in broker.partitions:
             outputs.append(record)
         elif record.partition is None:
