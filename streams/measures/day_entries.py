@@ -82,18 +82,26 @@ class DayEntries:
     def _states(
         self, first: int, last: int, n: int, width: int, calendar: Calendar
     ) -> Iterator[tuple[int, bool]]:
-        """(UTC ms, whether there are so many from then on) of the days from first to last."""
+        """(UTC ms, whether there are so many from then on) of the days from first to last.
+
+        A day on which nobody comes, and behind which nobody is left, is like the one before.
+        """
         latest: dict[str, int] = {}
         for day in range(first - width + 1, first):
-            latest.update((name, day) for _, name in self._first(day, n))
+            for _, name in self._first(day, n):
+                latest[name] = day
+        days = self.days
         for day in range(first, last + 1):
             gone = day - width
+            if day > first and day not in days and gone not in days:
+                continue
             for _, name in self._first(gone, n):
                 if latest.get(name) == gone:
                     del latest[name]
             start_ms, entries = calendar.day_start_ms(day), self._first(day, n)
             at_start = bisect_left(entries, (start_ms + 1,))
-            latest.update((name, day) for _, name in entries[:at_start])
+            for _, name in entries[:at_start]:
+                latest[name] = day
             holds = len(latest) >= n
             yield start_ms, holds
             for ms, name in entries[at_start:]:

@@ -1,6 +1,5 @@
 """How many facts each user made on every day, and when whoever made most of them fell silent."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -88,36 +87,40 @@ class DayShares:
         middle = first - of.silent_days
         leading = self._sum(range(middle - of.of_days, middle))
         silent = self._sum(range(middle, first))
-        leader = _leader(leading, of.percent)
+        leader, days = _leader(leading, of.percent), self.days
         for day in range(first, last + 1):
-            come, passed = self._of(day), self._of(day - of.silent_days)
-            gone = self._of(day - of.silent_days - of.of_days)
-            if come or passed:
-                silent.update(come)
-                silent.subtract(passed)
+            come, passed = days.get(day), days.get(day - of.silent_days)
+            gone = days.get(day - of.silent_days - of.of_days)
+            if day > first and not (come or passed or gone):
+                continue  # it ends like the one before
+            _add(silent, come, +1)
+            _add(silent, passed, -1)
             if passed or gone:
-                leading.update(passed)
-                leading.subtract(gone)
+                _add(leading, passed, +1)
+                _add(leading, gone, -1)
                 leader = _leader(leading, of.percent)
-            holds = leader is not None and not silent[leader]
+            holds = leader is not None and not silent.get(leader)
             yield (calendar.day_start_ms(day + 1), AT_DAY_END), holds
 
-    def _sum(self, days: range) -> Counter[str]:
-        found = Counter[str]()
+    def _sum(self, days: range) -> dict[str, int]:
+        found = dict[str, int]()
         for day in days:
-            found.update(self._of(day))
+            _add(found, self.days.get(day), +1)
         return found
-
-    def _of(self, day: int) -> Mapping[str, int]:
-        return self.days.get(day, {})
 
 
 NO_SHARES = DayShares({})
 
 
+def _add(into: dict[str, int], numbers: Mapping[str, int] | None, sign: int) -> None:
+    for user, n in (numbers or {}).items():
+        into[user] = into.get(user, 0) + sign * n
+
+
 def _leader(numbers: Mapping[str, int], percent: int) -> str | None:
     """The user with most facts, of equal ones the smallest id; None: without so many percent."""
-    total = sum(numbers.values())
-    users = ((-n, shown_user(user), user) for user, n in numbers.items() if n and user != NOBODY)
-    found = min(users, default=None)
-    return None if found is None or -100 * found[0] < percent * total else found[2]
+    most = max((n for user, n in numbers.items() if user != NOBODY), default=0)
+    if not most or 100 * most < percent * sum(numbers.values()):
+        return None
+    leaders = (user for user, n in numbers.items() if n == most and user != NOBODY)
+    return min(leaders, key=lambda user: (shown_user(user), user))

@@ -1,6 +1,7 @@
 """Rows that predict what comes of accounts, compiled: what an account says of itself for them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import and_
 from typing import Any, NamedTuple
 
 from schemas.quantities import DaysWith, DifferentNames, FactsDone, Feature, UsersWith
@@ -20,7 +21,7 @@ from streams.parts.quantities import (
     facts_done,
     users_with,
 )
-from streams.parts.states import meets, state_value
+from streams.parts.states import meets, meets_at_each, state_value
 
 
 class _Feature(NamedTuple):
@@ -128,17 +129,22 @@ class Prediction:
             return [False] * len(days)
         active = days_with(values[self._active])(days, self.row.days)
         first, eligible = self._first_day, self._eligible
-        found = []
-        for day, n in zip(days, active, strict=True):
-            part = n > 0 and (first is None or day >= first)
-            if part and eligible is not None:
-                part = self._stands(eligible[1], values[eligible[0]] or (), day)
-            found.append(part)
-        return found
+        part = [
+            n > 0 and (first is None or day >= first) for day, n in zip(days, active, strict=True)
+        ]
+        if eligible is None or not any(part):
+            return part
+        slot, standing = eligible
+        stands = self._stands(standing, values[slot] or (), days)
+        return list(map(and_, part, stands))
 
-    def _stands(self, eligible: StandingAt, timeline: Sequence[Any], day: int) -> bool:
-        start_ms, end_ms = self._calendar.day_start_ms(day), self._calendar.day_start_ms(day + 1)
-        return meets(eligible.start, timeline, start_ms) and meets(eligible.end, timeline, end_ms)
+    def _stands(self, eligible: StandingAt, timeline: Sequence[Any], days: range) -> Iterator[bool]:
+        """Whether an account stands like that on each of some days."""
+        day_start_ms = self._calendar.day_start_ms
+        edges_ms = [day_start_ms(day) for day in range(days.start, days.stop + 1)]
+        at_start = meets_at_each(eligible.start, timeline, edges_ms[:-1])
+        at_end = meets_at_each(eligible.end, timeline, edges_ms[1:])
+        return map(and_, at_start, at_end)
 
     def _label(self, values: Values, day: int) -> bool:
         """What came, until the end of a day, of the snapshot so many days before."""

@@ -1,7 +1,7 @@
 """What an account stands at: its latest fact before an instant."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -99,9 +99,23 @@ def state_value(timeline: Sequence[Change], ms: int) -> int:
 
 def meets(test: StateTest | None, timeline: Sequence[Change], ms: int) -> bool:
     """Whether an account's state before an instant is like that."""
-    if test is None:
-        return True
-    before = changes_before(timeline, (ms,))
+    return test is None or _met(test, changes_before(timeline, (ms,)))
+
+
+def meets_at_each(
+    test: StateTest | None, timeline: Sequence[Change], instants_ms: Iterable[int]
+) -> Iterator[bool]:
+    """The same of many instants in order, between most of which nothing changes."""
+    changes_ms = [time_ms for time_ms, *_ in timeline]
+    known, met = -1, True
+    for ms in instants_ms:
+        if test is not None and (n := bisect_left(changes_ms, ms)) != known:
+            known, met = n, _met(test, timeline[:n])
+        yield met
+
+
+def _met(test: StateTest, before: Sequence[Change]) -> bool:
+    """`before`: the changes up to an instant."""
     value = before[-1][2] or 0 if before else 0
     attributes = dict(before[-1][3]) if before else {}
     highest = max((each[2] or 0 for each in before), default=0)
