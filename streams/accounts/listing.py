@@ -187,13 +187,14 @@ def _stands(
     membership: Membership, values: Values
 ) -> Iterator[tuple[int, int | None, int, list[dict[str, Any]]]]:
     """The days at whose end an account is in, with the instant of each entry and its reasons."""
-    course = membership.stand(values).course
+    stand = membership.stand(values)
+    course = stand.course
     for number in range(0, len(course), 2):
         entry, *left = course[number : number + 2]
         first = membership.day(entry)
         after = membership.day(left[0]) if left else None
         if after is None or first < after:
-            yield first, after, entry[0], membership.because(entry, values)
+            yield first, after, entry[0], membership.because(entry, stand)
 
 
 def _shown(key: str) -> str:

@@ -116,11 +116,12 @@ def _memberships(
     if watermark_ms is None or not account.together:
         return
     for membership in programs.together.memberships:
-        course = membership.stand(account.together).course
+        stand = membership.stand(account.together)
+        course = stand.course
         at = bisect_right(course, (watermark_ms, AT_INSTANT))
         if at % 2:
             edge = course[at - 1]
-            because = membership.because(edge, account.together)
+            because = membership.because(edge, stand)
             yield membership.row.id, {"since": iso(edge[0]), "because": because}
 
 

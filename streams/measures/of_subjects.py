@@ -429,7 +429,10 @@ class Measures:
         return merged
 
     def packed(self, values: Sequence[Any]) -> list[Any]:
-        return [m.packed(v) for m, v in zip(self.all, values, strict=True)]
+        return [
+            None if value is None else measure.packed(value)
+            for measure, value in zip(self.all, values, strict=True)
+        ]
 
     def unpacked(self, data: Sequence[Any]) -> list[Any]:
         """Measures that are newer than the record are empty."""

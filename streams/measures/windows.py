@@ -1,7 +1,7 @@
 """Sums over windows of days, for many days in a row at once."""
 
 from collections.abc import Iterable, Mapping
-from itertools import accumulate
+from itertools import accumulate, repeat
 from operator import sub
 from typing import NamedTuple
 
@@ -41,7 +41,7 @@ class RunningTotals(NamedTuple):
         if not counts:
             return cls(0, [0])
         base = min(counts)
-        return cls.of(base, (counts.get(day, 0) for day in range(base, max(counts) + 1)))
+        return cls.of(base, map(counts.get, range(base, max(counts) + 1), repeat(0)))
 
     def windows(self, days: range, width: int) -> list[int]:
         """For each of some days the sum over the `width` days that end with it.

@@ -286,9 +286,8 @@ def _at_day_ends(
     """When it holds at the ends of days, by the sums over the last window and the one before it."""
     found: list[Edge] = []
     held = False
-    earlier = range(days.start - WINDOW_DAYS, days.stop - WINDOW_DAYS)
-    both = zip(counts.windows(days, WINDOW_DAYS), counts.windows(earlier, WINDOW_DAYS), strict=True)
-    for day, (now, before) in zip(days, both, strict=True):
+    windows = counts.windows(range(days.start - WINDOW_DAYS, days.stop), WINDOW_DAYS)
+    for day, now, before in zip(days, windows[WINDOW_DAYS:], windows, strict=False):
         if holds(now, before) is not held:
             held = not held
             found.append((calendar.day_start_ms(day + 1), AT_DAY_END))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from schemas.row_forms.people import LaunchRow
 from schemas.times import DAY_MS
 from streams.contributions import tally_key
-from streams.measures.by_days import DayEdges, EdgesValue
+from streams.measures.by_days import DayEdges
 from streams.measures.kinds import ALL
 from streams.measures.of_subjects import Values
 from streams.operators import conversion
@@ -29,27 +29,31 @@ def launches(row: LaunchRow, subject: Subject) -> Part:
 
     def add(values: Values, sign: int, into: Cells) -> None:
         known: Mapping[str, int] = values[place] or {}
-        if values[among] is None:
+        if not known or values[among] is None:
             return
+        active, by_name = DayEdges.days(values[among]), values[used] or {}
         for name, start_ms in known.items():
             end_ms, day = start_ms + within_ms, calendar.day(start_ms)
             days = range(day, calendar.day(end_ms) + 1)
-            if not _any(values[among], days, start_ms, end_ms):
+            if not _any(active, days, start_ms, end_ms):
                 continue
             tally = tally_key(row.id, f"{row.each_name}={name}", ALL)
             mature_ms = conversion.whole_hour_ms(end_ms)
             into[tally, conversion.ALL_SUBJECTS, day, mature_ms] += sign
-            if _any((values[used] or {}).get(name), days, start_ms, end_ms):
+            if name in by_name and _any(DayEdges.days(by_name[name]), days, start_ms, end_ms):
                 into[tally, conversion.SUCCESSES, day, mature_ms] += sign
 
     return of_cells({place, among, used}, add)
 
 
-def _any(edges: EdgesValue | None, days: range, start_ms: int, end_ms: int) -> bool:
+def _any(edges: Mapping[int, tuple[int, int]], days: range, start_ms: int, end_ms: int) -> bool:
     """True if something happened in [start, end), which is longer than a day.
 
     So of a day that reaches out of it at one end, the first or the last instant tells.
     """
-    known = DayEdges.days(edges)
-    found = (known[day] for day in days if day in known)
-    return any(start_ms <= ms < end_ms for both in found for ms in both)
+    for day in days:
+        if day in edges:
+            first, last = edges[day]
+            if start_ms <= first < end_ms or start_ms <= last < end_ms:
+                return True
+    return False

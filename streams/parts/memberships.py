@@ -6,9 +6,9 @@ published before its time, and signals wait for theirs in the agenda.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import zip_longest
+from itertools import chain, starmap, zip_longest
 from typing import Any, NamedTuple
 
 from schemas.conditions import AllHold, AnyHolds, Holds, HoldsNot, Member
@@ -98,7 +98,7 @@ def news(
     told_until_ms: int | None,
     watermark_ms: int | None,
     stands: Callable[[Passage], Standing],
-    awaited: Iterable[Coming],
+    awaited: Sequence[Coming],
 ) -> News:
     """What a subject gives whose measures were `old` up to one watermark and are `new` at another.
 
@@ -108,7 +108,9 @@ def news(
     changed = [each for each in memberships if each.says_other_things(old, new)]
     was = passages(changed, old, told_until_ms, stands).told
     now, coming = passages(changed, new, watermark_ms, stands)
-    same = {signal for each in memberships if each not in changed for signal in each.signals}
+    same = set[str]()
+    if awaited:
+        same.update(*(each.signals for each in memberships if each not in changed))
     for due_ms, standing in awaited:
         if standing.signal not in same:
             continue
@@ -149,6 +151,8 @@ class Membership:
         memberships, and the scores, that this may read.
         """
         self.row, self._calendar, self._measures = row, subject.calendar, subject.measures
+        self.signals = f"{row.id}.enter", f"{row.id}.leave"
+        """What is said of who enters, and of who leaves."""
         self._others = others
         self._conditions = Conditions(
             subject, subject.since_ms(row), crowds, scores, by_name=row.each_name is not None
@@ -344,15 +348,11 @@ class Membership:
         """Whether a subject is in at the end of a day."""
         return bisect_right(self.stand(values).course, day, key=self.day) % 2 == 1
 
-    @property
-    def signals(self) -> tuple[str, str]:
-        """What is said of who enters, and of who leaves."""
-        return f"{self.row.id}.enter", f"{self.row.id}.leave"
-
     def passages(self, values: Values) -> Iterator[Passage]:
         """Every entry and exit, past and, as far as can be told, to come."""
-        for variant, of in self._variants(values):
-            yield from self._passages_of(variant, of)
+        if self.row.each_name is None:
+            return self._passages_of("", values)
+        return chain.from_iterable(starmap(self._passages_of, self._variants(values)))
 
     def says_other_things(self, old: Values, new: Values) -> bool:
         """Whether its signals may be others for a subject with the second measures."""
@@ -361,18 +361,18 @@ class Membership:
         return self.row.each_name is not None or self.stand(old) != self.stand(new)
 
     def _passages_of(self, variant: str, values: Values) -> Iterator[Passage]:
-        course, _, due = self.stand(values)
-        for number, (edge, due_ms) in enumerate(zip(course, due, strict=True)):
+        stand = self.stand(values)
+        for number, (edge, due_ms) in enumerate(zip(stand.course, stand.due_ms, strict=True)):
             enters = number % 2 == 0
             if enters or self.row.value == "members":
-                evidence = {"because": self.because(edge, values)}
+                evidence = {"because": self.because(edge, stand)}
                 yield Passage(self.signals[number % 2], variant, edge[0], due_ms, evidence)
 
-    def because(self, edge: Edge, values: Values) -> list[dict[str, Any]]:
-        """The conditions that hold from an edge on, and since when."""
+    def because(self, edge: Edge, stand: Stand) -> list[dict[str, Any]]:
+        """The conditions that hold from an edge of a stand on, and since when."""
         return [
             {"condition": leaf.words, "since": _shown(course[at - 1])}
-            for leaf, course in zip(self._leaves, self.stand(values).because, strict=True)
+            for leaf, course in zip(self._leaves, stand.because, strict=True)
             if (at := bisect_right(course, edge)) % 2
         ]
 

@@ -95,12 +95,20 @@ class Score:
     def scores(self, values: Values, period: str, days: range) -> Iterator[tuple[int, Scored]]:
         """The score of each of some days; null of those on which a user has none."""
         at = days.start
-        for run, quantities in self.quantities(values, period, days):
-            yield from ((day, NOTHING) for day in range(at, run.start))
-            for day, of_day in zip(run, quantities, strict=True):
-                yield day, Scored(self._value(*of_day), of_day)
-            at = run.stop
+        for day, scored in self.scored(values, period, days):
+            yield from ((before, NOTHING) for before in range(at, day))
+            yield day, scored
+            at = day + 1
         yield from ((day, NOTHING) for day in range(at, days.stop))
+
+    def scored(self, values: Values, period: str, days: range) -> Iterator[tuple[int, Scored]]:
+        """The score of each of some days on which a user has one."""
+        before, scored = None, NOTHING
+        for run, quantities in self.quantities(values, period, days):
+            for day, of_day in zip(run, quantities, strict=True):
+                if of_day != before:
+                    before, scored = of_day, Scored(self._value(*of_day), of_day)
+                yield day, scored
 
     def quantities(
         self, values: Values, period: str, days: range | None = None

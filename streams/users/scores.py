@@ -28,6 +28,7 @@ from streams.values.publication import AMENDED, FINAL, SINCE
 from streams.values.tally import CHUNK
 
 _NEVER = 1 << 62
+_EVER = -_NEVER
 Place = tuple[str, str, str]
 """Root, KPI and period."""
 
@@ -202,12 +203,9 @@ class UserScores:
     def _close(self, root: str, values: Values, closed: int, now_ms: int) -> Iterator[Outgoing]:
         """The days that are over now and were not at the last flush, and those to be forgotten."""
         for each in self._series:
-            for run in each.score.days(values, each.period):
-                start = self._floor(each, run.start)
-                start = start if self._closed is None else max(start, self._closed)
-                days = range(start, min(run.stop, closed))
-                for day, scored in each.score.scores(values, each.period, days):
-                    yield from self._tell(each, root, day, scored, now_ms)
+            start = self._floor(each, _EVER if self._closed is None else self._closed)
+            for day, scored in each.score.scored(values, each.period, range(start, closed)):
+                yield from self._tell(each, root, day, scored, now_ms)
             if self._horizon_days is not None:
                 yield from self._forget(each, root, closed - self._horizon_days)
 
@@ -236,7 +234,7 @@ class UserScores:
     ) -> Iterator[Outgoing]:
         place = root, each.score.row.id, each.period
         told = self._told.get(place)
-        if (told is None or not told.revision(day)) and not scored.value:
+        if not scored.value and (told is None or not told.revision(day)):
             return  # nothing is said of nothing
         if told is None:
             told = self._told[place] = Told()
