@@ -252,10 +252,10 @@ class Figures:
                 series = self._names[each].setdefault(variant, each._replace(variant=variant))
         if series is None:
             return
-        found = orjson.loads(value)
         if level == "account":
-            self._take_of_account(series, start, subject, found["value"])
+            self._take_of_account(series, start, subject, value)
             return
+        found = orjson.loads(value)
         start_ms = parse_iso(start)
         self._points[series][start_ms] = Point(
             start_ms,
@@ -265,16 +265,16 @@ class Figures:
             found["status"] != "provisional",
         )
 
-    def _take_of_account(
-        self, series: Series, start: str, account: str, value: float | None
-    ) -> None:
+    def _take_of_account(self, series: Series, start: str, account: str, record: bytes) -> None:
         newest, values = self._of_accounts.get(series, ("", {}))
         if start > newest:
             newest, values = self._of_accounts[series] = start, {}
-        if start == newest and value is not None:
-            values[account] = value
-        elif start == newest:
-            values.pop(account, None)
+        if start == newest:
+            value = orjson.loads(record)["value"]
+            if value is not None:
+                values[account] = value
+            else:
+                values.pop(account, None)
 
     def _take_signal(self, value: bytes) -> None:
         signal = orjson.loads(value)

@@ -96,49 +96,61 @@ def _bounds(start_ms: int, end_ms: int) -> _Spelled:
     return _Spelled(f',"{start}","{end}"]'.encode(), f',"start":"{start}","end":"{end}"'.encode())
 
 
-@lru_cache(1 << 8)
-def _state(status: str, revision: int, updated_at_ms: int) -> bytes:
-    """How they end."""
-    updated_at = iso(updated_at_ms)
-    return f',"status":"{status}","revision":{revision},"updated_at":"{updated_at}"}}'.encode()
-
-
 def kpi_record_key(key: KpiKey) -> bytes:
     """The record key of a KPI value; with no value it removes what was published."""
     return _series(*key[:6]).key + _bounds(*key[6:]).key
 
 
+class KpiRecords:
+    """Records of values and lists that are written at one time.
+
+    From period to period a value is often the very same object, and is spelled once.
+    """
+
+    def __init__(self, updated_at_ms: int) -> None:
+        self._updated_at = iso(updated_at_ms)
+        self._published: Published | None = None
+        self._lines: Mapping[str, Any] | None = None
+        self._end = self._lines_between = b""
+
+    def value(self, key: KpiKey, published: Published) -> tuple[bytes, bytes]:
+        """Record key and value of a KPI value."""
+        if published is not self._published:
+            value, parts, status, revision = published
+            self._published = published
+            self._end = b',"value":%b,"parts":%b%b' % (
+                _encode(value),
+                _encode(parts),
+                self._state(status, revision),
+            )
+        return self._record(key, self._end)
+
+    def list(
+        self, key: KpiKey, lines: Mapping[str, Any], published: Published
+    ) -> tuple[bytes, bytes]:
+        """Record key, as that of the value, and value of a list. `lines`: at its top, at its
+        bottom.
+        """
+        if lines is not self._lines:
+            self._lines = lines
+            top, bottom = _encode(lines["top"]), _encode(lines["bottom"])
+            self._lines_between = b',"top":%b,"bottom":%b' % (top, bottom)
+        return self._record(
+            key, self._lines_between + self._state(published.status, published.revision)
+        )
+
+    def _state(self, status: str, revision: int) -> bytes:
+        ends = f',"status":"{status}","revision":{revision},"updated_at":"{self._updated_at}"}}'
+        return ends.encode()
+
+    def _record(self, key: KpiKey, end: bytes) -> tuple[bytes, bytes]:
+        series, bounds = _series(*key[:6]), _bounds(*key[6:])
+        return series.key + bounds.key, series.record + bounds.record + end
+
+
 def kpi_record(key: KpiKey, published: Published, updated_at_ms: int) -> tuple[bytes, bytes]:
     """Record key and value of a KPI value."""
-    series, bounds = _series(*key[:6]), _bounds(*key[6:])
-    value, parts, status, revision = published
-    record = (
-        series.record,
-        bounds.record,
-        b',"value":',
-        _encode(value),
-        b',"parts":',
-        _encode(parts),
-        _state(status, revision, updated_at_ms),
-    )
-    return series.key + bounds.key, b"".join(record)
-
-
-def list_record(
-    key: KpiKey, lines: Mapping[str, Any], published: Published, updated_at_ms: int
-) -> tuple[bytes, bytes]:
-    """Record key, as that of the value, and value of a list. `lines`: at its top, at its bottom."""
-    series, bounds = _series(*key[:6]), _bounds(*key[6:])
-    record = (
-        series.record,
-        bounds.record,
-        b',"top":',
-        _encode(lines["top"]),
-        b',"bottom":',
-        _encode(lines["bottom"]),
-        _state(published.status, published.revision, updated_at_ms),
-    )
-    return series.key + bounds.key, b"".join(record)
+    return KpiRecords(updated_at_ms).value(key, published)
 
 
 class Signal(NamedTuple):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 
 from schemas.keys import ACCOUNT, shown_account
+from schemas.outputs import KpiRecords
 from schemas.row_forms.comparing import PredictionRow
 from schemas.times import MINUTE_MS
 from streams.accounts.listing import kpis_of_members
@@ -18,7 +19,7 @@ from streams.state_keys import BOOK, state_key, state_value
 from streams.values.book import Book, Change
 from streams.values.book_rows import BookRows
 from streams.values.publication import Horizon
-from streams.values.records import removals, value_records
+from streams.values.records import add_value, removals
 
 Entities = list[tuple[bytes, bytes | None]]
 
@@ -49,6 +50,10 @@ class AccountBooks:
         catalogue = compiled.catalogue
         self.shown = catalogue.shown_per_account
         """The KPIs of which the plan wants values of each account."""
+        self._heard = compiled.alert_rules.watched("account").union(
+            kpis_of_members(compiled.member_lists)
+        )
+        """Those of which alert rules and rankings want to hear."""
         self._rows = BookRows(
             {
                 id: row
@@ -57,9 +62,7 @@ class AccountBooks:
             },
             compiled.calendar,
             level="account",
-            heard=self.shown.union(
-                compiled.alert_rules.watched("account"), kpis_of_members(compiled.member_lists)
-            ),
+            heard=self.shown | self._heard,
         )
         self.rows = self._rows.rows
         self._horizon_days = horizon_days
@@ -105,8 +108,9 @@ class AccountBooks:
     ) -> None:
         """Values where there may be something to say; `at_once`: nothing is held back.
 
-        `hear`: is told of every change.
+        `hear`: is told of every change of what alert rules and rankings read.
         """
+        shown, heard, written = self.shown, self._heard, KpiRecords(now_ms)
         if self._horizon.newly_passed(watermark_ms) is not None:
             for key in accounts:
                 self._schedule.touch(key)
@@ -119,9 +123,11 @@ class AccountBooks:
                 if gone.kpi in self.shown:
                     records += removals(self.rows[gone.kpi], gone)
             for change in book.publish(watermark_ms, first_fact_ms, now_ms, at_once=at_once):
-                if change.said is not None and change.tally.kpi in self.shown:
-                    records += value_records(*change.said, change.value, now_ms)
-                hear(key, change)
+                kpi = change.tally.kpi
+                if change.said is not None and kpi in shown:
+                    add_value(records, *change.said, change.value, written)
+                if kpi in heard:
+                    hear(key, change)
             self._schedule.looked_at(key, book, now_ms)
             entities += _unsaved(key, book)
 

@@ -123,6 +123,10 @@ class HeldAccounts:
 
     # ---- what follows from the members of an account
 
+    def together(self, key: str) -> Account | None:
+        """An account, if something follows from what its members do together."""
+        return self.all[key] if key.startswith(ACCOUNT) else None
+
     def replace(self, account: Account, root: str, old: Values, new: Values) -> None:
         """Puts a person with measures `new` in the place of one with `old`."""
         self._program.replace(account.totals, root, old, new)
@@ -163,14 +167,16 @@ class HeldAccounts:
 
     # ---- what changes
 
-    def touch(self, member: Member, slot: int | None = None) -> None:
+    def touch(self, member: Member, slot: int | None = None) -> bool:
         """To be called before a member (or only one of its measures) changes.
 
-        Keeps what its person was at the last flush.
+        Keeps what its person was at the last flush. True: so it has, and any measure may change.
         """
         self.unsaved[member.place] = member
-        if slot is None or slot in self._heard:
-            self.touch_person(self.all[member.account], member.root)
+        if slot is not None and slot not in self._heard:
+            return False
+        self.touch_person(self.all[member.account], member.root)
+        return True
 
     def touch_person(self, account: Account, root: str, before: Member | None = None) -> None:
         """`before`: a member that has just joined the person, and did not belong to it yet."""
@@ -180,7 +186,7 @@ class HeldAccounts:
 
     def touch_together(self, account: Account) -> None:
         """To be called before what the members of an account did together changes."""
-        if account.key.startswith(ACCOUNT) and account.key not in self.before_together:
+        if account.key not in self.before_together and account.key.startswith(ACCOUNT):
             self.before_together[account.key] = [*account.together]
 
     def take_persons(self) -> dict[str, list[tuple[str, Values]]]:

@@ -38,7 +38,7 @@ from streams.compiled_plan import CompiledPlan
 from streams.erasure import StageErasure
 from streams.fact_batches import Code, FactBatches
 from streams.launches import EVERYBODY
-from streams.measures.kinds import Fact, Measure, Open
+from streams.measures.kinds import Fact, Open
 from streams.measures.of_subjects import Step
 from streams.roles import USER_FACTS_ROLE
 from streams.signals import Revisions
@@ -260,7 +260,9 @@ class Accounts:
         """Takes an event into the measures of a membership, and tells users what is news there."""
         values, moment = member.values, (time_ms, event_id, member.account)
         day = self._calendar.day(time_ms)
-        news, closed = False, True
+        news, kept, closed = False, False, True
+        # what its members did together changes only where those count
+        together = None if member.excluded else self.held.together(member.account)
         # users has to know who is where, to tell that somebody is left out
         unheard_of = self._excludes_users and member.packed is None
         if self._telling is not None:
@@ -274,11 +276,13 @@ class Accounts:
                 known = values[slot]
                 value = measure.add(known, fact)
                 if value is not known:
-                    self.held.touch(member, slot)
+                    kept = kept or self.held.touch(member, slot)
                     values[slot] = value
                     news = news or slot in self._news or unheard_of
-                    if slot in self._slots_together and not member.excluded:
-                        self._take_together(member.account, slot, measure, fact)
+                    if together is not None and slot in self._slots_together:
+                        self.held.touch_together(together)
+                        of_all = together.together
+                        of_all[slot] = measure.add(of_all[slot], fact)
                 closed = closed and (isinstance(measure, Open) or measure.closed(value, fact))
         if news and member.leaf:
             self._tell_users(member, coded.code, time_ms, event_id, of_facts)
@@ -309,14 +313,6 @@ class Accounts:
             return
         for number, thing in coded.things:
             self._things.take((key, thing), coded, number, (time_ms, event_id, key), values)
-
-    def _take_together(self, key: str, slot: int, measure: Measure, fact: Fact) -> None:
-        """Takes a fact into what the members of an account did together."""
-        if not key.startswith(ACCOUNT):
-            return
-        account = self.held.all[key]
-        self.held.touch_together(account)
-        account.together[slot] = measure.add(account.together[slot], fact)
 
     def _tell_users(
         self, member: Member, code: Code, time_ms: int, event_id: str, values: FactValues

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from schemas.batches import Header, Snapshots
 from schemas.keys import partition_of
-from schemas.outputs import KPIS, KpiKey, Published, kpi_record, kpi_record_key
+from schemas.outputs import KPIS, KpiKey, KpiRecords, Published, kpi_record_key
 from schemas.row_forms.comparing import PredictionRow
 from schemas.times import iso
 from streams.calendar import DAY, Calendar
@@ -391,13 +391,13 @@ class Predictions:
         settled_ms = self.settled_ms
         if settled_ms is None:
             return Flushed(self._saved(), records)
-        horizon_day = self._horizon.newly_passed(settled_ms)
+        horizon_day, written = self._horizon.newly_passed(settled_ms), KpiRecords(now_ms)
         for prediction in self.of.values():
             if horizon_day is not None:
                 for gone in prediction.forget(horizon_day):
                     records.append(Outgoing(KPIS, None, kpi_record_key(gone), None))
             for scored in prediction.publish(settled_ms, at_end=self._at_end):
-                record = kpi_record(scored.key, scored.published, now_ms)
+                record = written.value(scored.key, scored.published)
                 records.append(Outgoing(KPIS, None, *record))
                 heard(scored)
         entities += self._saved()

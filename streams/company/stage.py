@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from schemas.batches import check_version, decode_values, fraction_of
+from schemas.outputs import KpiRecords
 from schemas.ranks import OfDimension, OfMembers
 from schemas.row_forms.comparing import CorrelationRow
 from schemas.row_forms.values import FormulaRow, RankingRow
@@ -44,7 +45,7 @@ from streams.values.book import LONGEST_PERIOD_DAYS
 from streams.values.formulas import Formula, Place, Stated, empty_of, settling_days
 from streams.values.publication import Horizon, Timeline
 from streams.values.rankings import Ranking, StatedRanking
-from streams.values.records import removals, value_records
+from streams.values.records import add_value, removals
 from streams.values.tally import CHUNK, Column, Value
 from streams.watermark import Sources
 
@@ -426,7 +427,7 @@ class Company:
     def _publish(self, now_ms: int, records: list[Outgoing], kind: type[OverValues]) -> bool:
         """Publishes what is due of rows of a kind; True if others read something of it."""
         first_fact_ms = self._sources.first_fact_ms
-        heard = False
+        heard, written = False, KpiRecords(now_ms)
         for (kpi, variant, segment), (_, timelines) in list(self._formulas.items()):
             row, watermark_ms = self._rows[kpi], self._watermark_of(kpi)
             if watermark_ms is None or not isinstance(row, kind):
@@ -437,7 +438,7 @@ class Company:
                     watermark_ms, first_fact_ms, provisional=True
                 ):
                     if row.published:
-                        records += value_records(key, published, value, now_ms)
+                        add_value(records, key, published, value, written)
                     self.board.hear_value("", kpi, index, period)
                     told.append((index, value))
                 told += timeline.unsaid  # 0 is not null to what reads it

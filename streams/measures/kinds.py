@@ -279,8 +279,8 @@ class Chain:
 
     def add(self, value: ChainValue | None, fact: Fact) -> ChainValue:
         anchor_ms, chains = value if value is not None else (None, {})
-        earlier = self._is_anchor(fact) and (anchor_ms is None or fact.moment[0] < anchor_ms)
-        later = self._is_end(fact) and self._is_news(anchor_ms, chains, fact)
+        earlier = (anchor_ms is None or fact.moment[0] < anchor_ms) and self._is_anchor(fact)
+        later = self._is_news(anchor_ms, chains, fact) and self._is_end(fact)
         if not earlier and not later and value is not None:
             return value
         found = {name: moments[:] for name, moments in chains.items()}

@@ -29,4 +29,4 @@ class Tally(CellTally):
         return Value(n, n, {self._users_as: users})
 
     def column(self, period: str, indexes: Sequence[int], watermark_ms: int) -> Column:
-        return [self.total(period, index, COUNTED) for index in indexes]
+        return [*self.totals(period, indexes, COUNTED)]

@@ -17,7 +17,7 @@ from schemas.batches import (
     numerals_of,
     unfinished,
 )
-from schemas.outputs import KPIS, kpi_record, kpi_record_key
+from schemas.outputs import KPIS, KpiRecords, kpi_record_key
 from schemas.row_forms.comparing import CorrelationRow
 from schemas.row_reading import kpis_read
 from schemas.rows import OverValues, Row, stated_variants
@@ -121,12 +121,12 @@ class Tallies:
         entities: list[tuple[bytes, bytes | None]] = []
         records: list[Outgoing] = []
         passed_on: list[Passed] = []
-        sources = self._sources
+        sources, written = self._sources, KpiRecords(now_ms)
         for gone in self._book.forget(sources.watermark_ms):
             records.append(Outgoing(KPIS, None, kpi_record_key(gone), None))
         for change in self._book.publish(sources.watermark_ms, sources.first_fact_ms, now_ms):
             if change.said is not None and self._book.shows(change.tally):
-                records.append(Outgoing(KPIS, None, *kpi_record(*change.said, now_ms)))
+                records.append(Outgoing(KPIS, None, *written.value(*change.said)))
             if change.tally.kpi in self._correlations:
                 passed_on += _sums(change)
             elif change.tally.kpi in self._read_by_company:

@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from schemas.keys import shown_user
-from schemas.outputs import KPIS, KpiKey, Published, kpi_record, kpi_record_key
+from schemas.outputs import KPIS, KpiKey, KpiRecords, Published, kpi_record_key
 from schemas.times import iso
 from streams.alerting.board import Board
 from streams.alerting.rules import Series
@@ -166,8 +166,9 @@ class UserScores:
             return
         closed = None if watermark_ms is None else self._calendar.day(watermark_ms)
         looked_at: dict[str, Values] = {}
+        written = KpiRecords(now_ms)
         for root, before, values in self._changed:
-            yield from self._amend(root, before, values, now_ms)
+            yield from self._amend(root, before, values, written)
             looked_at[root] = values
         self._changed.clear()
         for root in self._take_due(closed):
@@ -175,7 +176,7 @@ class UserScores:
         for root in sorted(looked_at):
             values = looked_at[root]
             if closed is not None:
-                yield from self._close(root, values, closed, now_ms)
+                yield from self._close(root, values, closed, written)
             self._date(root, values, closed)
             if self._board.watches_values:
                 self._board.touch(root)
@@ -185,7 +186,9 @@ class UserScores:
         """What alert rules read of a user."""
         return ScoresOfUser(self._series, values)
 
-    def _amend(self, root: str, before: Values, values: Values, now_ms: int) -> Iterator[Outgoing]:
+    def _amend(
+        self, root: str, before: Values, values: Values, written: KpiRecords
+    ) -> Iterator[Outgoing]:
         """What a change makes of the days that were over at the last flush."""
         if self._closed is None:
             return
@@ -198,14 +201,16 @@ class UserScores:
             now = each.score.scores(values, each.period, days)
             for (day, old), (_, new) in zip(was, now, strict=True):
                 if old != new:
-                    yield from self._tell(each, root, day, new, now_ms)
+                    yield from self._tell(each, root, day, new, written)
 
-    def _close(self, root: str, values: Values, closed: int, now_ms: int) -> Iterator[Outgoing]:
+    def _close(
+        self, root: str, values: Values, closed: int, written: KpiRecords
+    ) -> Iterator[Outgoing]:
         """The days that are over now and were not at the last flush, and those to be forgotten."""
         for each in self._series:
             start = self._floor(each, _EVER if self._closed is None else self._closed)
             for day, scored in each.score.scored(values, each.period, range(start, closed)):
-                yield from self._tell(each, root, day, scored, now_ms)
+                yield from self._tell(each, root, day, scored, written)
             if self._horizon_days is not None:
                 yield from self._forget(each, root, closed - self._horizon_days)
 
@@ -230,7 +235,7 @@ class UserScores:
         return day
 
     def _tell(
-        self, each: _Series, root: str, day: int, scored: Scored, now_ms: int
+        self, each: _Series, root: str, day: int, scored: Scored, written: KpiRecords
     ) -> Iterator[Outgoing]:
         place = root, each.score.row.id, each.period
         told = self._told.get(place)
@@ -245,7 +250,7 @@ class UserScores:
             parts = {**(parts or {}), **each.since}
         status = FINAL if revision == 1 else AMENDED
         published = Published(value, parts, status, revision)
-        yield Outgoing(KPIS, None, *kpi_record(self._key(each, root, day), published, now_ms))
+        yield Outgoing(KPIS, None, *written.value(self._key(each, root, day), published))
 
     def _key(self, each: _Series, root: str, day: int) -> KpiKey:
         bounds = self._calendar.bounds_ms(each.period, day)

@@ -314,16 +314,18 @@ class Book:
                 self._tell_of_changes(key, touched)
         series = [(key, self._tallies[key][1]) for key in tallies]
         for key, timelines in chain(series, self._touched_formulas(touched)):
+            is_read = key.kpi in self._read.readers
             for period, timeline in timelines:
                 for index, kpi_key, published, value in timeline.publish(
                     watermark_ms, first_fact_ms, provisional=provisional
                 ):
-                    self._unsaved.add(key)
                     if published.status == PROVISIONAL:
                         self._provisional_ms = now_ms
-                    self._tell_readers(key, period, index, touched)
+                    if is_read:
+                        self._tell_readers(key, period, index, touched)
+                    self._unsaved.add(key)
                     yield Change(key, period, index, (kpi_key, published), value)
-                if empty_of(self._rows[key.kpi]) is None:
+                if key.kpi in self._read.null_of_nothing:
                     for index, value in timeline.unsaid:
                         self._tell_readers(key, period, index, touched)
                         yield Change(key, period, index, None, value)

@@ -8,7 +8,7 @@ from schemas.rows import OverValues, Row
 from streams.calendar import Calendar
 from streams.contributions import TallyKey, tally_key
 from streams.measures.kinds import ALL
-from streams.values.formulas import Formula, Stated, Values, settling_days
+from streams.values.formulas import Formula, Stated, Values, empty_of, settling_days
 from streams.values.rankings import Ranking, StatedRanking
 
 
@@ -28,6 +28,8 @@ class BookRows:
         self._heard = heard
         self.readers: dict[str, list[TallyKey]] = {}
         """KPI -> the formulas that read it."""
+        self.null_of_nothing = {id for id, row in rows.items() if empty_of(row) is None}
+        """KPIs that are null, and not 0, where there is nothing."""
         self._stated: dict[TallyKey, Stated | StatedRanking] = {}
         for id, row in rows.items():
             if isinstance(row, OverValues):

@@ -27,7 +27,7 @@ from streams.contributions import TallyKey
 from streams.operators.conversion import whole_hour_ms
 from streams.operators.formula import Terms, compiled
 from streams.operators.planned import of_months, of_segment
-from streams.values.tally import NULL, Column, Exact, Hull, PlainSource, Value, number
+from streams.values.tally import NO_HULL, NULL, Column, Exact, Hull, PlainSource, Value, number
 
 SAME = "same"
 """As the variant of an input: that of the formula."""
@@ -286,7 +286,7 @@ class Reading:
         return whole_hour_ms(end_ms + self._settling_ms) if self._settling_ms else end_ms
 
     def take_changed(self, period: str) -> Hull:
-        return self._changed.pop(period, None) or Hull()
+        return self._changed.pop(period, NO_HULL)
 
 
 class Stated:

@@ -101,6 +101,8 @@ class Timeline:
         self._unsaved: set[int] = set()
         self._printed: tuple[Value, int] | None = None
         """A value and its fingerprint, while values are published."""
+        self._said: Published | None = None
+        """What was said of that value last."""
         self.unsaid: list[tuple[int, Value]] = []
         """(index, value) of what the last `publish` found to be 0 or null, and was never told."""
 
@@ -152,11 +154,11 @@ class Timeline:
         for index, value in source.values(period, looked_at, watermark_ms):
             published = self._revised(index, value, over=index <= closed)
             if published is not None:
-                start_ms, end_ms = calendar.bounds_ms(period, index)
-                yield index, KpiKey(*self._key, period, start_ms, end_ms), published, value
+                key = KpiKey(*self._key, period, *calendar.bounds_ms(period, index))
+                yield index, key, published, value
             elif index not in self._known:
                 self.unsaid.append((index, value))
-        self._printed = None
+        self._printed = self._said = None
 
     def forget(self, before_ms: int) -> Iterator[KpiKey]:
         """Drops what ended before a time, and publishes it no more; the keys of what was."""
@@ -262,10 +264,13 @@ class Timeline:
         revision = known[1] + 1 if known is not None else 1
         self._known[index] = (_STATUSES.index(status), revision, fingerprint)
         self._unsaved.add(index // CHUNK)
-        parts: dict[str, Any] | None = value.parts
-        if self._since is not None:
-            parts = {**(parts or {}), SINCE: self._since}
-        return Published(value.number, parts, status, revision)
+        said = self._said
+        if said is None or said.status != status or said.revision != revision:
+            parts: dict[str, Any] | None = value.parts
+            if self._since is not None:
+                parts = {**(parts or {}), SINCE: self._since}
+            said = self._said = Published(value.number, parts, status, revision)
+        return said
 
     def _fingerprint(self, value: Value) -> int:
         """Of what is published of a value; sources give the same object where nothing changed."""
@@ -273,7 +278,7 @@ class Timeline:
             return self._printed[1]
         said = value[1:] if value.lines is not None else (value.number, value.parts)
         fingerprint = xxhash.xxh3_64_intdigest(orjson.dumps(said)) >> 1
-        self._printed = value, fingerprint
+        self._printed, self._said = (value, fingerprint), None
         return fingerprint
 
     def _is_nothing(self, value: Value) -> bool:

@@ -2,19 +2,20 @@
 
 from collections.abc import Iterator
 
-from schemas.outputs import KPIS, LISTS, KpiKey, Published, kpi_record, kpi_record_key, list_record
+from schemas.outputs import KPIS, LISTS, KpiKey, KpiRecords, Published, kpi_record_key
 from schemas.row_forms.values import RankingRow
 from schemas.rows import Row
 from streams.stage import Outgoing
 from streams.values.tally import Value
 
 
-def value_records(
-    key: KpiKey, published: Published, value: Value, now_ms: int
-) -> Iterator[Outgoing]:
-    yield Outgoing(KPIS, None, *kpi_record(key, published, now_ms))
+def add_value(
+    records: list[Outgoing], key: KpiKey, published: Published, value: Value, written: KpiRecords
+) -> None:
+    """Adds the record of a value, and of its list, as they are `written` at one time."""
+    records.append(Outgoing(KPIS, None, *written.value(key, published)))
     if value.lines is not None:
-        yield Outgoing(LISTS, None, *list_record(key, value.lines, published, now_ms))
+        records.append(Outgoing(LISTS, None, *written.list(key, value.lines, published)))
 
 
 def removals(row: Row, key: KpiKey) -> Iterator[Outgoing]:

@@ -5,7 +5,7 @@ looked at, and records for the checkpoint are small: a chunk of consecutive inde
 """
 
 from abc import ABC, abstractmethod
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import accumulate
@@ -77,6 +77,9 @@ class Hull:
         return range(self.start, last + 1 if self.end is None else min(self.end, last + 1))
 
 
+NO_HULL = Hull()
+"""Of no change; nobody may widen it."""
+
 Column = list[Exact | None]
 """The exact values of one series, one for each of the periods that were asked for."""
 
@@ -110,6 +113,10 @@ class Steps:
             self._sums = changed, [0, *accumulate(self._differences[i] for i in changed)]
         changed, sums = self._sums
         return [sums[bisect_right(changed, index)] for index in indexes]
+
+    def __len__(self) -> int:
+        """At how many indexes the number changes."""
+        return len(self._differences)
 
     def difference(self, index: int) -> int:
         return self._differences.get(index, 0)
@@ -175,7 +182,7 @@ class Tally(PlainSource):
         return self.calendar.end_ms(period, index)
 
     def take_changed(self, period: str) -> Hull:
-        return self._changed.pop(period, None) or Hull()
+        return self._changed.pop(period, NO_HULL)
 
     def _widen(self, period: str, start: int, end: int | None) -> None:
         hull = self._changed.get(period)
@@ -245,7 +252,9 @@ class SpanTally(Tally):
     def _content(self, chunk: tuple[Any, ...]) -> list[tuple[int, int]]:
         period, part, number = chunk
         steps = self._of(period, part)
-        indexes = range(number * CHUNK, (number + 1) * CHUNK)
+        indexes: Iterable[int] = range(number * CHUNK, (number + 1) * CHUNK)
+        if len(steps) < CHUNK:  # as of nearly every account
+            indexes = sorted(index for index in steps.indexes if index // CHUNK == number)
         return [(i, d) for i in indexes if (d := steps.difference(i))]
 
     def load(self, chunk: tuple[Any, ...], content: Iterable[tuple[int, int]]) -> None:
@@ -328,6 +337,18 @@ class CellTally(Tally):
             return
         for day in self._days_in(period, index):
             yield from self.cells(day)
+
+    def totals(self, period: str, indexes: Sequence[int], part: int) -> list[int]:
+        """The sum of a part at x = 0 over each of some periods."""
+        if period == HOUR or len(indexes) < len(self._days):
+            return [self.total(period, index, part) for index in indexes]
+        days = sorted(self._days)
+        sums = [0, *accumulate(self._at_0(self._days, day, part) for day in days)]
+        bounds = (self.calendar.days(period, index) for index in indexes)
+        return [
+            sums[bisect_left(days, after)] - sums[bisect_left(days, first)]
+            for first, after in bounds
+        ]
 
     def total(self, period: str, index: int, part: int) -> int:
         """The sum of a part at x = 0 over a period."""
