@@ -10,6 +10,7 @@ long as none comes later than that.
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from schemas.batches import Header, Snapshots
@@ -430,6 +431,7 @@ class Predictions:
             prediction.restored()
 
 
+@lru_cache(1 << 16)
 def chunk_of(account: str) -> int:
     return partition_of(account, CHUNKS)
 

@@ -275,7 +275,9 @@ class FirstsOfDay:
             return value
         if not is_above(self.selectors[0], fact):
             return value
-        entries = tuple(sorted((*known, entry))[: self._n])
+        entries = (*known, entry)
+        if known and entry < known[-1]:
+            entries = tuple(sorted(entries)[: self._n])
         return (value or NO_ENTRIES).changed({fact.day: entries})
 
     def closed(self, value: DayEntries | None, fact: Fact) -> bool:

@@ -24,7 +24,7 @@ class DayEntries:
     made from it: a change of a day costs the days around it, however long the history.
     """
 
-    __slots__ = ("_known", "_weeks", "days")
+    __slots__ = ("_different", "_known", "_weeks", "days")
 
     def __init__(
         self,
@@ -32,7 +32,8 @@ class DayEntries:
         known: Mapping[tuple[int, int], _Known] | None = None,
     ) -> None:
         self.days = days
-        self._known = dict(known or {})
+        self._known = dict(known) if known else {}
+        self._different: int | None = None
         self._weeks: dict[int, frozenset[str]] | None = None
 
     def changed(self, days: Mapping[int, tuple[Entry, ...]]) -> "DayEntries":
@@ -53,6 +54,13 @@ class DayEntries:
         kept = {day: entries for day, entries in self.days.items() if day >= first}
         return DayEntries(kept) if kept else None
 
+    @property
+    def different(self) -> int:
+        """How many different names there are."""
+        if self._different is None:
+            self._different = len({name for of in self.days.values() for _, name in of})
+        return self._different
+
     def weeks(self, calendar: Calendar) -> Mapping[int, frozenset[str]]:
         """The names of every week that has some."""
         if self._weeks is None:
@@ -66,6 +74,8 @@ class DayEntries:
         """When there are at least n different names since the start of the day that is width - 1
         days before.
         """
+        if self.different < n:
+            return ()
         known = self._known.get((n, width)) or _Known((), frozenset(self.days))
         if known.changed:
             first, last = min(known.changed), max(known.changed) + width

@@ -268,7 +268,7 @@ class Membership:
 
     def _course(self, leaf: Leaf, values: Values) -> Course:
         course = leaf.course(values)
-        if self.row.check == "instant":
+        if not course or self.row.check == "instant":
             return course
         return sampled(course, partial(self._day_end, set(leaf.instants(values))))
 
@@ -284,28 +284,32 @@ class Membership:
 
     def difference(self, old: Values, new: Values, moves: Moves, cells: Cells) -> None:
         """Adds what a subject contributes now minus what it contributed before."""
-        if self.row.each_name is None:
-            before = self.stand(old)
-            now = self._found(new, old, before) if self._place is None else self.stand(new)
-            if self._standings is None and before.course == now.course:
-                return  # as for most: what has changed does not move them
-        self._add(old, -1, cells)
-        self._add(new, +1, cells)
+        if self.row.each_name is not None:
+            for sign, values in ((-1, old), (+1, new)):
+                for variant, of in self._variants(values):
+                    self._add(variant, self.stand(of).course, values, sign, cells)
+            return
+        before = self.stand(old)
+        now = self._found(new, old, before) if self._place is None else self.stand(new)
+        if self._standings is None and before.course == now.course:
+            return  # as for most: what has changed does not move them
+        self._add("", before.course, old, -1, cells)
+        self._add("", now.course, new, +1, cells)
 
-    def _add(self, values: Values, sign: int, into: Cells) -> None:
-        """Adds what a subject contributes, times a sign."""
+    def _add(self, variant: str, course: Course, values: Values, sign: int, into: Cells) -> None:
+        """Adds what a subject contributes that is in at these times, times a sign."""
+        if not course:
+            return
         entries = self.row.value == "entries"
-        for variant, of in self._variants(values):
-            course = self.stand(of).course
-            tally = tally_key(self.row.id, variant, ALL)
-            for number, edge in enumerate(course):
-                leaves = number % 2
-                if not (leaves and entries):
-                    into[tally, ENTERED, self.day(edge), 0] += -sign if leaves else sign
-            if self._standings is not None:
-                moves = self._entries if entries else self._stays
-                for segment, day, n in moves(course, values, self._standings):
-                    into[tally_key(self.row.id, variant, segment), ENTERED, day, 0] += sign * n
+        tally = tally_key(self.row.id, variant, ALL)
+        for number, edge in enumerate(course):
+            leaves = number % 2
+            if not (leaves and entries):
+                into[tally, ENTERED, self.day(edge), 0] += -sign if leaves else sign
+        if self._standings is not None:
+            moves = self._entries if entries else self._stays
+            for segment, day, n in moves(course, values, self._standings):
+                into[tally_key(self.row.id, variant, segment), ENTERED, day, 0] += sign * n
 
     def _entries(
         self, course: Course, values: Values, standings: Standings

@@ -67,6 +67,8 @@ class Score:
         self.since_ms = since_ms
         self._among = measures.days(row.among, since_ms)
         self._parts = [_part(each, measures, since_ms) for each in row.let.values()]
+        self._sources = {(part.slot, part.of) for part in self._parts}
+        """Several quantities may be of the same numbers."""
         self.slots = frozenset({self._among, *(part.slot for part in self._parts)})
         self._looks_back = 1 + any(part.back for part in self._parts)
         names, formula = tuple(row.let), compiled(row.formula)
@@ -118,7 +120,8 @@ class Score:
         runs = list(self.days(values, period))
         if days is not None:
             runs = [run for each in runs if (run := _common(each, days))]
-        of = [part.of(values[part.slot]) for part in self._parts] if runs else []
+        found = {place: place[1](values[place[0]]) for place in self._sources} if runs else {}
+        of = [found[part.slot, part.of] for part in self._parts] if runs else []
         for run in runs:
             looked_at = (days_back(run, part.back * width) for part in self._parts)
             columns = (n(back, width) for n, back in zip(of, looked_at, strict=True))

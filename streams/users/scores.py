@@ -8,7 +8,7 @@ Time alone changes scores, too. A user is looked at when the next day on which i
 nobody else is.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -201,7 +201,7 @@ class UserScores:
             now = each.score.scores(values, each.period, days)
             for (day, old), (_, new) in zip(was, now, strict=True):
                 if old != new:
-                    yield from self._tell(each, root, day, new, written)
+                    yield from self._told_of(each, root, ((day, new),), written)
 
     def _close(
         self, root: str, values: Values, closed: int, written: KpiRecords
@@ -209,8 +209,8 @@ class UserScores:
         """The days that are over now and were not at the last flush, and those to be forgotten."""
         for each in self._series:
             start = self._floor(each, _EVER if self._closed is None else self._closed)
-            for day, scored in each.score.scored(values, each.period, range(start, closed)):
-                yield from self._tell(each, root, day, scored, written)
+            scored = each.score.scored(values, each.period, range(start, closed))
+            yield from self._told_of(each, root, scored, written)
             if self._horizon_days is not None:
                 yield from self._forget(each, root, closed - self._horizon_days)
 
@@ -234,23 +234,28 @@ class UserScores:
             day = max(day, self._closed - self._horizon_days)
         return day
 
-    def _tell(
-        self, each: _Series, root: str, day: int, scored: Scored, written: KpiRecords
+    def _told_of(
+        self,
+        each: _Series,
+        root: str,
+        scores: Iterable[tuple[int, Scored]],
+        written: KpiRecords,
     ) -> Iterator[Outgoing]:
+        """Tells the scores of some days."""
         place = root, each.score.row.id, each.period
         told = self._told.get(place)
-        if not scored.value and (told is None or not told.revision(day)):
-            return  # nothing is said of nothing
-        if told is None:
-            told = self._told[place] = Told()
-        revision = told.tell(day)
-        self._unsaved.add(place)
-        value, parts = each.score.shown(scored)
-        if each.since:
-            parts = {**(parts or {}), **each.since}
-        status = FINAL if revision == 1 else AMENDED
-        published = Published(value, parts, status, revision)
-        yield Outgoing(KPIS, None, *written.value(self._key(each, root, day), published))
+        for day, scored in scores:
+            if not scored.value and (told is None or not told.revision(day)):
+                continue  # nothing is said of nothing
+            if told is None:
+                told = self._told[place] = Told()
+            revision = told.tell(day)
+            self._unsaved.add(place)
+            value, parts = each.score.shown(scored)
+            if each.since:
+                parts = {**(parts or {}), **each.since}
+            published = Published(value, parts, FINAL if revision == 1 else AMENDED, revision)
+            yield Outgoing(KPIS, None, *written.value(self._key(each, root, day), published))
 
     def _key(self, each: _Series, root: str, day: int) -> KpiKey:
         bounds = self._calendar.bounds_ms(each.period, day)
