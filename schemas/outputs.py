@@ -5,7 +5,7 @@ replay.
 """
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -75,6 +75,10 @@ class Published(NamedTuple):
     revision: int
 
 
+Series = tuple[str, str | None, str, str | None, str, str]
+"""What values of a KPI have in common from period to period: the fields of KpiKey before bounds."""
+
+
 class _Spelled(NamedTuple):
     """JSON that many records have in common."""
 
@@ -115,6 +119,13 @@ class KpiRecords:
 
     def value(self, key: KpiKey, published: Published) -> tuple[bytes, bytes]:
         """Record key and value of a KPI value."""
+        (record,) = self.values(key[:6], (key[6:],), published)
+        return record
+
+    def values(
+        self, series: Series, bounds: Iterable[tuple[int, int]], published: Published
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Record key and value of the same value in several periods; `bounds`: of each."""
         if published is not self._published:
             value, parts, status, revision = published
             self._published = published
@@ -123,29 +134,35 @@ class KpiRecords:
                 _encode(parts),
                 self._state(status, revision),
             )
-        return self._record(key, self._end)
+        return _records(series, bounds, self._end)
 
-    def list(
-        self, key: KpiKey, lines: Mapping[str, Any], published: Published
-    ) -> tuple[bytes, bytes]:
-        """Record key, as that of the value, and value of a list. `lines`: at its top, at its
-        bottom.
-        """
+    def lists(
+        self,
+        series: Series,
+        bounds: Iterable[tuple[int, int]],
+        lines: Mapping[str, Any],
+        published: Published,
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """The same of a list, with the keys of the values. `lines`: at its top, at its bottom."""
         if lines is not self._lines:
             self._lines = lines
             top, bottom = _encode(lines["top"]), _encode(lines["bottom"])
             self._lines_between = b',"top":%b,"bottom":%b' % (top, bottom)
-        return self._record(
-            key, self._lines_between + self._state(published.status, published.revision)
-        )
+        end = self._lines_between + self._state(published.status, published.revision)
+        return _records(series, bounds, end)
 
     def _state(self, status: str, revision: int) -> bytes:
         ends = f',"status":"{status}","revision":{revision},"updated_at":"{self._updated_at}"}}'
         return ends.encode()
 
-    def _record(self, key: KpiKey, end: bytes) -> tuple[bytes, bytes]:
-        series, bounds = _series(*key[:6]), _bounds(*key[6:])
-        return series.key + bounds.key, series.record + bounds.record + end
+
+def _records(
+    series: Series, bounds: Iterable[tuple[int, int]], end: bytes
+) -> Iterator[tuple[bytes, bytes]]:
+    key, record = _series(*series)
+    for each in bounds:
+        of_period = _bounds(*each)
+        yield key + of_period.key, record + of_period.record + end
 
 
 def kpi_record(key: KpiKey, published: Published, updated_at_ms: int) -> tuple[bytes, bytes]:

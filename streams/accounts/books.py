@@ -19,7 +19,7 @@ from streams.state_keys import BOOK, state_key, state_value
 from streams.values.book import Book, Change
 from streams.values.book_rows import BookRows
 from streams.values.publication import Horizon
-from streams.values.records import add_value, removals
+from streams.values.records import add_said, removals
 
 Entities = list[tuple[bytes, bytes | None]]
 
@@ -125,7 +125,7 @@ class AccountBooks:
             for change in book.publish(watermark_ms, first_fact_ms, now_ms, at_once=at_once):
                 kpi = change.tally.kpi
                 if change.said is not None and kpi in shown:
-                    add_value(records, *change.said, change.value, written)
+                    add_said(records, change.said, change.value, written)
                 if kpi in heard:
                     hear(key, change)
             self._schedule.looked_at(key, book, now_ms)

@@ -115,7 +115,7 @@ class Listing:
         if key in self._listed and (change.tally.variant, change.tally.segment) == ("", ALL):
             read = Read(change.tally.kpi, change.period)
             if read in self._values or read in self._names:
-                self._news[read, key, change.at] = change.value
+                self._news.update(((read, key, at), change.value) for at in change.at)
 
     def records(
         self,

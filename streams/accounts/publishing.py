@@ -59,7 +59,8 @@ class AccountPublishing:
         """Lets rankings and alerts know a value."""
         if self._listing is not None:
             self._listing.hear(key, change)
-        self._board.hear_value(key, change.tally.kpi, change.at, change.period)
+        for at in change.at:
+            self._board.hear_value(key, change.tally.kpi, at, change.period)
 
     def alert(self, gone: Collection[str], now_ms: int, out: Flushed) -> None:
         """Alerts on values and on signals. `gone`: who was erased, and has no values any more."""

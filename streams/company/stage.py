@@ -45,7 +45,7 @@ from streams.values.book import LONGEST_PERIOD_DAYS
 from streams.values.formulas import Formula, Place, Stated, empty_of, settling_days
 from streams.values.publication import Horizon, Timeline
 from streams.values.rankings import Ranking, StatedRanking
-from streams.values.records import add_value, removals
+from streams.values.records import add_said, removals
 from streams.values.tally import CHUNK, Column, Value
 from streams.watermark import Sources
 
@@ -434,13 +434,14 @@ class Company:
                 continue
             for period, timeline in timelines:
                 told: list[tuple[int, Value]] = []
-                for index, key, published, value in timeline.publish(
+                for indexes, said, value in timeline.publish(
                     watermark_ms, first_fact_ms, provisional=True
                 ):
                     if row.published:
-                        add_value(records, key, published, value, written)
-                    self.board.hear_value("", kpi, index, period)
-                    told.append((index, value))
+                        add_said(records, said, value, written)
+                    for index in indexes:
+                        self.board.hear_value("", kpi, index, period)
+                        told.append((index, value))
                 told += timeline.unsaid  # 0 is not null to what reads it
                 for index, value in told if kpi in self._readers else ():
                     exact = None if value.exact is None else Fraction(value.exact)

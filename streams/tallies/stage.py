@@ -33,6 +33,7 @@ from streams.tallies.delta_batches import tally_partition
 from streams.values.book import PROVISIONAL_EVERY_MS, Book, Change
 from streams.values.book_rows import BookRows
 from streams.values.publication import Timeline
+from streams.values.records import add_said
 from streams.values.tally import Value
 from streams.watermark import Announcements, Sources
 
@@ -126,13 +127,14 @@ class Tallies:
             records.append(Outgoing(KPIS, None, kpi_record_key(gone), None))
         for change in self._book.publish(sources.watermark_ms, sources.first_fact_ms, now_ms):
             if change.said is not None and self._book.shows(change.tally):
-                records.append(Outgoing(KPIS, None, *written.value(*change.said)))
+                add_said(records, change.said, change.value, written)
             if change.tally.kpi in self._correlations:
                 passed_on += _sums(change)
             elif change.tally.kpi in self._read_by_company:
                 exact = change.value.exact
                 passed = None if exact is None else Fraction(exact)
-                passed_on.append(Passed((*change.tally, change.period), change.at, passed))
+                place = (*change.tally, change.period)
+                passed_on += (Passed(place, at, passed) for at in change.at)
         for place, content in self._book.take_unsaved():
             packed = None if content is None else state_value(content)
             entities.append((state_key(BOOK, *place), packed))
@@ -173,7 +175,7 @@ def _sums(change: Change) -> Iterator[Passed]:
     kpi, variant, segment = change.tally
     for of, exact in (change.value.parts or {}).items():
         place = sum_input(kpi, of), variant, segment, change.period
-        yield Passed(place, change.at, Fraction(exact))
+        yield from (Passed(place, at, Fraction(exact)) for at in change.at)
 
 
 def _columns(

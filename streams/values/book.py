@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from schemas.goals import InOrder
-from schemas.outputs import KpiKey, Published
+from schemas.outputs import KpiKey
 from schemas.row_forms.comparing import CorrelationRow
 from schemas.row_forms.facts import CountRow, MeanRow, RateRow, SumRow
 from schemas.row_forms.people import (
@@ -42,7 +42,7 @@ from streams.operators import (
 )
 from streams.values.book_rows import BookRows
 from streams.values.formulas import Formula, empty_of
-from streams.values.publication import PROVISIONAL, Horizon, Source, Timeline
+from streams.values.publication import PROVISIONAL, Horizon, Said, Source, Timeline
 from streams.values.rankings import Ranking
 from streams.values.tally import CellTally, Column, Exact, SpanTally, Tally, Value
 
@@ -104,13 +104,13 @@ def tally_of(row: Row, variant: str, calendar: Calendar) -> Tally:
 
 
 class Change(NamedTuple):
-    """A value as it is now, and where it came from."""
+    """A value as it is now, in one period or in several, and where it came from."""
 
     tally: TallyKey
     period: str
-    at: int
-    """Index of the period."""
-    said: tuple[KpiKey, Published] | None
+    at: list[int]
+    """Indexes of the periods, in order."""
+    said: Said | None
     """What is to be published; None: it is 0 or null, and was never worth saying. It may have been
     the other of these two, which is not the same to what reads it.
     """
@@ -316,26 +316,28 @@ class Book:
         for key, timelines in chain(series, self._touched_formulas(touched)):
             is_read = key.kpi in self._read.readers
             for period, timeline in timelines:
-                for index, kpi_key, published, value in timeline.publish(
+                for indexes, said, value in timeline.publish(
                     watermark_ms, first_fact_ms, provisional=provisional
                 ):
-                    if published.status == PROVISIONAL:
+                    if said.published.status == PROVISIONAL:
                         self._provisional_ms = now_ms
                     if is_read:
-                        self._tell_readers(key, period, index, touched)
+                        self._tell_readers(key, period, indexes, touched)
                     self._unsaved.add(key)
-                    yield Change(key, period, index, (kpi_key, published), value)
+                    yield Change(key, period, indexes, said, value)
                 if key.kpi in self._read.null_of_nothing:
                     for index, value in timeline.unsaid:
-                        self._tell_readers(key, period, index, touched)
-                        yield Change(key, period, index, None, value)
+                        self._tell_readers(key, period, [index], touched)
+                        yield Change(key, period, [index], None, value)
                 self._due_ms = min(self._due_ms, timeline.due_ms)
                 if timeline.holds_back:
                     self._touched.add(key)
 
-    def _tell_readers(self, key: TallyKey, period: str, index: int, touched: set[TallyKey]) -> None:
+    def _tell_readers(
+        self, key: TallyKey, period: str, indexes: Sequence[int], touched: set[TallyKey]
+    ) -> None:
         for reader in self._read.readers.get(key.kpi, ()):
-            self._formulas[reader][0].hear((*key, period), index, index + 1)
+            self._formulas[reader][0].hear((*key, period), indexes[0], indexes[-1] + 1)
             touched.add(reader)
 
     def _tell_of_changes(self, key: TallyKey, touched: set[TallyKey]) -> None:

@@ -6,12 +6,12 @@ that. A revision counts the published changes of value or status of one key.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 import xxhash
 
-from schemas.outputs import KpiKey, Number, Published
+from schemas.outputs import KpiKey, Number, Published, Series
 from schemas.times import DAY_MS, HOUR_MS, iso
 from streams.calendar import Calendar
 from streams.values.tally import CHUNK, Column, Hull, Value
@@ -69,6 +69,15 @@ class Source(Protocol):
     def take_changed(self, period: str) -> Hull: ...
 
 
+class Said(NamedTuple):
+    """What is to be published of one period, or of several in which it is the very same."""
+
+    series: Series
+    bounds: list[tuple[int, int]]
+    """Of each period."""
+    published: Published
+
+
 class Timeline:
     """The published values of one series in one kind of period."""
 
@@ -101,15 +110,15 @@ class Timeline:
         self._unsaved: set[int] = set()
         self._printed: tuple[Value, int] | None = None
         """A value and its fingerprint, while values are published."""
-        self._said: Published | None = None
+        self._published: Published | None = None
         """What was said of that value last."""
         self.unsaid: list[tuple[int, Value]] = []
         """(index, value) of what the last `publish` found to be 0 or null, and was never told."""
 
     def publish(
         self, watermark_ms: int, first_fact_ms: int | None, *, provisional: bool
-    ) -> Iterator[tuple[int, KpiKey, Published, Value]]:
-        """Everything that is to be published now, each as (index, key, published, value).
+    ) -> Iterator[tuple[list[int], Said, Value]]:
+        """Everything that is to be published now, each as (indexes, what is said of them, value).
 
         `provisional` False holds provisional values back until a later call.
         """
@@ -151,14 +160,27 @@ class Timeline:
                 self._pending.widen(index, index + 1)
                 continue
             looked_at.append(index)
+        alike: list[int] = []
+        last: tuple[Published, Value] | None = None
         for index, value in source.values(period, looked_at, watermark_ms):
             published = self._revised(index, value, over=index <= closed)
-            if published is not None:
-                key = KpiKey(*self._key, period, *calendar.bounds_ms(period, index))
-                yield index, key, published, value
-            elif index not in self._known:
-                self.unsaid.append((index, value))
-        self._printed = self._said = None
+            if published is None:
+                if index not in self._known:
+                    self.unsaid.append((index, value))
+                continue
+            if last is not None and last[0] is not published:
+                yield alike, self._said_of(alike, last[0]), last[1]
+                alike = []
+            alike.append(index)
+            last = published, value
+        if last is not None:
+            yield alike, self._said_of(alike, last[0]), last[1]
+        self._printed = self._published = None
+
+    def _said_of(self, indexes: Iterable[int], published: Published) -> Said:
+        period, bounds_ms = self._period, self._calendar.bounds_ms
+        bounds = [bounds_ms(period, index) for index in indexes]
+        return Said((*self._key, period), bounds, published)
 
     def forget(self, before_ms: int) -> Iterator[KpiKey]:
         """Drops what ended before a time, and publishes it no more; the keys of what was."""
@@ -264,12 +286,12 @@ class Timeline:
         revision = known[1] + 1 if known is not None else 1
         self._known[index] = (_STATUSES.index(status), revision, fingerprint)
         self._unsaved.add(index // CHUNK)
-        said = self._said
+        said = self._published
         if said is None or said.status != status or said.revision != revision:
             parts: dict[str, Any] | None = value.parts
             if self._since is not None:
                 parts = {**(parts or {}), SINCE: self._since}
-            said = self._said = Published(value.number, parts, status, revision)
+            said = self._published = Published(value.number, parts, status, revision)
         return said
 
     def _fingerprint(self, value: Value) -> int:
@@ -278,7 +300,7 @@ class Timeline:
             return self._printed[1]
         said = value[1:] if value.lines is not None else (value.number, value.parts)
         fingerprint = xxhash.xxh3_64_intdigest(orjson.dumps(said)) >> 1
-        self._printed, self._said = (value, fingerprint), None
+        self._printed, self._published = (value, fingerprint), None
         return fingerprint
 
     def _is_nothing(self, value: Value) -> bool:

@@ -2,20 +2,21 @@
 
 from collections.abc import Iterator
 
-from schemas.outputs import KPIS, LISTS, KpiKey, KpiRecords, Published, kpi_record_key
+from schemas.outputs import KPIS, LISTS, KpiKey, KpiRecords, kpi_record_key
 from schemas.row_forms.values import RankingRow
 from schemas.rows import Row
 from streams.stage import Outgoing
+from streams.values.publication import Said
 from streams.values.tally import Value
 
 
-def add_value(
-    records: list[Outgoing], key: KpiKey, published: Published, value: Value, written: KpiRecords
-) -> None:
-    """Adds the record of a value, and of its list, as they are `written` at one time."""
-    records.append(Outgoing(KPIS, None, *written.value(key, published)))
+def add_said(records: list[Outgoing], said: Said, value: Value, written: KpiRecords) -> None:
+    """Adds the records of a value, and of its list, as they are `written` at one time."""
+    for key, record in written.values(said.series, said.bounds, said.published):
+        records.append(Outgoing(KPIS, None, key, record))
     if value.lines is not None:
-        records.append(Outgoing(LISTS, None, *written.list(key, value.lines, published)))
+        for key, record in written.lists(said.series, said.bounds, value.lines, said.published):
+            records.append(Outgoing(LISTS, None, key, record))
 
 
 def removals(row: Row, key: KpiKey) -> Iterator[Outgoing]:

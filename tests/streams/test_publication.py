@@ -65,17 +65,18 @@ class Series:
     def publish(self, watermark_ms: int, *, provisional: bool = True) -> list[Said]:
         self.watermark_ms = watermark_ms
         found = []
-        for index, key, published, value in self.timeline.publish(
+        for indexes, (series, bounds, published), value in self.timeline.publish(
             watermark_ms, self.first_fact_ms, provisional=provisional
         ):
-            assert key[:-2] == (*KEY, self.period)
-            assert key[-2:] == CALENDAR.bounds_ms(self.period, index)
+            assert series == (*KEY, self.period)
+            assert bounds == [CALENDAR.bounds_ms(self.period, index) for index in indexes]
             assert published.value == value.number
-            known = self.last.get(index)
-            assert published.revision == (known.revision + 1 if known else 1)
-            assert known is None or known[:-1] != published[:-1], "the same was said again"
-            self.last[index] = published
-            found.append(Said(index - DAY_0, published.value, *published[2:]))
+            for index in indexes:
+                known = self.last.get(index)
+                assert published.revision == (known.revision + 1 if known else 1)
+                assert known is None or known[:-1] != published[:-1], "the same was said again"
+                self.last[index] = published
+                found.append(Said(index - DAY_0, published.value, *published[2:]))
         return found
 
     def save(self) -> None:
