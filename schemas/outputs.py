@@ -119,22 +119,15 @@ class KpiRecords:
 
     def value(self, key: KpiKey, published: Published) -> tuple[bytes, bytes]:
         """Record key and value of a KPI value."""
-        (record,) = self.values(key[:6], (key[6:],), published)
-        return record
+        series, bounds = _series(*key[:6]), _bounds(*key[6:])
+        end = self._end_of(published)
+        return series.key + bounds.key, series.record + bounds.record + end
 
     def values(
         self, series: Series, bounds: Iterable[tuple[int, int]], published: Published
     ) -> Iterator[tuple[bytes, bytes]]:
         """Record key and value of the same value in several periods; `bounds`: of each."""
-        if published is not self._published:
-            value, parts, status, revision = published
-            self._published = published
-            self._end = b',"value":%b,"parts":%b%b' % (
-                _encode(value),
-                _encode(parts),
-                self._state(status, revision),
-            )
-        return _records(series, bounds, self._end)
+        return _records(series, bounds, self._end_of(published))
 
     def lists(
         self,
@@ -150,6 +143,13 @@ class KpiRecords:
             self._lines_between = b',"top":%b,"bottom":%b' % (top, bottom)
         end = self._lines_between + self._state(published.status, published.revision)
         return _records(series, bounds, end)
+
+    def _end_of(self, published: Published) -> bytes:
+        if published is not self._published:
+            value, parts, status, revision = published
+            spelled = _encode(value), _encode(parts), self._state(status, revision)
+            self._published, self._end = published, b',"value":%b,"parts":%b%b' % spelled
+        return self._end
 
     def _state(self, status: str, revision: int) -> bytes:
         ends = f',"status":"{status}","revision":{revision},"updated_at":"{self._updated_at}"}}'

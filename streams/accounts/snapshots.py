@@ -12,7 +12,7 @@ from schemas.batches import Settled, Snapshots, ValueBatch, encode, unfinished
 from schemas.keys import ACCOUNT, shown_account
 from streams.calendar import Calendar
 from streams.measures.of_subjects import Values
-from streams.parts.predictions import Prediction, Told
+from streams.parts.predictions import Known, Prediction, Told
 from streams.roles import VALUES_ROLE
 from streams.settling import heard_from
 from streams.stage import Outgoing
@@ -108,10 +108,13 @@ class Telling:
         """What is to be told of days that are over now, and were not before."""
         before, closed = self._closed_before, self._last_closed(self._settled.watermark_ms)
         assert closed is not None
+        known: Known = {}
         for number, prediction in enumerate(self._predictions):
             days = prediction.days(values)
             first = days.start if before is None else max(days.start, before + 1)
-            for day, told in prediction.told(values, range(first, min(days.stop, closed + 1))):
+            for day, told in prediction.told(
+                values, range(first, min(days.stop, closed + 1)), known
+            ):
                 if told is not None:
                     self._news[number, day, key] = told
 

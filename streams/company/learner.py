@@ -80,8 +80,7 @@ class Quality:
         self._expected = 0.0
         """The sum of the scores."""
         self._by_score = self._by_rule = 0
-        self.measures: Mapping[str, float] = {}
-        """What is known so far: see docs/operations.md."""
+        self._measures: Mapping[str, float] | None = None
 
     def judge(self, judged: Sequence[Judged]) -> None:
         """Takes in the snapshots of one day, in the order of account ids.
@@ -95,14 +94,21 @@ class Quality:
         highest = sorted(judged, key=lambda each: -each.score)[: len(named)]
         self._by_rule += sum(each.label for each in named)
         self._by_score += sum(each.label for each in highest)
-        self.measures = self._measures()
+        self._measures = None
 
     @property
     def judged(self) -> int:
         """How many snapshots there were."""
         return sum(map(sum, self._counts))
 
-    def _measures(self) -> Mapping[str, float]:
+    @property
+    def measures(self) -> Mapping[str, float]:
+        """What is known so far: see docs/operations.md. Found when somebody asks for it."""
+        if self._measures is None:
+            self._measures = self._found()
+        return self._measures
+
+    def _found(self) -> Mapping[str, float]:
         lost, came = map(sum, self._counts)
         found: dict[str, float] = {}
         if lost and came:
@@ -127,4 +133,4 @@ class Quality:
 
     def load(self, content: Any) -> None:
         self._counts, self._expected, self._by_score, self._by_rule = content
-        self.measures = self._measures()
+        self._measures = None

@@ -31,6 +31,10 @@ class _Feature(NamedTuple):
     """So many days before each day its window ends."""
 
 
+Known = dict[tuple[int, Callable[[Any], Windows], range, int], Sequence[int]]
+"""Features of one account, by their measure and windows."""
+
+
 class Told(NamedTuple):
     """What an account says at the end of a day."""
 
@@ -85,13 +89,16 @@ class Prediction:
         self.slots = frozenset(slots)
         """The measures it follows from, beside those of the rule."""
 
-    def told(self, values: Values, days: range) -> Iterator[tuple[int, Told | None]]:
+    def told(
+        self, values: Values, days: range, known: Known | None = None
+    ) -> Iterator[tuple[int, Told | None]]:
         """What an account with these measures says at the end of each of some days; None: nothing.
 
-        Gives (day, what is said).
+        Gives (day, what is said). `known`: what other rows have found of the same measures.
         """
-        numbers = self._numbers(values, days)
-        labelled = self._takes_part(values, days_back(days, self.row.after_days))
+        known = {} if known is None else known
+        numbers = self._numbers(values, days, known)
+        labelled = self._takes_part(values, days_back(days, self.row.after_days), known)
         for day, of_day, before in zip(days, numbers, labelled, strict=True):
             label = self._label(values, day) if before else None
             if of_day is None and label is None:
@@ -100,13 +107,15 @@ class Prediction:
             by_rule = of_day is not None and self._by_rule(values, day)
             yield day, Told(of_day, by_rule, label)
 
-    def _numbers(self, values: Values, days: range) -> Sequence[tuple[int, ...] | None]:
+    def _numbers(
+        self, values: Values, days: range, known: Known
+    ) -> Sequence[tuple[int, ...] | None]:
         """The features at the end of each of some days; None: it takes no part."""
-        takes_part = self._takes_part(values, days)
+        takes_part = self._takes_part(values, days, known)
         if not any(takes_part):
             return [None] * len(days)
         columns = (
-            feature.of(values[feature.slot])(days_back(days, feature.back), self.row.days)
+            self._windows(feature, values, days_back(days, feature.back), known)
             for feature in self._features
         )
         rows = zip(*columns, strict=True)
@@ -123,11 +132,20 @@ class Prediction:
     def _by_rule(self, values: Values, day: int) -> bool:
         return self._rule is not None and self._rule.holds_on(values, day)
 
-    def _takes_part(self, values: Values, days: range) -> list[bool]:
+    def _windows(
+        self, feature: _Feature, values: Values, days: range, known: Known
+    ) -> Sequence[int]:
+        """A feature over windows that end with each of some days."""
+        place = feature.slot, feature.of, days, self.row.days
+        if place not in known:
+            known[place] = feature.of(values[feature.slot])(days, self.row.days)
+        return known[place]
+
+    def _takes_part(self, values: Values, days: range, known: Known) -> list[bool]:
         """Whether an account does at the end of each of some days."""
         if values[self._active] is None:
             return [False] * len(days)
-        active = days_with(values[self._active])(days, self.row.days)
+        active = self._windows(_Feature(self._active, days_with, 0), values, days, known)
         first, eligible = self._first_day, self._eligible
         part = [
             n > 0 and (first is None or day >= first) for day, n in zip(days, active, strict=True)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from schemas.keys import shown_user
 from schemas.outputs import KPIS, KpiKey, KpiRecords, Published, kpi_record_key
+from schemas.outputs import Series as SeriesOfKpi
 from schemas.times import iso
 from streams.alerting.board import Board
 from streams.alerting.rules import Series
@@ -241,25 +242,33 @@ class UserScores:
         scores: Iterable[tuple[int, Scored]],
         written: KpiRecords,
     ) -> Iterator[Outgoing]:
-        """Tells the scores of some days."""
+        """Tells the scores of some days; of days in a row they are often the very same."""
         place = root, each.score.row.id, each.period
-        told = self._told.get(place)
+        told, bounds_ms = self._told.get(place), self._calendar.bounds_ms
+        said: list[tuple[Published, list[tuple[int, int]]]] = []
+        before: tuple[Scored, int] | None = None
         for day, scored in scores:
             if not scored.value and (told is None or not told.revision(day)):
                 continue  # nothing is said of nothing
             if told is None:
                 told = self._told[place] = Told()
             revision = told.tell(day)
+            if before is None or before[0] is not scored or before[1] != revision:
+                before = scored, revision
+                value, parts = each.score.shown(scored)
+                if each.since:
+                    parts = {**(parts or {}), **each.since}
+                status = FINAL if revision == 1 else AMENDED
+                said.append((Published(value, parts, status, revision), []))
+            said[-1][1].append(bounds_ms(each.period, day))
+        if said:
             self._unsaved.add(place)
-            value, parts = each.score.shown(scored)
-            if each.since:
-                parts = {**(parts or {}), **each.since}
-            published = Published(value, parts, FINAL if revision == 1 else AMENDED, revision)
-            yield Outgoing(KPIS, None, *written.value(self._key(each, root, day), published))
+        for published, bounds in said:
+            for key, record in written.values(_fields(each, root), bounds, published):
+                yield Outgoing(KPIS, None, key, record)
 
     def _key(self, each: _Series, root: str, day: int) -> KpiKey:
-        bounds = self._calendar.bounds_ms(each.period, day)
-        return KpiKey(each.score.row.id, None, "user", shown_user(root), ALL, each.period, *bounds)
+        return KpiKey(*_fields(each, root), *self._calendar.bounds_ms(each.period, day))
 
     # ---- when to look at whom
 
@@ -323,6 +332,11 @@ class UserScores:
     def resume(self, watermark_ms: int | None) -> None:
         """Goes on at the watermark of the checkpoint."""
         self._closed = None if watermark_ms is None else self._calendar.day(watermark_ms)
+
+
+def _fields(each: _Series, root: str) -> SeriesOfKpi:
+    """What the keys of a user's scores have in common."""
+    return each.score.row.id, None, "user", shown_user(root), ALL, each.period
 
 
 def _series(score: Score, period: str) -> _Series:
