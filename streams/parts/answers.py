@@ -52,6 +52,8 @@ class _Answers:
         self.slots = frozenset({self._answers, self._uses})
 
     def difference(self, old: Values, new: Values, moves: Moves, cells: Cells) -> None:
+        if not (old[self._answers] or new[self._answers]):
+            return  # as of most
         was, now = Counter(self._latest(old)), Counter(self._latest(new))
         for answer in (was - now).elements():
             self._add_answer(answer, -1, moves)
