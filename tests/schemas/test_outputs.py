@@ -8,6 +8,7 @@ import pytest
 
 from schemas.outputs import (
     KpiKey,
+    KpiRecords,
     Published,
     Signal,
     canonical_json,
@@ -68,6 +69,22 @@ def test_a_removed_value_has_the_key_of_the_published_one():
 )
 def test_whole_numbers_stay_whole_and_nothing_is_null(value: Any, written: bytes):
     assert written in kpi_record(KEY, Published(value, None, "final", 1), 0)[1]
+
+
+def test_what_periods_have_in_common_stands_in_the_record_of_each():
+    written = KpiRecords(0)
+    days = [(DAY_0_MS + n * DAY_MS, DAY_0_MS + (n + 1) * DAY_MS) for n in (0, 1)]
+    keys = [KpiKey(*KEY[:6], *bounds) for bounds in days]
+
+    for published in (Published(1, {"n": 1}, "final", 1), Published(2, None, "amended", 2)):
+        values = list(written.values(KEY[:6], days, published))
+        assert values == [kpi_record(key, published, 0) for key in keys]
+        for lines in ({"top": [{"rank": 1}], "bottom": []}, {"top": [], "bottom": [{"rank": 1}]}):
+            lists = written.lists(KEY[:6], days, lines, published)
+            for (key, value), (of_list, listed) in zip(values, lists, strict=True):
+                record = {**json.loads(value), **lines}
+                del record["value"], record["parts"]
+                assert (of_list, json.loads(listed)) == (key, record)
 
 
 SIGNAL = Signal("id1", 2, True, "activated", None, "acme", "ada", DAY_0_MS, {"lag_seconds": 1.5})

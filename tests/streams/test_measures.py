@@ -1,6 +1,7 @@
 """Laws that every measure obeys, and what each of them finds, against the whole list of facts."""
 
 from collections.abc import Callable, Sequence
+from itertools import permutations
 from random import Random
 from typing import Any
 
@@ -14,7 +15,7 @@ from schemas.selectors import FactSelector
 from schemas.times import DAY_MS, HOUR_MS
 from streams.calendar import Calendar
 from streams.measures.activation_rules import AllNames, DaysWithin, NthTime
-from streams.measures.by_days import Days, LatestOfDays
+from streams.measures.by_days import Days, FirstsOfDay, LatestOfDays
 from streams.measures.kinds import (
     ALL,
     MOMENTS_BEFORE_ANCHOR_MAX,
@@ -398,3 +399,12 @@ def test_a_fact_goes_to_a_measure_if_its_selector_reads_it(
         step = measures.step(fact)
         assert step[:3] == fact
         assert any(slot == each for each, _ in step.measures) is reads(selector, *fact)
+
+
+def test_the_first_facts_of_a_day_are_the_same_in_any_order():
+    measure, hours = FirstsOfDay(ACTIVITY, 3), (1, 8, 19, 20)
+    facts = [made("activity", None, 0, hour, False) for hour in hours]
+
+    for told in permutations(facts):
+        value = value_of(measure, told)
+        assert value.days == {facts[0].day: tuple(fact.moment[:2] for fact in facts[:3])}
