@@ -128,6 +128,7 @@ class Topology:
             partitions=self.partitions.tallies,
             bounded=self._bounded,
             throttled=self._throttled,
+            until=self._until,
             sources=[
                 *_sources("accounts", self.partitions.accounts),
                 *_sources("users", self.partitions.users),

@@ -4,7 +4,7 @@ Every KPI in every segment has its tally in one partition. Values that formulas 
 company stage, where KPIs and segments meet.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -53,8 +53,12 @@ class Tallies:
         sources: Iterable[str],
         bounded: bool = True,
         throttled: bool = True,
+        until: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """`sources`: of accounts and users."""
+        """`sources`: of accounts and users. `until`: where time stands in the end; there nothing
+        waits for a later flush.
+        """
+        self._until = until
         rows = compiled.catalogue.of_company
         company: dict[str, Row] = {
             id: row for id, row in rows.items() if not isinstance(row, OverValues)
@@ -123,9 +127,13 @@ class Tallies:
         records: list[Outgoing] = []
         passed_on: list[Passed] = []
         sources, written = self._sources, KpiRecords(now_ms)
-        for gone in self._book.forget(sources.watermark_ms):
+        watermark_ms = sources.watermark_ms
+        for gone in self._book.forget(watermark_ms):
             records.append(Outgoing(KPIS, None, kpi_record_key(gone), None))
-        for change in self._book.publish(sources.watermark_ms, sources.first_fact_ms, now_ms):
+        at_once = watermark_ms is not None and watermark_ms == self._until()
+        for change in self._book.publish(
+            watermark_ms, sources.first_fact_ms, now_ms, at_once=at_once
+        ):
             if change.said is not None and self._book.shows(change.tally):
                 add_said(records, change.said, change.value, written)
             if change.tally.kpi in self._correlations:

@@ -48,6 +48,10 @@ from streams.values.tally import CellTally, Column, Exact, SpanTally, Tally, Val
 
 PROVISIONAL_EVERY_MS = SECOND_MS
 """Provisional values of the company are published at most so often, in wall time."""
+CELLS_PER_MS = 10
+"""A series of so many cells has to wait for a millisecond more. A value of it takes up to a
+microsecond for each cell of its period, and there are some periods that have not ended.
+"""
 _NEVER_MS = 1 << 62
 LONGEST_PERIOD_DAYS = 366
 
@@ -140,6 +144,8 @@ class Book:
         self._zeros = frozenset(zeros)
         self._every_ms = provisional_every_ms
         self._provisional_ms = 0
+        self._looked_at_ms: dict[TallyKey, int] = {}
+        """When provisional values of a series that has to wait longer were found, in wall time."""
         self._tallies: dict[TallyKey, tuple[Tally, list[tuple[str, Timeline]]]] = {}
         self._watermark_ms = _NEVER_MS
         self._formulas: dict[TallyKey, tuple[Formula | Ranking, list[tuple[str, Timeline]]]] = {
@@ -315,9 +321,10 @@ class Book:
         series = [(key, self._tallies[key][1]) for key in tallies]
         for key, timelines in chain(series, self._touched_formulas(touched)):
             is_read = key.kpi in self._read.readers
+            its_turn = provisional and (at_once or self._its_turn(key, now_ms))
             for period, timeline in timelines:
                 for indexes, said, value in timeline.publish(
-                    watermark_ms, first_fact_ms, provisional=provisional
+                    watermark_ms, first_fact_ms, provisional=its_turn
                 ):
                     if said.published.status == PROVISIONAL:
                         self._provisional_ms = now_ms
@@ -332,6 +339,18 @@ class Book:
                 self._due_ms = min(self._due_ms, timeline.due_ms)
                 if timeline.holds_back:
                     self._touched.add(key)
+
+    def _its_turn(self, key: TallyKey, now_ms: int) -> bool:
+        """Whether provisional values of a series may be looked at again, which then counts."""
+        if key in self._formulas or self._every_ms == 0:
+            return True
+        wait_ms = self._tallies[key][0].held // CELLS_PER_MS
+        if wait_ms > self._every_ms:
+            looked_at_ms = self._looked_at_ms.get(key)
+            if looked_at_ms is not None and abs(now_ms - looked_at_ms) < wait_ms:
+                return False
+            self._looked_at_ms[key] = now_ms
+        return True
 
     def _tell_readers(
         self, key: TallyKey, period: str, indexes: Sequence[int], touched: set[TallyKey]

@@ -140,6 +140,11 @@ class PlainSource(ABC):
     zero_tells = False
     """True: 0 is no sign that there is nothing; of nothing the value is null."""
 
+    @property
+    def held(self) -> int:
+        """How many cells are held; 0 of what is no set of cells."""
+        return 0
+
     @abstractmethod
     def value(self, period: str, index: int, watermark_ms: int) -> Value:
         """The value of a period as far as the watermark says."""
@@ -309,6 +314,10 @@ class CellTally(Tally):
             if period != HOUR:
                 first, after = self.calendar.holding(period, at)
                 self._widen(period, first, None if self.lasting else after)
+
+    @property
+    def held(self) -> int:
+        return sum(len(cells) for chunks in self._days.values() for cells in chunks.values())
 
     def is_empty(self, period: str, index: int) -> bool:
         if self.lasting:

@@ -1,0 +1,76 @@
+"""What is held back of the values of many series."""
+
+from schemas.plan.check import load_plan
+from schemas.times import DAY_MS, HOUR_MS
+from streams.calendar import Calendar
+from streams.compiled_plan import CompiledPlan
+from streams.contributions import TallyKey
+from streams.measures.kinds import ALL
+from streams.operators.lag import ENDED
+from streams.values.book import CELLS_PER_MS, Book
+from streams.values.book_rows import BookRows
+
+DAY = 20_516
+NOON_MS = DAY * DAY_MS + 12 * HOUR_MS
+LAG = TallyKey("action_to_activation_lag", "", ALL)
+PLAN = """
+product: P
+activity: all
+activation: Done
+kpis: {only: [action_to_activation_lag]}
+"""
+
+
+class Values:
+    """A book of one lag, with a number of lags."""
+
+    def __init__(self, lags: int, **options: int) -> None:
+        rows = CompiledPlan(load_plan(PLAN)).catalogue.of_company
+        row = rows[LAG.kpi]
+        self.book = Book(BookRows({row.id: row}, Calendar(), level="company"), **options)
+        self._lags = 0
+        self.add(lags)
+
+    def add(self, lags: int) -> None:
+        for _ in range(lags):
+            self._lags += 1
+            self.book.add_cell((LAG, ENDED, DAY, self._lags), 1)
+
+    def published(self, now_ms: int, *, at_once: bool = False) -> bool:
+        first_ms = DAY * DAY_MS
+        return any(self.book.publish(NOON_MS, first_ms, now_ms, at_once=at_once))
+
+
+def test_provisional_values_of_many_cells_are_looked_at_less_often():
+    many = Values(3000 * CELLS_PER_MS)
+    assert many.published(10_000)
+    many.add(1)
+    assert not many.published(12_000)
+    assert not many.published(12_999)
+    assert many.published(13_002)
+
+
+def test_those_of_few_are_every_second():
+    few = Values(900 * CELLS_PER_MS)
+    assert few.published(10_000)
+    few.add(1)
+    assert not few.published(10_900)
+    assert few.published(11_000)
+
+
+def test_in_the_end_and_where_nothing_is_held_back_nobody_waits():
+    many = Values(3000 * CELLS_PER_MS)
+    assert many.published(10_000)
+    many.add(1)
+    assert many.published(10_001, at_once=True)
+    at_once = Values(3000 * CELLS_PER_MS, provisional_every_ms=0)
+    assert at_once.published(10_000)
+    at_once.add(1)
+    assert at_once.published(10_001)
+
+
+def test_a_clock_that_is_set_back_holds_nothing_back():
+    many = Values(3000 * CELLS_PER_MS)
+    assert many.published(10_000_000)
+    many.add(1)
+    assert many.published(10_000)
