@@ -42,10 +42,10 @@ RETRY_PAUSE_S = 0.1
 RETRY_FOR_S = 120.0
 """A checkpoint that cannot be committed for so long needs a restart, or a person."""
 UNBOUNDED: Mapping[TP, int] = MappingProxyType({})
-PASS_ON_RECORDS = 2000
-SATURATED = 0.8
-"""A worker that is less busy lets the next stage begin with events after so many of them. One with
-a backlog is faster with few large batches, as a stage looks a subject up once for each.
+PASS_ON_RECORDS, PASS_ON_RECORDS_SATURATED, SATURATED = 2000, 50_000, 0.8
+"""After so many events the next stage begins with them. A worker that is busier than `SATURATED` is
+faster with few large batches, as a stage looks a subject up once for each; but what it has read
+must not grow beyond what a snapshot can do.
 """
 AHEAD_S = 5.0
 """So much work may be done ahead of a checkpoint that is being committed: it is kept in memory."""
@@ -169,7 +169,8 @@ class Worker:
         self._records_since += len(delivery.batch.offsets)
         if not self._stateful(owned.home):
             self._unpassed += len(delivery.batch.offsets)
-            if self._unpassed >= PASS_ON_RECORDS and self._load.busy_ratio < SATURATED:
+            saturated = self._load.busy_ratio > SATURATED
+            if self._unpassed >= (PASS_ON_RECORDS_SATURATED if saturated else PASS_ON_RECORDS):
                 self._pass_on_inputs()
         if self._pace.records is not None and self._records_since >= self._pace.records:
             self._due.set()
