@@ -1,5 +1,7 @@
 """What is held back of the values of many series."""
 
+import pytest
+
 from schemas.plan.check import load_plan
 from schemas.times import DAY_MS, HOUR_MS
 from streams.calendar import Calendar
@@ -41,21 +43,17 @@ class Values:
         return any(self.book.publish(NOON_MS, first_ms, now_ms, at_once=at_once))
 
 
-def test_provisional_values_of_many_cells_are_looked_at_less_often():
-    many = Values(3000 * CELLS_PER_MS)
-    assert many.published(10_000)
-    many.add(1)
-    assert not many.published(12_000)
-    assert not many.published(12_999)
-    assert many.published(13_002)
-
-
-def test_those_of_few_are_every_second():
-    few = Values(900 * CELLS_PER_MS)
-    assert few.published(10_000)
-    few.add(1)
-    assert not few.published(10_900)
-    assert few.published(11_000)
+@pytest.mark.parametrize(
+    ("cells", "early_ms", "in_time_ms"),
+    [(900 * CELLS_PER_MS, 900, 1000), (3000 * CELLS_PER_MS, 2999, 3002)],
+    ids=["few: every second", "many: less often"],
+)
+def test_how_often_provisional_values_are_looked_at(cells: int, early_ms: int, in_time_ms: int):
+    values = Values(cells)
+    assert values.published(10_000)
+    values.add(1)
+    assert not values.published(10_000 + early_ms)
+    assert values.published(10_000 + in_time_ms)
 
 
 def test_in_the_end_and_where_nothing_is_held_back_nobody_waits():
