@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import confluent_kafka as ck
+from faust.types import TP
 
 from agents import running
 from agents.checkpoints import Checkpoint
@@ -73,39 +74,37 @@ def work(arguments: Sequence[str], log: Path, twist: dict[str, Any]) -> None:
     main(arguments)
 
 
-def state_of(stage: str) -> str:
-    """What a checkpoint holds of the state of a stage, for `Twist.holding`."""
-    return f"state of {stage}"
+def read_of(role: str) -> str:
+    """What a checkpoint has read of the topic of a role, for `Twist.holding`."""
+    return f"read of {role}"
 
 
 class Twist:
     """Takes part in checkpoints, and may do them harm.
 
-    `die`: the process kills itself after this step of the first checkpoint that holds `at_least`
-    so many records of `holding`, a role or the state of a stage. Without `transactions`, records
-    are written before the transaction, which then has nothing but the offsets. That is what is left
-    of exactly once where transactions are forgotten: at least once.
+    `die`: the process kills itself after this step of the first checkpoint that holds a record of
+    `holding`: of a role, or read of its topic. Without `transactions`, records are written before
+    the transaction, which then has nothing but the offsets. That is what is left of exactly once
+    where transactions are forgotten: at least once.
     """
 
     def __init__(
-        self,
-        die: str | None = None,
-        holding: str = "",
-        at_least: int = 1,
-        transactions: bool = True,
-    ):
+        self, die: str | None = None, holding: str = "", transactions: bool = True
+    ) -> None:
         assert die is None or die in STEPS
         self.transactions = transactions
         self._die = die
         self._holding = holding
-        self._at_least = at_least
         self._armed = False
+        self._positions: dict[TP, int] = {}
 
     def look_at(self, checkpoint: Checkpoint) -> None:
         held = Counter(record.role for record in checkpoint.records)
-        for state in checkpoint.states:
-            held[state_of(state.home.stage)] += len(state.entities)
-        self._armed = held[self._holding] >= self._at_least
+        for tp, position in checkpoint.positions.items():
+            role = tp.topic.rpartition(".")[2]
+            held[read_of(role)] += position - self._positions.get(tp, position)
+        self._positions.update(checkpoint.positions)
+        self._armed = held[self._holding] > 0
 
     def done(self, step: str) -> None:
         if self._armed and step == self._die:
