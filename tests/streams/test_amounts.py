@@ -15,7 +15,7 @@ from schemas.plan.check import load_plan
 from schemas.times import DAY_MS, HOUR_MS, iso, parse_iso
 from streams.engine import Engine
 from streams.history import definitions
-from streams.ingest.stage import Interpreter
+from streams.ingest.interpreter import Interpreter
 from streams.plan_change import change_of
 from tests.laws import examples
 from tests.records import Result, result_of

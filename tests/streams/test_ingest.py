@@ -14,7 +14,8 @@ from schemas.keys import partition_of
 from schemas.plan.check import load_plan
 from schemas.times import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, iso, parse_iso
 from streams.compiled_plan import CompiledPlan
-from streams.ingest.stage import ID_CHARACTERS_MAX, Ingest, Interpreter
+from streams.ingest.interpreter import Interpreter
+from streams.ingest.stage import ID_CHARACTERS_MAX, Ingest
 from streams.stage import RecordBatch
 from streams.watermark import ASIDE_MS
 

@@ -16,7 +16,7 @@ from schemas.selectors import FactSelector
 from schemas.times import DAY_MS, iso, parse_iso
 from streams.calendar import Calendar
 from streams.engine import Engine
-from streams.ingest.stage import Interpreter
+from streams.ingest.interpreter import Interpreter
 from streams.measures.by_days import Days
 from streams.measures.kinds import ALL, Fact
 from streams.traits import TraitSegments, tell

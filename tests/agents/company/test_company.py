@@ -16,7 +16,7 @@ from schemas.formats import format_named
 from schemas.plan import Plan, load_plan
 from schemas.times import DAY_MS, iso
 from streams.catalogue import GROUPS, catalogue_of
-from streams.ingest.stage import Interpreter
+from streams.ingest.interpreter import Interpreter
 from tests.sample_replay import SampleReplay, every_series
 
 
