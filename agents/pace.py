@@ -4,6 +4,49 @@ from dataclasses import dataclass
 
 SHORTEST_S = 0.01
 """The shortest time between two checkpoints."""
+SATURATED = 0.8
+"""A worker that is busier has a backlog, or will soon."""
+BACKLOG_RECORDS = 2000
+"""Of a backlog at least so many are taken at once."""
+
+
+class Load:
+    """What share of its time a worker has been busy, with batches and with snapshots, and how much
+    it gets done.
+
+    It is taken from snapshot to snapshot: soon after one there would be little but that one, and
+    what goes fast would look like hard work. Times are monotonic seconds.
+    """
+
+    def __init__(self, now_s: float) -> None:
+        self.snapshot_at_s = now_s
+        self.busy_s = 0.0
+        """Since the last snapshot began."""
+        self.records = 0
+        """Likewise, how many records were read."""
+        self.busy_ratio = 0.0
+        """Of late: half of it is of the time between the last two snapshots."""
+        self._late_records = self._late_busy_s = 0.0
+
+    def add(self, busy_s: float, records: int = 0) -> None:
+        self.busy_s += busy_s
+        self.records += records
+
+    def begin_snapshot(self, now_s: float) -> None:
+        last = self.busy_s / max(now_s - self.snapshot_at_s, SHORTEST_S)
+        self.busy_ratio = (self.busy_ratio + last) / 2
+        # What was read before a snapshot is worked on in it, and counts as busy only after it.
+        self._late_records = self._late_records / 2 + self.records
+        self._late_busy_s = self._late_busy_s / 2 + self.busy_s
+        self.snapshot_at_s, self.busy_s, self.records = now_s, 0.0, 0
+
+    def backlog(self, busy_s: float) -> float | None:
+        """How many records of a backlog are so much work, to the end of all that follows from
+        them, as it went of late; None: there is no backlog.
+        """
+        if self.busy_ratio <= SATURATED:
+            return None
+        return max(self._late_records / self._late_busy_s * busy_s, BACKLOG_RECORDS)
 
 
 @dataclass(frozen=True)
@@ -30,25 +73,11 @@ class Pace:
         # up is enough, and the last step to `busy_s` is for one that would not.
         return self.quiet_s + load**2 * (self.busy_s - self.quiet_s)
 
+    def is_due_after(self, load: Load) -> bool:
+        """Whether enough was read since the last checkpoint, however little time it took.
 
-class Load:
-    """What share of its time a worker has been busy, with batches and with snapshots.
-
-    It is taken from snapshot to snapshot: soon after one there would be little but that one, and
-    what goes fast would look like hard work. Times are monotonic seconds.
-    """
-
-    def __init__(self, now_s: float) -> None:
-        self.snapshot_at_s = now_s
-        self.busy_s = 0.0
-        """Since the last snapshot began."""
-        self.busy_ratio = 0.0
-        """Of late: half of it is of the time between the last two snapshots."""
-
-    def add(self, busy_s: float) -> None:
-        self.busy_s += busy_s
-
-    def begin_snapshot(self, now_s: float) -> None:
-        last = self.busy_s / max(now_s - self.snapshot_at_s, SHORTEST_S)
-        self.busy_ratio = (self.busy_ratio + last) / 2
-        self.snapshot_at_s, self.busy_s = now_s, 0.0
+        A worker with a backlog reads in no time what it then works on for long, and nothing else
+        can happen meanwhile.
+        """
+        enough = load.backlog(self.busy_s) if self.records is None else self.records
+        return enough is not None and load.records >= enough

@@ -42,10 +42,9 @@ RETRY_PAUSE_S = 0.1
 RETRY_FOR_S = 120.0
 """A checkpoint that cannot be committed for so long needs a restart, or a person."""
 UNBOUNDED: Mapping[TP, int] = MappingProxyType({})
-PASS_ON_RECORDS, PASS_ON_RECORDS_SATURATED, SATURATED = 2000, 50_000, 0.8
-"""After so many events the next stage begins with them. A worker that is busier than `SATURATED` is
-faster with few large batches, as a stage looks a subject up once for each; but what it has read
-must not grow beyond what a snapshot can do.
+PASS_ON_RECORDS, PASS_ON_S = 2000, 0.7
+"""After so many events the next stage begins with them. A worker with a backlog is faster with few
+large batches, as a stage looks a subject up once for each: it hands over what is so much work.
 """
 AHEAD_S = 5.0
 """So much work may be done ahead of a checkpoint that is being committed: it is kept in memory."""
@@ -132,7 +131,7 @@ class Worker:
         self._stopping = False
         self._records: list[Outgoing] = []
         """What is to be written with the next checkpoint."""
-        self._records_since = self._unpassed = 0
+        self._unpassed = 0
         self._load = Load(time.monotonic())
         self.durable_s: float | None = None
         self.busy_s: dict[str, float] = dict.fromkeys(self._by_name, 0.0)
@@ -163,16 +162,14 @@ class Worker:
         owned.logic.process(delivery.batch)
         owned.deliveries[tp] += 1
         owned.positions[tp] = delivery.position
-        busy_s = time.perf_counter() - started
-        self._load.add(busy_s)
+        busy_s, n = time.perf_counter() - started, len(delivery.batch.offsets)
+        self._load.add(busy_s, n)
         self.busy_s[owned.home.stage] += busy_s
-        self._records_since += len(delivery.batch.offsets)
         if not self._stateful(owned.home):
-            self._unpassed += len(delivery.batch.offsets)
-            saturated = self._load.busy_ratio > SATURATED
-            if self._unpassed >= (PASS_ON_RECORDS_SATURATED if saturated else PASS_ON_RECORDS):
+            self._unpassed += n
+            if self._unpassed >= (self._load.backlog(PASS_ON_S) or PASS_ON_RECORDS):
                 self._pass_on_inputs()
-        if self._pace.records is not None and self._records_since >= self._pace.records:
+        if self._pace.is_due_after(self._load):
             self._due.set()
 
     def _pass_on_inputs(self) -> None:
@@ -392,7 +389,7 @@ class Worker:
 
     def _snapshot(self) -> Checkpoint | None:
         """Takes what changed out of every stage partition; None when nothing did."""
-        self._records_since = self._unpassed = 0
+        self._unpassed = 0
         self._load.begin_snapshot(time.monotonic())
         started = time.perf_counter()
         now_ms = self._clock()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents.pace import Load, Pace
+from agents.pace import BACKLOG_RECORDS, Load, Pace
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,36 @@ def test_a_worker_that_is_busy_for_longer_is_found_to_be():
         load.add(0.08)
         load.begin_snapshot(now_s=tenth / 10)
     assert load.busy_ratio == pytest.approx(0.8)
+
+
+def worker_that_reads(records_per_s: int, busy_ratio: float) -> Load:
+    """Most of its work is in snapshots."""
+    load = Load(now_s=0.0)
+    for second in range(1, 50):
+        load.add(busy_ratio / 4, records=records_per_s)
+        load.begin_snapshot(now_s=second)
+        load.add(busy_ratio * 3 / 4)
+    return load
+
+
+def test_a_checkpoint_is_due_when_a_backlog_was_read_that_is_the_work_of_a_second():
+    load, pace = worker_that_reads(9000, busy_ratio=0.9), Pace(busy_s=1.0)
+    assert load.backlog(busy_s=1.0) == pytest.approx(10_000)
+    assert load.backlog(busy_s=0.5) == pytest.approx(5000)
+    load.add(0.1, records=9_900)
+    assert not pace.is_due_after(load)
+    load.add(0.1, records=200)
+    assert pace.is_due_after(load)
+
+
+def test_a_slow_worker_takes_a_backlog_in_batches_all_the_same():
+    assert worker_that_reads(10, busy_ratio=0.9).backlog(busy_s=1.0) == BACKLOG_RECORDS
+
+
+def test_a_worker_that_keeps_up_is_only_told_by_time_and_a_replay_only_by_records():
+    load = worker_that_reads(9000, busy_ratio=0.5)
+    assert load.backlog(busy_s=1.0) is None
+    load.add(0.1, records=1_000_000)
+    assert not Pace().is_due_after(load)
+    assert Pace(quiet_s=None, records=1_000_000).is_due_after(load)
+    assert not Pace(quiet_s=None, records=1_000_001).is_due_after(load)
