@@ -96,8 +96,12 @@ class HeldAccounts:
         account = self.account(key)
         if account.cold:
             self._thaw(account, account.unpack())
-        self._warm.use(key, len(account.members))
+        self._use(account)
         return account
+
+    def _use(self, account: Account) -> None:
+        if len(account.members) <= LARGE_ACCOUNT:
+            self._warm.use(account.key, len(account.members) or 1)
 
     def member(self, account_key: str, leaf: str) -> Member:
         account = self.warmed(account_key)
@@ -105,7 +109,7 @@ class HeldAccounts:
         if member is None:
             values: list[Any] = [None] * len(self._measures.all)
             member = account.members[leaf] = Member(account_key, leaf, values)
-            self._warm.grow()
+            self._use(account)
         return member
 
     def leave(self, account: Account, member: Member) -> None:
