@@ -8,11 +8,12 @@ With a horizon an end after it is none, censoring stops there, and quantiles lea
 mature yet; the part of an ended subject is then its maturity in UTC ms instead of ENDED.
 """
 
+from array import array
 from bisect import bisect_right
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from itertools import accumulate
+from itertools import accumulate, groupby, repeat
 from typing import TypeVar
 
 from schemas.times import DAY_MS, HOUR_MS
@@ -23,21 +24,45 @@ from streams.values.tally import NULL, CellTally, Number, Value
 
 ENDED, OPEN = 0, 1
 _MS_PER_S = 1000
+_HALF = Fraction(1, 2)
 _FLOAT_ERROR = 1e-9
 """More than what a survival as a float can be off, after a million steps."""
+_BUCKET_BITS = 20
+
+
+class Multiset:
+    """Whole numbers of 64 bits, in buckets of neighbours (of ms: 17 minutes).
+
+    A million of them take 8 MB, and few have to be sorted to find the one of a rank.
+    """
+
+    def __init__(self) -> None:
+        self.buckets: dict[int, array[int]] = defaultdict(lambda: array("q"))
+
+    def add(self, x: int, n: int) -> None:
+        bucket = self.buckets[x >> _BUCKET_BITS]
+        if n == 1:
+            bucket.append(x)
+        else:
+            bucket.extend(repeat(x, n))
+
+    def __len__(self) -> int:
+        return sum(map(len, self.buckets.values()))
 
 
 class Quantiles:
-    """Exact quantiles of a multiset of lags, by linear interpolation between order statistics."""
+    """Exact quantiles of lags, by linear interpolation between order statistics."""
 
-    def __init__(self, counts: Mapping[int, int]) -> None:
-        self._lags = sorted(lag for lag, n in counts.items() if n)
-        self._ranks = list(accumulate(counts[lag] for lag in self._lags))
+    def __init__(self, lags: Multiset) -> None:
+        self._buckets = [lags.buckets[number] for number in sorted(lags.buckets)]
+        self._ranks = list(accumulate(map(len, self._buckets)))
         self.n = self._ranks[-1] if self._ranks else 0
-        self.sum_ms = sum(lag * counts[lag] for lag in self._lags)
+        self.sum_ms = sum(map(sum, self._buckets))
 
     def _at(self, rank: int) -> int:
-        return self._lags[bisect_right(self._ranks, rank)]
+        place = bisect_right(self._ranks, rank)
+        bucket = self._buckets[place]
+        return sorted(bucket)[rank - self._ranks[place] + len(bucket)]
 
     def seconds(self, tenths: int) -> Fraction | None:
         """The quantile at tenths / 10 in seconds: x[h] at h = (n - 1) x tenths / 10."""
@@ -52,16 +77,16 @@ class Quantiles:
         return Fraction(self.sum_ms, _MS_PER_S * self.n) if self.n else None
 
 
-def kaplan_meier_median_ms(ended: Mapping[int, int], censored: Mapping[int, int]) -> int | None:
+def kaplan_meier_median_ms(ended: Multiset, censored: Multiset) -> int | None:
     """The smallest lag t with S(t) <= 1/2, decided exactly; None if S stays above.
 
-    `ended` and `censored` map ms to numbers of subjects; ends come before censorings on ties.
-    Floats decide where they can: exact fractions grow long when there are many censorings.
+    `ended` and `censored`: ms, one for each subject; ends come before censorings on ties. Floats
+    decide where they can: exact fractions grow long when there are many censorings.
     """
-    for lag, survival in _survival(ended, censored, 1.0):
+    for lag, survival in _survival(ended, censored, 1.0, 0.5 + _FLOAT_ERROR):
         if abs(survival - 0.5) < _FLOAT_ERROR:
-            exact = _survival(ended, censored, Fraction(1))
-            return next((lag for lag, survival in exact if 2 * survival <= 1), None)
+            exact = _survival(ended, censored, Fraction(1), _HALF)
+            return next((lag for lag, survival in exact if survival <= _HALF), None)
         if survival < 0.5:
             return lag
     return None
@@ -71,18 +96,31 @@ Survival = TypeVar("Survival", float, Fraction)
 
 
 def _survival(
-    ended: Mapping[int, int], censored: Mapping[int, int], start: Survival
+    ended: Multiset, censored: Multiset, start: Survival, above: Survival
 ) -> Iterator[tuple[int, Survival]]:
-    """(lag, S(lag)) at every lag with ends, rising; in the kind of number that `start` is."""
-    at_risk = sum(ended.values()) + sum(censored.values())
-    survival = start
-    waiting = sorted(((t, n) for t, n in censored.items() if n), reverse=True)
-    for lag in sorted(t for t, n in ended.items() if n):
-        while waiting and waiting[-1][0] < lag:
-            at_risk -= waiting.pop()[1]
-        survival = survival * (at_risk - ended[lag]) / at_risk
-        yield lag, survival
-        at_risk -= ended[lag]
+    """(lag, S(lag)) at lags with ends, rising; in the kind of number that `start` is.
+
+    Buckets of ends that nobody leaves otherwise, and after which S is still `above`, are one step,
+    of which nothing is said: (r - 1) / r x (r - 2) / (r - 1) x ... is (r - n) / r.
+    """
+    at_risk, survival = len(ended) + len(censored), start
+    for number in sorted(ended.buckets.keys() | censored.buckets.keys()):
+        ends, leaving = ended.buckets.get(number, ()), censored.buckets.get(number, ())
+        after_both = at_risk - len(ends) - len(leaving)
+        if ends and not leaving:
+            after = survival * after_both / at_risk
+            if after > above:
+                survival, ends = after, ()
+        waiting = sorted(leaving, reverse=True) if ends else []
+        for lag, alike in groupby(sorted(ends)):
+            while waiting and waiting[-1] < lag:
+                waiting.pop()
+                at_risk -= 1
+            n = len(list(alike))
+            survival = survival * (at_risk - n) / at_risk
+            yield lag, survival
+            at_risk -= n
+        at_risk = after_both
 
 
 class Tally(CellTally):
@@ -125,18 +163,19 @@ class Tally(CellTally):
         return self._value_of(latest_of(cells) if self._latest else cells, watermark_ms)
 
     def _value_of(self, cells: Iterable[CellOfPeriod], watermark_ms: int) -> Value:
-        ended, mature, censored = Counter[int](), Counter[int](), Counter[int]()
+        limit_ms = self._horizon_ms
+        ended, censored = Multiset(), Multiset()
+        mature = ended if limit_ms is None else Multiset()
         hour_ms = watermark_ms // HOUR_MS * HOUR_MS
         for (part, x), n in cells:
             if part == OPEN:
                 waited_ms = watermark_ms - x
-                limit_ms = self._horizon_ms
-                censored[waited_ms if limit_ms is None else min(waited_ms, limit_ms)] += n
+                censored.add(waited_ms if limit_ms is None else min(waited_ms, limit_ms), n)
             else:
-                ended[x] += n
-                if part == ENDED or part <= hour_ms:
-                    mature[x] += n
-        if not ended and not censored:
+                ended.add(x, n)
+                if limit_ms is not None and (part == ENDED or part <= hour_ms):
+                    mature.add(x, n)
+        if not ended.buckets and not censored.buckets:
             return NULL
         lags = Quantiles(mature)
         km_ms = kaplan_meier_median_ms(ended, censored)

@@ -5,11 +5,12 @@ row takes values in percent of one. With quantiles: (COUNTED, day, value), the m
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from fractions import Fraction
 
 from streams.calendar import Calendar
-from streams.operators.lag import Quantiles
-from streams.operators.latest import latest_cells
+from streams.operators.lag import Multiset, Quantiles
+from streams.operators.latest import CellOfPeriod, latest_cells
 from streams.values.tally import NULL, CellTally, Number, Value, number
 
 COUNTED, ADDED = 0, 1
@@ -28,12 +29,12 @@ class Tally(CellTally):
         self._latest = latest
 
     def value(self, period: str, index: int, watermark_ms: int) -> Value:
-        counted, added = Counter[int](), Counter[int]()
-        cells = latest_cells if self._latest else CellTally.cells_of
-        for (part, x), n in cells(self, period, index):
-            (counted if part == COUNTED else added)[x] += n
+        cells = (latest_cells if self._latest else CellTally.cells_of)(self, period, index)
         if self._quantiles:
-            return self._with_quantiles(counted)
+            return self._with_quantiles(cells)
+        counted, added = Counter[int](), Counter[int]()
+        for (part, x), n in cells:
+            (counted if part == COUNTED else added)[x] += n
         n = counted.total()
         if not n:
             return NULL
@@ -43,7 +44,10 @@ class Tally(CellTally):
         ) / (n * self._divide)
         return Value(Fraction(exact), number(Fraction(exact)), {"n": n})
 
-    def _with_quantiles(self, values_ms: Counter[int]) -> Value:
+    def _with_quantiles(self, cells: Iterable[CellOfPeriod]) -> Value:
+        values_ms = Multiset()
+        for (_, x), n in cells:
+            values_ms.add(x, n)
         found = Quantiles(values_ms)
         if not found.n:
             return NULL

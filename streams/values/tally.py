@@ -297,13 +297,18 @@ class CellTally(Tally):
         hourly = part >= HOURLY
         part %= HOURLY
         chunk = x >> CELL_CHUNK_BITS
-        chunks = (self._hours if hourly else self._days).setdefault(at, {})
+        grid = self._hours if hourly else self._days
+        chunks = grid.setdefault(at, {})
         cells = chunks.setdefault(chunk, {})
         left = cells.get((part, x), 0) + n
         if left:
             cells[part, x] = left
         else:
             cells.pop((part, x), None)
+            if not cells:  # an empty dictionary keeps the room that it once needed
+                del chunks[chunk]
+                if not chunks:
+                    del grid[at]
         self._unsaved.add((HOUR if hourly else DAY, at, chunk))
         if hourly:
             self._widen(HOUR, at, at + 1)

@@ -1,6 +1,7 @@
 """Quantiles and the Kaplan-Meier median, against naive ones; and what a lag tally says."""
 
 from collections import Counter
+from collections.abc import Iterable
 from fractions import Fraction
 from statistics import mean, median
 
@@ -10,11 +11,26 @@ from hypothesis import strategies as st
 
 from schemas.times import DAY_MS, HOUR_MS, MINUTE_MS, parse_iso
 from streams.calendar import DAY, WEEK, Calendar
-from streams.operators.lag import ENDED, OPEN, Quantiles, Tally, kaplan_meier_median_ms
+from streams.operators.lag import (
+    ENDED,
+    OPEN,
+    Multiset,
+    Quantiles,
+    Tally,
+    kaplan_meier_median_ms,
+)
 from streams.values.tally import NULL
 from tests.laws import law
 
-lags = st.lists(st.integers(0, 40).map(lambda n: n * 250), max_size=15)
+# Some are neighbours, others far apart.
+lags = st.lists(st.integers(0, 40).map(lambda n: n * 250 + n // 10 * HOUR_MS), max_size=15)
+
+
+def multiset(values: Iterable[int]) -> Multiset:
+    found = Multiset()
+    for value, n in Counter(values).items():
+        found.add(value, n)
+    return found
 
 
 def naive_seconds(values: list[int], tenths: int) -> Fraction:
@@ -40,7 +56,7 @@ def naive_kaplan_meier(ended: list[int], censored: list[int]) -> int | None:
 @law
 @given(lags, st.integers(0, 10))
 def test_quantiles_interpolate_between_the_sorted_lags(values: list[int], tenths: int):
-    found = Quantiles(Counter(values))
+    found = Quantiles(multiset(values))
 
     assert found.n == len(values)
     assert found.seconds(tenths) == (naive_seconds(values, tenths) if values else None)
@@ -50,7 +66,7 @@ def test_quantiles_interpolate_between_the_sorted_lags(values: list[int], tenths
 @law
 @given(lags.filter(bool))
 def test_the_half_is_the_usual_median_and_the_mean_the_usual_mean(values: list[int]):
-    found = Quantiles(Counter(values))
+    found = Quantiles(multiset(values))
 
     assert found.seconds(5) * 1000 == median(values)
     assert float(found.mean_seconds()) == pytest.approx(mean(values) / 1000)
@@ -59,7 +75,7 @@ def test_the_half_is_the_usual_median_and_the_mean_the_usual_mean(values: list[i
 @law
 @given(lags, lags)
 def test_the_kaplan_meier_median_is_the_naive_one(ended: list[int], censored: list[int]):
-    assert kaplan_meier_median_ms(Counter(ended), Counter(censored)) == naive_kaplan_meier(
+    assert kaplan_meier_median_ms(multiset(ended), multiset(censored)) == naive_kaplan_meier(
         ended, censored
     )
 
@@ -83,14 +99,21 @@ def test_the_kaplan_meier_median_is_the_naive_one(ended: list[int], censored: li
 def test_half_of_those_at_risk_have_ended_at_the_kaplan_meier_median(
     ended: list[int], censored: list[int], median_ms: int | None
 ):
-    assert kaplan_meier_median_ms(Counter(ended), Counter(censored)) == median_ms
+    assert kaplan_meier_median_ms(multiset(ended), multiset(censored)) == median_ms
 
 
 def test_survival_of_exactly_one_half_is_not_missed_by_rounding():
     """Thirty factors (n - 1) / n from 60 down to 31: 30/60, whatever floats make of it."""
-    ended = dict.fromkeys(range(1, 31), 1)
+    assert kaplan_meier_median_ms(multiset(range(1, 31)), multiset([100] * 30)) == 30
 
-    assert kaplan_meier_median_ms(ended, {100: 30}) == 30
+
+def test_half_is_met_within_a_bucket_of_which_others_leave_nothing():
+    """All buckets but the last one are one step each."""
+    ended = [hour * HOUR_MS + ms for hour in range(5) for ms in range(10)]
+
+    assert kaplan_meier_median_ms(multiset(ended), multiset([])) == 2 * HOUR_MS + 4
+    assert kaplan_meier_median_ms(multiset(ended), multiset([9 * HOUR_MS] * 20)) == ended[34]
+    assert kaplan_meier_median_ms(multiset(ended), multiset([9 * HOUR_MS] * 51)) is None
 
 
 # ---- tallies
