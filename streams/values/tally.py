@@ -5,10 +5,12 @@ looked at, and records for the checkpoint are small: a chunk of consecutive inde
 """
 
 from abc import ABC, abstractmethod
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from fractions import Fraction
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any, NamedTuple
 
 from streams.calendar import DAY, HOUR, PERIODS, Calendar
@@ -19,7 +21,13 @@ CHUNK = 32
 """Indexes in one state record."""
 CELL_CHUNK_BITS = 20
 """Cells whose x (mostly ms) agrees but for so many bits, about 17 minutes, are one state record."""
+PACKED_CELLS = 32
+"""A chunk of at least so many cells is packed while none of them changes: a million who wait for
+something would take 150 MB as dictionaries, and take 24."""
 Cells = dict[tuple[int, int], int]
+"""(part, x) -> n"""
+Grid = dict[int, dict[int, "Cells | array[int]"]]
+"""Local day (or hour) -> number of a chunk -> its cells; packed ones as part, x, n, part, ..."""
 """(part, x) -> n"""
 WHOLE_MAX = (1 << 63) - 1
 """Beyond it no reader of JSON can be trusted to take a whole number."""
@@ -288,8 +296,10 @@ class CellTally(Tally):
 
     def __init__(self, calendar: Calendar) -> None:
         super().__init__(calendar)
-        self._days: dict[int, dict[int, Cells]] = {}
-        self._hours: dict[int, dict[int, Cells]] = {}
+        self._days: Grid = {}
+        self._hours: Grid = {}
+        self._in_use: set[tuple[Any, ...]] = set()
+        """Chunks that had changed when it was last saved."""
         self._totals = Steps()
 
     def add(self, part: int, at: int, x: int, n: int) -> None:
@@ -299,7 +309,9 @@ class CellTally(Tally):
         chunk = x >> CELL_CHUNK_BITS
         grid = self._hours if hourly else self._days
         chunks = grid.setdefault(at, {})
-        cells = chunks.setdefault(chunk, {})
+        cells = chunks.get(chunk)
+        if not isinstance(cells, dict):
+            cells = chunks[chunk] = dict(_items(cells)) if cells else {}
         left = cells.get((part, x), 0) + n
         if left:
             cells[part, x] = left
@@ -322,7 +334,11 @@ class CellTally(Tally):
 
     @property
     def held(self) -> int:
-        return sum(len(cells) for chunks in self._days.values() for cells in chunks.values())
+        return sum(
+            len(cells) if isinstance(cells, dict) else len(cells) // 3
+            for chunks in self._days.values()
+            for cells in chunks.values()
+        )
 
     def is_empty(self, period: str, index: int) -> bool:
         if self.lasting:
@@ -341,13 +357,13 @@ class CellTally(Tally):
     def cells(self, day: int) -> Iterator[tuple[tuple[int, int], int]]:
         """((part, x), n) of a day."""
         for cells in self._days.get(day, {}).values():
-            yield from cells.items()
+            yield from _items(cells)
 
     def cells_of(self, period: str, index: int) -> Iterator[tuple[tuple[int, int], int]]:
         """((part, x), n) of a period; of an hour, of what was counted by hours."""
         if period == HOUR:
             for cells in self._hours.get(index, {}).values():
-                yield from cells.items()
+                yield from _items(cells)
             return
         for day in self._days_in(period, index):
             yield from self.cells(day)
@@ -370,9 +386,12 @@ class CellTally(Tally):
             return self._at_0(self._hours, index, part)
         return sum(self._at_0(self._days, day, part) for day in self._days_in(period, index))
 
-    def _at_0(self, cells: dict[int, dict[int, Cells]], at: int, part: int) -> int:
-        chunks = cells.get(at)
-        return chunks.get(0, {}).get((part, 0), 0) if chunks else 0
+    def _at_0(self, grid: Grid, at: int, part: int) -> int:
+        chunks = grid.get(at)
+        cells = chunks.get(0) if chunks else None
+        if not cells:
+            return 0
+        return (cells if isinstance(cells, dict) else dict(_items(cells))).get((part, 0), 0)
 
     def forget(self, before_day: int) -> None:
         before_hour = self.calendar.index(HOUR, self.calendar.day_start_ms(before_day))
@@ -384,7 +403,7 @@ class CellTally(Tally):
             self._unsaved.update((grid, at, chunk) for at, of in cells.items() for chunk in of)
             cells.clear()
 
-    def _forget(self, grid: str, cells: dict[int, dict[int, Cells]], before: int) -> None:
+    def _forget(self, grid: str, cells: Grid, before: int) -> None:
         for at in [at for at in cells if at < before]:
             self._unsaved.update((grid, at, chunk) for chunk in cells.pop(at))
 
@@ -402,16 +421,39 @@ class CellTally(Tally):
         day = min(self._days, default=None)
         return None if day is None else self.calendar.index_of_day(period, day)
 
+    def take_unsaved(self) -> Iterator[tuple[tuple[Any, ...], Any]]:
+        in_use = {*self._unsaved}
+        yield from super().take_unsaved()
+        for grid, at, number in self._in_use - in_use:
+            chunks = (self._hours if grid == HOUR else self._days).get(at, {})
+            if isinstance(chunks.get(number), dict):
+                chunks[number] = _idle(self._content((grid, at, number)))
+        self._in_use = in_use
+
     def _content(self, chunk: tuple[Any, ...]) -> list[tuple[int, int, int]]:
         grid, at, number = chunk
         chunks = (self._hours if grid == HOUR else self._days).get(at, {})
-        return [(part, x, n) for (part, x), n in chunks.get(number, {}).items()]
+        return [(part, x, n) for (part, x), n in _items(chunks.get(number, {}))]
 
-    def load(self, chunk: tuple[Any, ...], content: Iterable[tuple[int, int, int]]) -> None:
+    def load(self, chunk: tuple[Any, ...], content: Sequence[tuple[int, int, int]]) -> None:
         grid, at, number = chunk
         chunks = (self._hours if grid == HOUR else self._days).setdefault(at, {})
-        cells = chunks.setdefault(number, {})
-        for part, x, n in content:
-            cells[part, x] = n
-            if self.lasting:
+        chunks[number] = _idle(content)
+        if self.lasting:
+            for _, _, n in content:
                 self._totals.add(at, None, n)
+
+
+def _idle(cells: Sequence[tuple[int, int, int]]) -> "Cells | array[int]":
+    """(part, x, n) of cells that do not change, as they are kept."""
+    if len(cells) >= PACKED_CELLS:
+        with suppress(OverflowError):  # beyond 64 bits they stay as they are
+            return array("q", chain.from_iterable(cells))
+    return {(part, x): n for part, x, n in cells}
+
+
+def _items(cells: "Cells | array[int]") -> Iterable[tuple[tuple[int, int], int]]:
+    if isinstance(cells, dict):
+        return cells.items()
+    numbers = iter(cells)
+    return (((part, x), n) for part, x, n in zip(numbers, numbers, numbers, strict=True))

@@ -19,8 +19,8 @@ from streams.calendar import (
     YEAR_TO_DATE,
     Calendar,
 )
-from streams.operators import count, lag, membership, share
-from streams.values.tally import CHUNK, HOURLY, NULL, Hull, Steps, Tally, ratio
+from streams.operators import count, lag, membership, share, total
+from streams.values.tally import CHUNK, HOURLY, NULL, PACKED_CELLS, Hull, Steps, Tally, ratio
 from tests.laws import law
 
 CALENDAR = Calendar()
@@ -236,3 +236,32 @@ def test_a_day_on_which_very_many_began_is_many_small_records():
 
     tally.add(lag.OPEN, DAY_0, midnight_ms + 1, 1)
     assert saved(tally, records) == 1
+
+
+@law
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 60), st.integers(-1, 1)), max_size=99))
+def test_cells_are_the_same_whether_they_are_packed_or_not(more: list[tuple[int, int, int]]):
+    tally, records = lag.Tally(CALENDAR, "median", None), {}
+    many = [(part, x, 5) for part in (0, 1) for x in range(PACKED_CELLS)]
+    expected = Counter[tuple[int, int]]()
+    for n, (part, x, change) in enumerate([*many, *more]):
+        tally.add(part, DAY_0, x, change)
+        expected[part, x] += change
+        if n % 7 == 0:
+            for _ in range(1 + n % 3):  # twice without a change: they are packed
+                saved(tally, records)
+    saved(tally, records)
+
+    assert dict(tally.cells(DAY_0)) == {cell: n for cell, n in expected.items() if n}
+    assert tally.held == len(dict(tally.cells(DAY_0)))
+    restored = loaded(lag.Tally(CALENDAR, "median", None), records)
+    assert dict(restored.cells(DAY_0)) == dict(tally.cells(DAY_0))
+
+
+def test_what_is_beyond_64_bits_is_not_packed():
+    tally = total.Tally(CALENDAR, 1)
+    for x in range(PACKED_CELLS):
+        tally.add(0, DAY_0, x, 1 << 63)
+    for _ in range(2):
+        list(tally.take_unsaved())
+    assert dict(tally.cells(DAY_0)) == {(0, x): 1 << 63 for x in range(PACKED_CELLS)}
