@@ -34,7 +34,7 @@ from streams.parts.standings import Standings
 from streams.signals import Standing
 
 ENTERED = 0
-STANDS_MAX = 1 << 10
+STANDS_MAX = 1 << 13
 """So many stands of users are remembered of a membership: what one was, and is, is asked for
 repeatedly. What they follow from stays in memory for so long.
 """
@@ -257,14 +257,20 @@ class Membership:
 
     def _new(self, values: Values, old: Values, before: Stand) -> Stand:
         courses = [
-            course
-            if course is not None and all(old[slot] is values[slot] for slot in leaf.slots)
-            else self._course(leaf, values)
+            self._course(leaf, values) if course is None else self._again(leaf, course, old, values)
             for leaf, course in zip_longest(self._leaves, before.because)
         ]
         course = courses[0] if self._one_condition else combined(courses, self._holds)
         instants = self._instants(values) if course else ()
         return Stand(course, courses, [_due_ms(edge, instants) for edge in course])
+
+    def _again(self, leaf: Leaf, course: Course, old: Values, values: Values) -> Course:
+        """The course of a condition, from what it was by the `old` measures."""
+        if all(old[slot] is values[slot] for slot in leaf.slots):
+            return course
+        if leaf.again is None:
+            return self._course(leaf, values)
+        return leaf.again(course, old, values)
 
     def _course(self, leaf: Leaf, values: Values) -> Course:
         course = leaf.course(values)

@@ -67,8 +67,11 @@ class Hull:
         if self.start is None:
             self.start, self.end = start, end
             return
-        self.start = min(self.start, start)
-        self.end = None if end is None or self.end is None else max(self.end, end)
+        # of very many changes: comparing takes a third of the time that min and max take
+        if start < self.start:
+            self.start = start
+        if self.end is not None and (end is None or end > self.end):
+            self.end = end
 
     def until(self, last: int) -> range:
         """The indexes in it, none above `last`."""
