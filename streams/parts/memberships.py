@@ -126,7 +126,8 @@ class Stand(NamedTuple):
 
     course: Course
     because: list[Course]
-    """When each condition holds."""
+    """When each condition holds; where one that is needed never does, those behind it are missing.
+    """
     due_ms: list[int | None]
     """Of each edge of the course the watermark that shows it; None: a fact makes it, whatever is
     still to come.
@@ -159,6 +160,8 @@ class Membership:
         )
         self._standings = subject.standings(row)
         self._leaves: list[Leaf] = []
+        self._needed: set[int] = set()
+        """Numbers of the conditions without which nobody is in."""
         self._holds = self._compiled(row.when)
         self._one_condition = not isinstance(row.when, AllHold | AnyHolds | HoldsNot)
         self.slots = frozenset[int]().union(*(leaf.slots for leaf in self._leaves))
@@ -256,10 +259,15 @@ class Membership:
         return known[0]
 
     def _new(self, values: Values, old: Values, before: Stand) -> Stand:
-        courses = [
-            self._course(leaf, values) if course is None else self._again(leaf, course, old, values)
-            for leaf, course in zip_longest(self._leaves, before.because)
-        ]
+        courses: list[Course] = []
+        for leaf, course in zip_longest(self._leaves, before.because):
+            if course is None:
+                course = self._course(leaf, values)
+            else:
+                course = self._again(leaf, course, old, values)
+            courses.append(course)
+            if not course and len(courses) - 1 in self._needed:
+                return Stand((), courses, [])  # whatever else holds
         course = courses[0] if self._one_condition else combined(courses, self._holds)
         instants = self._instants(values) if course else ()
         return Stand(course, courses, [_due_ms(edge, instants) for edge in course])
@@ -397,18 +405,22 @@ class Membership:
 
     # ---- conditions
 
-    def _compiled(self, when: Holds) -> Callable[[Sequence[bool]], bool]:
+    def _compiled(self, when: Holds, *, needed: bool = True) -> Callable[[Sequence[bool]], bool]:
+        """`needed`: where it does not hold, nobody is in."""
         if isinstance(when, AllHold | AnyHolds):
             parts = when.all if isinstance(when, AllHold) else when.any
-            tests = [self._compiled(part) for part in parts]
+            each_needed = needed and isinstance(when, AllHold)
+            tests = [self._compiled(part, needed=each_needed) for part in parts]
             fold = all if isinstance(when, AllHold) else any
             return lambda states: fold(test(states) for test in tests)
         if isinstance(when, HoldsNot):
-            test = self._compiled(when.not_)
+            test = self._compiled(when.not_, needed=False)
             return lambda states: not test(states)
         number = len(self._leaves)
         leaf = self._member(when) if isinstance(when, Member) else self._conditions.leaf(when)
         self._leaves.append(leaf)
+        if needed:
+            self._needed.add(number)
         return lambda states: states[number]
 
     def _member(self, when: Member) -> Leaf:
