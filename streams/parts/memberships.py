@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, starmap, zip_longest
+from operator import is_
 from typing import Any, NamedTuple
 
 from schemas.conditions import AllHold, AnyHolds, Holds, HoldsNot, Member
@@ -208,7 +209,7 @@ class Membership:
         """
         assert self._place is not None
         assert self._entry is not None
-        if any(old[slot] is not values[slot] for slot in self.slots):
+        if not self._reads_the_same(old, values):
             stand = self._new(values, old, old[self._place] or OUT)
             if stand != values[self._place]:
                 values[self._place] = stand
@@ -374,9 +375,13 @@ class Membership:
 
     def says_other_things(self, old: Values, new: Values) -> bool:
         """Whether its signals may be others for a subject with the second measures."""
-        if all(old[slot] is new[slot] for slot in self.slots):
+        if self._reads_the_same(old, new):
             return False
         return self.row.each_name is not None or self.stand(old) != self.stand(new)
+
+    def _reads_the_same(self, old: Values, new: Values) -> bool:
+        slots = self._read_in_order
+        return all(map(is_, map(old.__getitem__, slots), map(new.__getitem__, slots)))
 
     def _passages_of(self, variant: str, values: Values) -> Iterator[Passage]:
         stand = self.stand(values)
