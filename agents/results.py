@@ -201,6 +201,8 @@ class Series(NamedTuple):
     """`account`: of all accounts, of the newest period alone."""
 
 
+_OF_COMPANY = b'"company"'
+"""In the keys of lists of the company."""
 EACH = "*"
 """In place of a variant: every one that there is."""
 
@@ -231,7 +233,8 @@ class Figures:
             if record.role == KPIS:
                 self._take_value(record.key, record.value)
             elif record.role == LISTS:
-                self._take_list(record.value)
+                if record.key is None or _OF_COMPANY in record.key:
+                    self._take_list(record.value)
             elif record.role == SIGNALS:
                 self._take_signal(record.value)
             elif record.role == DEAD_LETTERS:
