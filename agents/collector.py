@@ -16,7 +16,7 @@ def spare_the_collector() -> None:
 
 def stop_the_collector() -> None:
     """For a replay, whose process ends: it makes no garbage that refers to itself, however long it
-    is, and to look once at all that stays took a twentieth of its time.
+    is, and to look once at all that stays took two to four percent of its time.
     """
     gc.freeze()
     gc.disable()

@@ -67,7 +67,7 @@ class Hull:
         if self.start is None:
             self.start, self.end = start, end
             return
-        # of very many changes: comparing takes a third of the time that min and max take
+        # of very many changes, and comparing takes less time than min and max
         if start < self.start:
             self.start = start
         if self.end is not None and (end is None or end > self.end):
