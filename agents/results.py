@@ -201,6 +201,8 @@ class Series(NamedTuple):
     """`account`: of all accounts, of the newest period alone."""
 
 
+_OF_COMPANY = b'"company"'
+"""In the keys of lists of the company."""
 EACH = "*"
 """In place of a variant: every one that there is."""
 
@@ -214,8 +216,8 @@ class Figures:
         """As keys of their values begin."""
         self._names: dict[Series, dict[str, Series]] = defaultdict(dict)
         """The series of each variant of one that stands for every variant."""
-        self._of_accounts: dict[Series, tuple[str, dict[str, float]]] = {}
-        """The start of the newest period, and the values of accounts in it."""
+        self._of_accounts: dict[Series, tuple[str, dict[str, bytes]]] = {}
+        """The start of the newest period, and the records of accounts in it."""
         self._points: dict[Series, dict[int, Point]] = defaultdict(dict)
         self._signals: dict[str, tuple[int, bytes | None]] = {}
         self._lists: dict[str, tuple[tuple[str, str], bytes]] = {}
@@ -231,7 +233,8 @@ class Figures:
             if record.role == KPIS:
                 self._take_value(record.key, record.value)
             elif record.role == LISTS:
-                self._take_list(record.value)
+                if record.key is None or _OF_COMPANY in record.key:
+                    self._take_list(record.value)
             elif record.role == SIGNALS:
                 self._take_signal(record.value)
             elif record.role == DEAD_LETTERS:
@@ -266,15 +269,11 @@ class Figures:
         )
 
     def _take_of_account(self, series: Series, start: str, account: str, record: bytes) -> None:
-        newest, values = self._of_accounts.get(series, ("", {}))
+        newest, records = self._of_accounts.get(series, ("", {}))
         if start > newest:
-            newest, values = self._of_accounts[series] = start, {}
+            newest, records = self._of_accounts[series] = start, {}
         if start == newest:
-            value = orjson.loads(record)["value"]
-            if value is not None:
-                values[account] = value
-            else:
-                values.pop(account, None)
+            records[account] = record
 
     def _take_signal(self, value: bytes) -> None:
         signal = orjson.loads(value)
@@ -311,8 +310,10 @@ class Figures:
 
     def of_accounts(self, series: Series) -> list[tuple[str, float]]:
         """(account, value) in the newest period, the greatest first."""
-        _, values = self._of_accounts.get(series, ("", {}))
-        return sorted(values.items(), key=lambda each: (-each[1], each[0]))
+        _, records = self._of_accounts.get(series, ("", {}))
+        found = ((account, orjson.loads(record)["value"]) for account, record in records.items())
+        values = [(account, value) for account, value in found if value is not None]
+        return sorted(values, key=lambda each: (-each[1], each[0]))
 
     @property
     def standing(self) -> int:

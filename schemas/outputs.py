@@ -147,8 +147,9 @@ class KpiRecords:
     def _end_of(self, published: Published) -> bytes:
         if published is not self._published:
             value, parts, status, revision = published
-            spelled = _encode(value), _encode(parts), self._state(status, revision)
-            self._published, self._end = published, b',"value":%b,"parts":%b%b' % spelled
+            said = {"value": value, "parts": parts, "status": status, "revision": revision}
+            self._published = published
+            self._end = b"," + _encode(said | {"updated_at": self._updated_at})[1:]
         return self._end
 
     def _state(self, status: str, revision: int) -> bytes:

@@ -63,6 +63,19 @@ def of_states(changes: Sequence[tuple[int, bool]]) -> Course:
     return tuple(found)
 
 
+def alternating(states: Iterable[tuple[Edge, bool]], before: Iterable[Edge] = ()) -> Course:
+    """From (edge, whether it holds from there on), in order, after the edges `before` them.
+
+    >>> alternating([((1, 1), False), ((2, 1), True), ((3, 1), True)])
+    ((2, 1),)
+    """
+    edges = [*before]
+    for edge, holds in states:
+        if holds != bool(len(edges) % 2):
+            edges.append(edge)
+    return tuple(edges)
+
+
 def patched(course: Course, begin: Edge, end: Edge, states: Iterable[tuple[Edge, bool]]) -> Course:
     """The course with other edges from `begin` up to `end`, where it is as (edge, whether it holds
     from there on) say.
@@ -70,8 +83,5 @@ def patched(course: Course, begin: Edge, end: Edge, states: Iterable[tuple[Edge,
     >>> patched(((1, 1), (5, 1)), (2, 1), (4, 1), [((2, 1), False), ((3, 1), True)])
     ((1, 1), (2, 1), (3, 1), (5, 1))
     """
-    edges = [edge for edge in course if edge < begin]
-    for edge, holds in states:
-        if holds != bool(len(edges) % 2):
-            edges.append(edge)
-    return (*edges, *(edge for edge in course if edge >= end))
+    until = alternating(states, (edge for edge in course if edge < begin))
+    return (*until, *(edge for edge in course if edge >= end))

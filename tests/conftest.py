@@ -34,6 +34,13 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> SampleReplay:
     return replay_of_sample(tmp_path_factory.mktemp("sample"))
 
 
+@pytest.fixture(autouse=True)
+def the_collector_goes_on() -> Iterator[None]:
+    """After a replay in this process, which stops it, as the process of a command ends."""
+    yield
+    gc.enable()
+
+
 @pytest.fixture
 def prefix(request: pytest.FixtureRequest) -> str:
     """A topic prefix no other test uses, so that tests can share one broker."""

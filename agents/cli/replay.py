@@ -112,7 +112,7 @@ def replay(
     from agents.checkpoints import StopWorker
     from agents.checkpoints.journal import StateError
     from agents.cli.summary import series_shown, show_summary
-    from agents.collector import spare_the_collector
+    from agents.collector import stop_the_collector
     from agents.files import UnreadableFileError
     from agents.replay import replay_files
     from agents.results import OutputError
@@ -120,7 +120,7 @@ def replay(
 
     # What ends a run is told once, below, and not by the worker's log too.
     logging.getLogger("agents").addHandler(logging.NullHandler())
-    spare_the_collector()
+    stop_the_collector()
     try:
         with _progress_bar() as on_progress:
             done = replay_files(

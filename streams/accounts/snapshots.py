@@ -24,6 +24,7 @@ BATCH_TOLD = 5000
 _NEVER = 1 << 62
 Place = tuple[int, int, str]
 """Number of the prediction, local day, account."""
+NOTHING_TOLD = Told(None, False, None)
 
 
 class Telling:
@@ -108,7 +109,7 @@ class Telling:
         """What is to be told of days that are over now, and were not before."""
         before, closed = self._closed_before, self._last_closed(self._settled.watermark_ms)
         assert closed is not None
-        known: Known = {}
+        known = Known()
         for number, prediction in enumerate(self._predictions):
             days = prediction.days(values)
             first = days.start if before is None else max(days.start, before + 1)
@@ -146,11 +147,12 @@ class Telling:
         accounts: dict[str, int] = {}
         rows: list[tuple[int, int, int, list[int] | None, bool, bool | None]] = []
         for (number, day, key), told in news:
-            numbers, by_rule, label = told or Told(None, False, None)
-            account = accounts.setdefault(shown_account(key) or "", len(accounts))
+            numbers, by_rule, label = told or NOTHING_TOLD
+            account = accounts.setdefault(key, len(accounts))
             listed = None if numbers is None else list(numbers)
             rows.append((number, day, account, listed, by_rule, label))
-        return Snapshots([each.row.id for each in self._predictions], list(accounts), rows)
+        shown = [shown_account(key) or "" for key in accounts]
+        return Snapshots([each.row.id for each in self._predictions], shown, rows)
 
     # ---- checkpoints
 

@@ -10,6 +10,8 @@ from river import linear_model, metrics, optim, utils
 
 from schemas.row_forms.comparing import BIAS
 
+SCORES_MAX = 1 << 12
+"""So many scores are remembered until something is learnt: accounts are often alike in numbers."""
 BUCKETS = 100
 """Scores are judged by hundredths."""
 
@@ -35,6 +37,10 @@ class Learner:
     def __init__(self, features: Sequence[str], rate: float) -> None:
         self._features = features
         self._model = linear_model.LogisticRegression(optim.SGD(rate), intercept_lr=rate)
+        self._weights: Mapping[str, float] | None = None
+        """Those of the model; None: not read from it since something was learnt."""
+        self._scores: dict[tuple[int, ...], Score] = {}
+        """By numbers, likewise."""
         self.load(0.0, [0.0] * len(features))
 
     def _x(self, numbers: Iterable[int]) -> dict[str, float]:
@@ -42,13 +48,29 @@ class Learner:
 
     def score(self, numbers: Iterable[int]) -> Score:
         """`numbers`: of the features, in their order."""
-        x, weights = self._x(numbers), self._model.weights
-        parts = {name: weights[name] * x[name] for name in self._features}
+        place = tuple(numbers)
+        score = self._scores.get(place)
+        if score is None:
+            if len(self._scores) >= SCORES_MAX:
+                self._scores.clear()
+            score = self._scores[place] = self._score(place)
+        return score
+
+    def _score(self, numbers: Iterable[int]) -> Score:
+        if self._weights is None:
+            self._weights = self._model.weights
+        x, weights = self._x(numbers), self._weights
+        parts = {name: weights[name] * of for name, of in x.items()}
         value: float = self._model.predict_proba_one(x)[True]  # type: ignore[no-untyped-call]
         return Score(value, {BIAS: self._model.intercept, **parts})
 
     def learn(self, numbers: Iterable[int], label: bool) -> None:
         self._model.learn_one(self._x(numbers), label)
+        self._forget_scores()
+
+    def _forget_scores(self) -> None:
+        self._weights = None
+        self._scores.clear()
 
     @property
     def learnt(self) -> tuple[float, list[float]]:
@@ -60,6 +82,7 @@ class Learner:
         """Takes back what `learnt` gave."""
         self._model.intercept = bias
         self._model._weights = utils.VectorDict(dict(zip(self._features, weights, strict=True)))
+        self._forget_scores()
 
 
 class Judged(NamedTuple):

@@ -27,7 +27,17 @@ from schemas.times import DAY_MS
 from streams.accounts.crowds import Crowds
 from streams.attributes import is_among, whole_number
 from streams.calendar import Calendar
-from streams.courses import ALWAYS, AT_DAY_END, AT_INSTANT, Course, Edge, combined, of_states
+from streams.courses import (
+    ALWAYS,
+    AT_DAY_END,
+    AT_INSTANT,
+    Course,
+    Edge,
+    alternating,
+    combined,
+    of_states,
+    patched,
+)
 from streams.measures.active_days import ActiveDays
 from streams.measures.by_days import DayCounts, DayEdges
 from streams.measures.day_entries import DayEntries, Entry
@@ -51,6 +61,10 @@ class Leaf(NamedTuple):
     course: Callable[[Values], Course]
     instants: Callable[[Values], Iterator[int]]
     """Times of the facts that may begin or end it (UTC ms)."""
+    again: Callable[[Course, Values, Values], Course] | None = None
+    """The course by measures that have changed, from the one by the old measures; None: it costs as
+    much to find it anew. It has edges at the ends of days only.
+    """
 
 
 class Conditions:
@@ -336,22 +350,36 @@ def _scores(when: Scores, score: Score) -> Leaf:
 
     test = score.test(lambda of: of < bound if below else of >= bound)
 
-    def course(values: Values) -> Course:
-        return tuple(edges(values))
+    def edge(day: int) -> Edge:
+        return calendar.day_start_ms(day + 1), AT_DAY_END
 
-    def edges(values: Values) -> Iterator[Edge]:
-        holds = False
-        for days, quantities in score.quantities(values, period):
-            for day, now in zip(days, map(test, quantities), strict=True):
-                if now is not holds:
-                    holds = now
-                    yield calendar.day_start_ms(day + 1), AT_DAY_END
-            if holds:
-                holds = False
-                yield calendar.day_start_ms(days.stop + 1), AT_DAY_END
+    def states(values: Values, days: range | None = None) -> Iterator[tuple[Edge, bool]]:
+        """(end of a day, whether it holds there) where that may change, of all days or some."""
+        nothing_since = None if days is None else days.start
+        for run, quantities in score.quantities(values, period, days):
+            if nothing_since is not None and nothing_since < run.start:
+                yield edge(nothing_since), False
+            held = None
+            for day, holds in zip(run, map(test, quantities), strict=True):
+                if holds is not held:
+                    held = holds
+                    yield edge(day), holds
+            nothing_since = run.stop
+        if nothing_since is not None and (days is None or nothing_since < days.stop):
+            yield edge(nothing_since), False
+
+    def course(values: Values) -> Course:
+        return alternating(states(values))
+
+    def again(course: Course, old: Values, values: Values) -> Course:
+        days = score.changed(old, values, period)
+        if not days:
+            return course
+        days = range(days.start, days.stop + 1)  # with the first day that is as it was
+        return patched(course, edge(days.start), edge(days.stop), states(values, days))
 
     words = f"{when.score.replace('_', ' ')} {'below' if below else 'at least'} {bound}"
-    return Leaf(words, score.slots, course, lambda values: iter(()))
+    return Leaf(words, score.slots, course, lambda values: iter(()), again)
 
 
 def _open(when: Open, opened_slot: int, closed_slot: int) -> Leaf:

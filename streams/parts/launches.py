@@ -5,6 +5,7 @@ each, in a place that is found and not saved.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from schemas.row_forms.people import LaunchRow
 from schemas.times import DAY_MS
@@ -14,6 +15,9 @@ from streams.measures.kinds import ALL
 from streams.measures.of_subjects import Values
 from streams.operators import conversion
 from streams.parts.part import Cells, Part, Subject, of_cells
+
+LAUNCHES_MAX = 1 << 10
+"""The windows of so many launches are remembered: every user is looked at in each of them."""
 
 
 def launch_place(row: LaunchRow, subject: Subject) -> int:
@@ -27,21 +31,26 @@ def launches(row: LaunchRow, subject: Subject) -> Part:
     among, used = measures.edges(row.among, since_ms), measures.edges_by_name(row.used, since_ms)
     within_ms = row.within_days * DAY_MS
 
+    @lru_cache(LAUNCHES_MAX)
+    def window(start_ms: int) -> tuple[int, range, int]:
+        """Of a launch: where its days end (UTC ms), its days, when it is mature (UTC ms)."""
+        end_ms = start_ms + within_ms
+        days = range(calendar.day(start_ms), calendar.day(end_ms) + 1)
+        return end_ms, days, conversion.whole_hour_ms(end_ms)
+
     def add(values: Values, sign: int, into: Cells) -> None:
         known: Mapping[str, int] = values[place] or {}
         if not known or values[among] is None:
             return
         active, by_name = DayEdges.days(values[among]), values[used] or {}
         for name, start_ms in known.items():
-            end_ms, day = start_ms + within_ms, calendar.day(start_ms)
-            days = range(day, calendar.day(end_ms) + 1)
+            end_ms, days, mature_ms = window(start_ms)
             if not _any(active, days, start_ms, end_ms):
                 continue
             tally = tally_key(row.id, f"{row.each_name}={name}", ALL)
-            mature_ms = conversion.whole_hour_ms(end_ms)
-            into[tally, conversion.ALL_SUBJECTS, day, mature_ms] += sign
+            into[tally, conversion.ALL_SUBJECTS, days.start, mature_ms] += sign
             if name in by_name and _any(DayEdges.days(by_name[name]), days, start_ms, end_ms):
-                into[tally, conversion.SUCCESSES, day, mature_ms] += sign
+                into[tally, conversion.SUCCESSES, days.start, mature_ms] += sign
 
     return of_cells({place, among, used}, add)
 

@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, starmap, zip_longest
+from operator import is_
 from typing import Any, NamedTuple
 
 from schemas.conditions import AllHold, AnyHolds, Holds, HoldsNot, Member
@@ -34,7 +35,7 @@ from streams.parts.standings import Standings
 from streams.signals import Standing
 
 ENTERED = 0
-STANDS_MAX = 1 << 10
+STANDS_MAX = 1 << 13
 """So many stands of users are remembered of a membership: what one was, and is, is asked for
 repeatedly. What they follow from stays in memory for so long.
 """
@@ -126,7 +127,8 @@ class Stand(NamedTuple):
 
     course: Course
     because: list[Course]
-    """When each condition holds."""
+    """When each condition holds; where one that is needed never does, those behind it are missing.
+    """
     due_ms: list[int | None]
     """Of each edge of the course the watermark that shows it; None: a fact makes it, whatever is
     still to come.
@@ -159,6 +161,8 @@ class Membership:
         )
         self._standings = subject.standings(row)
         self._leaves: list[Leaf] = []
+        self._needed: set[int] = set()
+        """Numbers of the conditions without which nobody is in."""
         self._holds = self._compiled(row.when)
         self._one_condition = not isinstance(row.when, AllHold | AnyHolds | HoldsNot)
         self.slots = frozenset[int]().union(*(leaf.slots for leaf in self._leaves))
@@ -205,7 +209,7 @@ class Membership:
         """
         assert self._place is not None
         assert self._entry is not None
-        if any(old[slot] is not values[slot] for slot in self.slots):
+        if not self._reads_the_same(old, values):
             stand = self._new(values, old, old[self._place] or OUT)
             if stand != values[self._place]:
                 values[self._place] = stand
@@ -256,15 +260,26 @@ class Membership:
         return known[0]
 
     def _new(self, values: Values, old: Values, before: Stand) -> Stand:
-        courses = [
-            course
-            if course is not None and all(old[slot] is values[slot] for slot in leaf.slots)
-            else self._course(leaf, values)
-            for leaf, course in zip_longest(self._leaves, before.because)
-        ]
+        courses: list[Course] = []
+        for leaf, course in zip_longest(self._leaves, before.because):
+            if course is None:
+                course = self._course(leaf, values)
+            else:
+                course = self._again(leaf, course, old, values)
+            courses.append(course)
+            if not course and len(courses) - 1 in self._needed:
+                return Stand((), courses, [])  # whatever else holds
         course = courses[0] if self._one_condition else combined(courses, self._holds)
         instants = self._instants(values) if course else ()
         return Stand(course, courses, [_due_ms(edge, instants) for edge in course])
+
+    def _again(self, leaf: Leaf, course: Course, old: Values, values: Values) -> Course:
+        """The course of a condition, from what it was by the `old` measures."""
+        if all(old[slot] is values[slot] for slot in leaf.slots):
+            return course
+        if leaf.again is None:
+            return self._course(leaf, values)
+        return leaf.again(course, old, values)
 
     def _course(self, leaf: Leaf, values: Values) -> Course:
         course = leaf.course(values)
@@ -360,9 +375,13 @@ class Membership:
 
     def says_other_things(self, old: Values, new: Values) -> bool:
         """Whether its signals may be others for a subject with the second measures."""
-        if all(old[slot] is new[slot] for slot in self.slots):
+        if self._reads_the_same(old, new):
             return False
         return self.row.each_name is not None or self.stand(old) != self.stand(new)
+
+    def _reads_the_same(self, old: Values, new: Values) -> bool:
+        slots = self._read_in_order
+        return all(map(is_, map(old.__getitem__, slots), map(new.__getitem__, slots)))
 
     def _passages_of(self, variant: str, values: Values) -> Iterator[Passage]:
         stand = self.stand(values)
@@ -391,18 +410,22 @@ class Membership:
 
     # ---- conditions
 
-    def _compiled(self, when: Holds) -> Callable[[Sequence[bool]], bool]:
+    def _compiled(self, when: Holds, *, needed: bool = True) -> Callable[[Sequence[bool]], bool]:
+        """`needed`: where it does not hold, nobody is in."""
         if isinstance(when, AllHold | AnyHolds):
             parts = when.all if isinstance(when, AllHold) else when.any
-            tests = [self._compiled(part) for part in parts]
+            each_needed = needed and isinstance(when, AllHold)
+            tests = [self._compiled(part, needed=each_needed) for part in parts]
             fold = all if isinstance(when, AllHold) else any
             return lambda states: fold(test(states) for test in tests)
         if isinstance(when, HoldsNot):
-            test = self._compiled(when.not_)
+            test = self._compiled(when.not_, needed=False)
             return lambda states: not test(states)
         number = len(self._leaves)
         leaf = self._member(when) if isinstance(when, Member) else self._conditions.leaf(when)
         self._leaves.append(leaf)
+        if needed:
+            self._needed.add(number)
         return lambda states: states[number]
 
     def _member(self, when: Member) -> Leaf:

@@ -31,8 +31,14 @@ class _Feature(NamedTuple):
     """So many days before each day its window ends."""
 
 
-Known = dict[tuple[int, Callable[[Any], Windows], range, int], Sequence[int]]
-"""Features of one account, by their measure and windows."""
+class Known:
+    """What rows have found of one account, and others may ask for."""
+
+    def __init__(self) -> None:
+        self.windows: dict[tuple[int, Callable[[Any], Windows], range, int], Sequence[int]] = {}
+        """Features, by their measure and windows."""
+        self.takes_part: dict[tuple[int, str, range, int], list[bool]] = {}
+        """Whether it does, by the measure of activity, who may, days, and width."""
 
 
 class Told(NamedTuple):
@@ -80,6 +86,8 @@ class Prediction:
         self._features = [placed(feature) for feature in row.features.values()]
         eligible, label = row.eligible, row.label
         self._eligible = None if eligible is None else (stands(eligible.state), eligible)
+        self._who = f"{since_ms} {row.model_dump_json(include={'active', 'eligible'})}"
+        """Who takes part, the same for rows that ask for the same."""
         later = label.gained if isinstance(label, Gained) else label.state
         self._later = stands(later)
         self._rule = memberships.get(row.rule or "")
@@ -96,7 +104,7 @@ class Prediction:
 
         Gives (day, what is said). `known`: what other rows have found of the same measures.
         """
-        known = {} if known is None else known
+        known = Known() if known is None else known
         numbers = self._numbers(values, days, known)
         labelled = self._takes_part(values, days_back(days, self.row.after_days), known)
         for day, of_day, before in zip(days, numbers, labelled, strict=True):
@@ -137,12 +145,20 @@ class Prediction:
     ) -> Sequence[int]:
         """A feature over windows that end with each of some days."""
         place = feature.slot, feature.of, days, self.row.days
-        if place not in known:
-            known[place] = feature.of(values[feature.slot])(days, self.row.days)
-        return known[place]
+        found = known.windows.get(place)
+        if found is None:
+            found = known.windows[place] = feature.of(values[feature.slot])(days, self.row.days)
+        return found
 
     def _takes_part(self, values: Values, days: range, known: Known) -> list[bool]:
         """Whether an account does at the end of each of some days."""
+        place = self._active, self._who, days, self.row.days
+        found = known.takes_part.get(place)
+        if found is None:
+            found = known.takes_part[place] = self._part_taken(values, days, known)
+        return found
+
+    def _part_taken(self, values: Values, days: range, known: Known) -> list[bool]:
         if values[self._active] is None:
             return [False] * len(days)
         active = self._windows(_Feature(self._active, days_with, 0), values, days, known)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from streams.measures.active_days import ActiveDays
 from streams.measures.by_days import DayCounts
@@ -13,6 +13,9 @@ from streams.operators.conditions import smeared
 
 Windows = Callable[[range, int], Sequence[int]]
 """A quantity, for each of some days in a row, of so many days that end with it."""
+NAMES_IN_A_BYTE = 255
+"""So many names at most can be counted in a byte."""
+_BYTE_ORDER: Literal["little"] = "little"
 
 
 def days_with(value: dict[str, ActiveDays] | None) -> Windows:
@@ -24,9 +27,12 @@ def days_with(value: dict[str, ActiveDays] | None) -> Windows:
 def different_names(value: dict[str, ActiveDays] | None) -> Windows:
     found = list((value or {}).values())
 
-    def windows(days: range, width: int) -> list[int]:
-        one = (flags(each.base, smeared(each.days, width), days) for each in found)
-        return list(map(sum, zip(*one, strict=True))) if found else [0] * len(days)
+    def windows(days: range, width: int) -> Sequence[int]:
+        one = [flags(each.base, smeared(each.days, width), days) for each in found]
+        if len(one) > NAMES_IN_A_BYTE:
+            return list(map(sum, zip(*one, strict=True)))
+        # a byte is a day: whole numbers of so many bytes add up all days at once
+        return sum(map(_number, one)).to_bytes(len(days), _BYTE_ORDER)
 
     return windows
 
@@ -60,6 +66,10 @@ def users_with(value: DayEntries | None) -> Windows:
 def days_back(days: range, by: int) -> range:
     """The same number of days, so many days earlier."""
     return range(days.start - by, days.stop - by)
+
+
+def _number(flags: bytes) -> int:
+    return int.from_bytes(flags, _BYTE_ORDER)
 
 
 def _none(days: range, width: int) -> list[int]:

@@ -75,8 +75,11 @@ class Hull:
         if self.start is None:
             self.start, self.end = start, end
             return
-        self.start = min(self.start, start)
-        self.end = None if end is None or self.end is None else max(self.end, end)
+        # of very many changes, and comparing takes less time than min and max
+        if start < self.start:
+            self.start = start
+        if self.end is not None and (end is None or end > self.end):
+            self.end = end
 
     def until(self, last: int) -> range:
         """The indexes in it, none above `last`."""

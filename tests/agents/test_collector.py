@@ -1,10 +1,10 @@
-"""The collector rests while state is read, and only then."""
+"""The collector rests while state is read, and in a replay, and only then."""
 
 import gc
 
 import pytest
 
-from agents.collector import no_collections
+from agents.collector import no_collections, stop_the_collector
 
 
 def restore_that_fails() -> None:
@@ -28,3 +28,12 @@ def test_a_collector_that_was_off_stays_off():
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_it_can_be_stopped():
+    stop_the_collector()
+    assert not gc.isenabled()
+
+
+def test_it_goes_on_in_the_next_test():
+    assert gc.isenabled()

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from streams.measures.active_days import ActiveDays
 from streams.measures.day_entries import DayEntries
 from streams.measures.kinds import ALL
-from streams.parts.quantities import days_with, different_names, users_with
+from streams.parts.quantities import NAMES_IN_A_BYTE, days_with, different_names, users_with
 
 DAYS = st.integers(0, 40)
 WINDOWS = st.tuples(DAYS, st.integers(1, 12), st.integers(1, 9))
@@ -35,6 +35,12 @@ def test_different_names(on: dict[str, set[int]], window: tuple[int, int, int]) 
     days, width, windows = each_window(window)
     found = different_names({name: active(its) for name, its in on.items()})(days, width)
     assert list(found) == [sum(not its.isdisjoint(w) for its in on.values()) for w in windows]
+
+
+def test_very_many_different_names() -> None:
+    names = {str(number): active({number % 3}) for number in range(4 * NAMES_IN_A_BYTE)}
+    per_day = 4 * NAMES_IN_A_BYTE // 3
+    assert list(different_names(names)(range(4), 1)) == [per_day, per_day, per_day, 0]
 
 
 @given(st.dictionaries(DAYS, st.sets(st.sampled_from("abcd"), min_size=1)), WINDOWS)
