@@ -6,6 +6,7 @@ original bytes; the stream goes on.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from sys import intern
 from typing import NamedTuple
 
 import xxhash
@@ -261,13 +262,16 @@ class Ingest:
         """`ids`: as the event has them."""
         if len(self._targets) >= ROUTES_MAX:
             self._targets.clear()
+        raw_account, raw_user, raw_anonymous = ids
         account, user, anonymous = ids
         if self._pseudonyms is not None:
             account = self._pseudonyms.account(account)
             user, anonymous = self._pseudonyms.user(user), self._pseudonyms.user(anonymous)
-        member = _member(account, user, anonymous)
-        rows = self._out.rows(self._out.partition_of(member[0] or member[1]))
-        target = self._targets[ids] = _Target(rows, member)
+        key, leaf = _member(account, user, anonymous)
+        rows = self._out.rows(self._out.partition_of(key or leaf))
+        # Those of one account share its texts, which would be a third of what is remembered.
+        target = _Target(rows, (intern(key), leaf))
+        self._targets[raw_account and intern(raw_account), raw_user, raw_anonymous] = target
         return target
 
     def _target_of_nobody(self, code: Code) -> _Target:
