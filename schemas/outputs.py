@@ -148,8 +148,8 @@ class KpiRecords:
         if published is not self._published:
             value, parts, status, revision = published
             said = {"value": value, "parts": parts, "status": status, "revision": revision}
-            self._published = published
-            self._end = b"," + _encode(said | {"updated_at": self._updated_at})[1:]
+            said["updated_at"] = self._updated_at
+            self._published, self._end = published, b"," + _encode(said)[1:]
         return self._end
 
     def _state(self, status: str, revision: int) -> bytes:

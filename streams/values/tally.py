@@ -28,7 +28,6 @@ Cells = dict[tuple[int, int], int]
 """(part, x) -> n"""
 Grid = dict[int, dict[int, "Cells | array[int]"]]
 """Local day (or hour) -> number of a chunk -> its cells; packed ones as part, x, n, part, ..."""
-"""(part, x) -> n"""
 WHOLE_MAX = (1 << 63) - 1
 """Beyond it no reader of JSON can be trusted to take a whole number."""
 HOURLY = 1 << 60
@@ -428,20 +427,23 @@ class CellTally(Tally):
         in_use = {*self._unsaved}
         yield from super().take_unsaved()
         for grid, at, number in self._in_use - in_use:
-            chunks = (self._hours if grid == HOUR else self._days).get(at, {})
-            if isinstance(chunks.get(number), dict):
+            chunks = self._grid(grid).get(at, {})
+            cells = chunks.get(number)
+            if isinstance(cells, dict) and len(cells) >= PACKED_CELLS:
                 chunks[number] = _idle(self._content((grid, at, number)))
         self._in_use = in_use
 
+    def _grid(self, period: str) -> Grid:
+        return self._hours if period == HOUR else self._days
+
     def _content(self, chunk: tuple[Any, ...]) -> list[tuple[int, int, int]]:
         grid, at, number = chunk
-        chunks = (self._hours if grid == HOUR else self._days).get(at, {})
+        chunks = self._grid(grid).get(at, {})
         return [(part, x, n) for (part, x), n in _items(chunks.get(number, {}))]
 
     def load(self, chunk: tuple[Any, ...], content: Sequence[tuple[int, int, int]]) -> None:
         grid, at, number = chunk
-        chunks = (self._hours if grid == HOUR else self._days).setdefault(at, {})
-        chunks[number] = _idle(content)
+        self._grid(grid).setdefault(at, {})[number] = _idle(content)
         if self.lasting:
             for _, _, n in content:
                 self._totals.add(at, None, n)
