@@ -6,26 +6,25 @@ weigh as much as both.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Generic, TypeVar, cast
+from typing import Generic, NewType, TypeVar, cast
 
 import msgspec
 import xxhash
-import zstandard
 
-PER_BLOCK = 16
-"""Records that a block of ColdRecords holds on average, at most. Half as many would take a sixth
-more bytes, and spare 8 us of the time that it takes to write a block."""
+from streams.packer import Packer, compressed, decompressed
+
+PER_BLOCK = 8
+"""Records that a block of ColdRecords holds on average, at most."""
 KEYS_PER_CHUNK = 64
 _SHORT = 4
-"""Bytes of a hash."""
+"""Bytes of a hash, and of the number of keys."""
 
 Key = TypeVar("Key", str, tuple[str, str])
+ColdGroup = NewType("ColdGroup", bytes)
+"""Records that are used together, such as those of the members of an account, as one object."""
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(dict[str, bytes]).decode
 _decode_keys = msgspec.msgpack.Decoder(list[str | tuple[str, str]]).decode
-_compressor = zstandard.ZstdCompressor(level=1)
-_decompress = zstandard.ZstdDecompressor().decompress
 
 
 def _hash(key: str) -> int:
@@ -37,41 +36,33 @@ def _short(key: str) -> bytes:
     return _hash(key).to_bytes(_SHORT, "little")
 
 
-def _compress(data: bytes) -> bytes:
-    # What the library gives keeps the memory that the worst case would need: a copy does not.
-    return bytes(memoryview(_compressor.compress(data)))
+_groups, _records = Packer(), Packer()
+"""Shared by all partitions of a process, as what they hold looks alike."""
+NO_RECORDS = ColdGroup(b"")
 
 
-def _packed(records: Mapping[str, bytes]) -> bytes:
-    return _compress(_encode(records)) if records else b""
+def cold_group(records: Mapping[str, bytes]) -> ColdGroup:
+    """Packs records, which remain in this order."""
+    if not records:
+        return NO_RECORDS
+    size = len(records).to_bytes(_SHORT, "little")
+    # Who looks for a key in all groups need not unpack those without its hash.
+    return ColdGroup(b"".join((size, *map(_short, records), _groups.packed(records))))
 
 
-def _unpacked(block: bytes) -> dict[str, bytes]:
-    return _decode(_decompress(block)) if block else {}
+def size_of(group: ColdGroup) -> int:
+    """Records in a group."""
+    return int.from_bytes(group[:_SHORT], "little")
 
 
-class ColdGroup:
-    """Records that are used together, such as those of the members of an account. Never changes."""
-
-    __slots__ = ("_block", "_hashes")
-
-    def __init__(self, records: Mapping[str, bytes]) -> None:
-        self._block = _packed(records)
-        self._hashes = b"".join(map(_short, records))
-        """Of the keys: who looks for one in all groups need not unpack those without it."""
-
-    def __len__(self) -> int:
-        return len(self._hashes) // _SHORT
-
-    def __contains__(self, key: str) -> bool:
-        return _short(key) in self._hashes and key in self.records()
-
-    def records(self) -> dict[str, bytes]:
-        """By key, in the order in which they were given."""
-        return _unpacked(self._block)
+def records_of(group: ColdGroup) -> dict[str, bytes]:
+    """The records of a group by key, in the order in which they were given."""
+    return _groups.unpacked(memoryview(group)[_SHORT * (1 + size_of(group)) :])
 
 
-NO_RECORDS = ColdGroup({})
+def is_in(group: ColdGroup, key: str) -> bool:
+    hashes = group[_SHORT : _SHORT * (1 + size_of(group))]
+    return _short(key) in hashes and key in records_of(group)
 
 
 class ColdRecords:
@@ -98,7 +89,11 @@ class ColdRecords:
         return self.get(key) is not None
 
     def get(self, key: str) -> bytes | None:
-        return None if key in self._taken else _unpacked(self._blocks[self._place(key)]).get(key)
+        return (
+            None
+            if key in self._taken
+            else _records.unpacked(self._blocks[self._place(key)]).get(key)
+        )
 
     def take(self, key: str) -> bytes | None:
         """A record, which is no longer here then; None: there is none."""
@@ -113,7 +108,7 @@ class ColdRecords:
         records = self._read(place)
         if records.pop(key, None) is not None:
             self._held -= 1
-        self._blocks[place] = _packed(records)
+        self._blocks[place] = _records.packed(records)
 
     def add(self, records: Mapping[str, bytes]) -> None:
         """Puts records here, in the place of those that there are."""
@@ -124,22 +119,22 @@ class ColdRecords:
             before = len(known)
             known.update((key, records[key]) for key in keys)
             self._held += len(known) - before
-            self._blocks[place] = _packed(known)
+            self._blocks[place] = _records.packed(known)
 
     def items(self) -> Iterator[tuple[str, bytes]]:
         """All of them. Nothing may be added meanwhile."""
         for block in self._blocks:
-            for key, record in _unpacked(block).items():
+            for key, record in _records.unpacked(block).items():
                 if key not in self._taken:
                     yield key, record
 
     def sizes(self) -> list[int]:
         """Of every block, how many records are in it, those that were taken included."""
-        return [len(_unpacked(block)) for block in self._blocks]
+        return [len(_records.unpacked(block)) for block in self._blocks]
 
     def _read(self, place: int) -> dict[str, bytes]:
         """What is in a block that is about to be written, without what was taken."""
-        records = _unpacked(self._blocks[place])
+        records = _records.unpacked(self._blocks[place])
         for key in records.keys() & self._taken:
             del records[key]
             self._taken.remove(key)
@@ -165,7 +160,7 @@ class ColdRecords:
         self._blocks.append(b"")
         self._divided += 1
         for half, keys in self._by_place(records).items():
-            self._blocks[half] = _packed({key: records[key] for key in keys})
+            self._blocks[half] = _records.packed({key: records[key] for key in keys})
         if self._divided > self._mask:
             self._mask, self._divided = 2 * self._mask + 1, 0
 
@@ -184,10 +179,10 @@ class ColdKeys(Generic[Key]):
     def append(self, key: Key) -> None:
         self._last.append(key)
         if len(self._last) == KEYS_PER_CHUNK:
-            self._chunks.append(_compress(_encode(self._last)))
+            self._chunks.append(compressed(_encode(self._last)))
             self._last = []
 
     def __iter__(self) -> Iterator[Key]:
         for chunk in self._chunks:
-            yield from cast(list[Key], _decode_keys(_decompress(chunk)))
+            yield from cast(list[Key], _decode_keys(decompressed(chunk)))
         yield from self._last

@@ -11,6 +11,7 @@ from streams.accounts.member_sums import MemberSums
 from streams.accounts.state import Account, Member
 from streams.accounts.things import Things
 from streams.alerting.board import Board
+from streams.cold import is_in
 from streams.erasure import StageErasure
 from streams.stage import Flushed
 from streams.state_keys import ALERTS, ENTERED, MEMBER, SIGNALS, state_key
@@ -96,7 +97,7 @@ class AccountErasure:
         from its members.
         """
         accounts = self._held.all.values()
-        known = [a.key for a in accounts if leaf in a.members or leaf in a.cold]
+        known = [a.key for a in accounts if leaf in a.members or is_in(a.cold, leaf)]
         for key in known:
             account = self._held.warmed(key)
             if self._stage.keeps and key.startswith(ACCOUNT):

@@ -12,6 +12,7 @@ from streams.accounts.crowds import Gathering
 from streams.accounts.member_forgetting import MemberForgetting
 from streams.accounts.program import AccountTotals
 from streams.accounts.state import Account, Member
+from streams.cold import size_of
 from streams.compiled_plan import CompiledPlan
 from streams.measures.of_subjects import Values
 from streams.state_keys import MEMBER, read_value, state_key, state_value
@@ -70,7 +71,7 @@ class HeldAccounts:
     @property
     def memberships(self) -> int:
         """Memberships held."""
-        return sum(len(each.members) + len(each.cold) for each in self.all.values())
+        return sum(len(each.members) + size_of(each.cold) for each in self.all.values())
 
     @property
     def shortened(self) -> int:

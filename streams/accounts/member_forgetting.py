@@ -5,7 +5,7 @@ from typing import Any
 
 from streams.accounts.counted_cells import cells_of, cells_since, packed_cells
 from streams.accounts.state import Account, Member
-from streams.cold import ColdGroup
+from streams.cold import cold_group, records_of
 from streams.compiled_plan import CompiledPlan
 from streams.forgetting import AT_ONCE, Forgetting, Looks
 from streams.state_costs import ACCOUNTS
@@ -55,7 +55,7 @@ class MemberForgetting:
                 entered = self._keep_entries(key, self._of.shown_ms(today))
                 if entered is not None:
                     yield state_key(ENTERED, key), entered
-                leaves = [*accounts[key].cold.records(), *accounts[key].members]
+                leaves = [*records_of(accounts[key].cold), *accounts[key].members]
                 self._walk = key, iter(leaves), self._of.before(today)
                 self._at_rest = True
             key, walk, before = self._walk
@@ -76,7 +76,7 @@ class MemberForgetting:
 
     def _forget(self, account: Account, leaf: str, before: int, today: int) -> bytes | None:
         """Forgets what there is of a member; its record, if there was something."""
-        cold, member = account.cold.records(), account.members.get(leaf)
+        cold, member = records_of(account.cold), account.members.get(leaf)
         if leaf in cold:
             content = read_value(cold[leaf])
             *_, values, counted = content
@@ -87,7 +87,7 @@ class MemberForgetting:
             if not changed and len(kept) == len(cells):
                 return None
             cold[leaf] = state_value((*content[:-1], packed_cells(kept)))
-            account.cold = ColdGroup(cold)
+            account.cold = cold_group(cold)
             return cold[leaf]
         if member is None or member.packed is None:
             return None

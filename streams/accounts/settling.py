@@ -20,7 +20,7 @@ from streams.contributions import Deltas, Moves
 from streams.measures.kinds import ALL
 from streams.measures.of_subjects import Values
 from streams.parts.memberships import Passage, news, passages
-from streams.signals import Standing
+from streams.signals import Revisions, Standing
 from streams.stage import Flushed, Outgoing
 from streams.state_keys import AGENDA, state_key, state_value
 from streams.state_keys import SIGNALS as SIGNALS_RECORD
@@ -159,13 +159,15 @@ class AccountSettling:
         out: Flushed,
     ) -> None:
         """The records that lead from what stood of an account to what stands."""
-        signals = [each for was, now in changes for each in account.revisions.changes(was, now)]
+        revisions = Revisions(account.revised)
+        signals = [each for was, now in changes for each in revisions.changes(was, now)]
+        account.revised = revisions.revised
         for signal in signals:
             out.records.append(Outgoing(SIGNALS, None, *signal_record(signal)))
             self._board.hear_signal(account.key, signal)
         if signals:
             place = state_key(SIGNALS_RECORD, account.key)
-            out.entities.append((place, state_value(account.revisions.revised)))
+            out.entities.append((place, state_value(account.revised)))
 
     def _settle_things(self) -> set[str]:
         """Carries what changed in things further on; the accounts whose values it concerns."""

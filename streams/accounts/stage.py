@@ -41,7 +41,6 @@ from streams.launches import EVERYBODY
 from streams.measures.kinds import Fact, Open
 from streams.measures.of_subjects import Step
 from streams.roles import USER_FACTS_ROLE
-from streams.signals import Revisions
 from streams.stage import Flushed, RecordBatch
 from streams.state_keys import (
     AGENDA,
@@ -470,7 +469,7 @@ class Accounts:
             return
         content = read_value(value)
         if what == SIGNALS:
-            self.held.account(place[0]).revisions = Revisions(content)
+            self.held.account(place[0]).revised = content
         elif what == ALERTS:
             self.held.account(place[0])
             self.board.load(place[0], content)

@@ -6,10 +6,10 @@ from typing import Any, cast
 
 from streams.accounts.crowds import Gathering
 from streams.accounts.program import AccountTotals
-from streams.cold import NO_RECORDS, ColdGroup
+from streams.cold import NO_RECORDS, cold_group, records_of
 from streams.contributions import Cell
 from streams.measures.of_subjects import KeptEntry
-from streams.signals import Revisions
+from streams.signals import NONE_REVISED
 from streams.values.book import Book
 
 NO_ENTRIES: Mapping[str, KeptEntry] = MappingProxyType({})
@@ -74,7 +74,7 @@ class Account:
         "key",
         "members",
         "merged",
-        "revisions",
+        "revised",
         "together",
         "totals",
     )
@@ -88,7 +88,8 @@ class Account:
         self.members: dict[str, Member] = {}
         self.merged: dict[str, set[str]] = {}
         """root -> other leaves that belong to it"""
-        self.revisions = Revisions()
+        self.revised = NONE_REVISED
+        """Revisions of its signals: see Revisions."""
         self.entered: Mapping[str, KeptEntry] = NO_ENTRIES
         """First entries that are kept, by the names of their places."""
         self.gathering = gathering
@@ -98,12 +99,12 @@ class Account:
 
     def pack(self, records: Mapping[str, bytes]) -> None:
         """Leaves nothing of the members but their records, by leaf."""
-        self.cold = ColdGroup(records)
+        self.cold = cold_group(records)
         self.members, self.merged, self.together = NO_MEMBERS, NO_LEAVES, NOTHING
 
     def unpack(self) -> dict[str, bytes]:
         """The records; the members are to be made of them."""
-        records, self.cold = self.cold.records(), NO_RECORDS
+        records, self.cold = records_of(self.cold), NO_RECORDS
         self.members, self.merged = {}, {}
         return records
 

@@ -13,7 +13,6 @@ from streams.compiled_plan import CompiledPlan
 from streams.launches import Launches
 from streams.measures.of_subjects import Values
 from streams.measures.told_names import names_of
-from streams.signals import Revisions
 from streams.state_keys import COPY, LEAF, PERSON, read_value, state_key, state_value
 from streams.traits import TraitSegments, latest, merged
 from streams.users.identity import chain_through, root_of
@@ -246,7 +245,7 @@ class HeldLeaves:
             (*place, version, excluded, *((names,) if names else ()))
             for place, (version, excluded, names) in person.told.items()
         ]
-        return state_key(PERSON, root), state_value((told, person.revisions.revised))
+        return state_key(PERSON, root), state_value((told, person.revised))
 
     def forget(self, watermark_ms: int | None) -> Iterator[tuple[bytes, bytes]]:
         """Forgets what no value follows from; the records that are other ones now."""
@@ -282,7 +281,7 @@ class HeldLeaves:
             )
             for account, leaf, version, excluded, *names in told
         }
-        person.revisions = Revisions(revised)
+        person.revised = revised
 
     def _load_state(self, into: LeafState, packed: bytes) -> None:
         values, accounts, traits, *apart = read_value(packed)

@@ -15,7 +15,7 @@ from streams.compiled_plan import CompiledPlan
 from streams.measures.of_subjects import Values
 from streams.parts.memberships import Passage, news
 from streams.roles import USER_STATE_ROLE
-from streams.signals import Standing
+from streams.signals import Revisions, Standing
 from streams.stage import Flushed, Outgoing
 from streams.state_keys import AGENDA, state_key, state_value
 from streams.users.chains import in_parts
@@ -115,10 +115,12 @@ class PersonSettling:
         if was == now:
             return
         person = self._held.persons.get(root) or Person()
-        for signal in person.revisions.changes(was, now):
+        revisions = Revisions(person.revised)
+        for signal in revisions.changes(was, now):
             out.records.append(Outgoing(SIGNALS, None, *signal_record(signal)))
             self._board.hear_signal(root, signal)
-        if person.revisions.revised:
+        person.revised = revisions.revised
+        if person.revised:
             self._held.persons[root] = person
             out.entities.append(self._held.record_of_person(root, person))
 

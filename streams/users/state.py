@@ -4,7 +4,7 @@ from typing import Any
 
 from streams.by_account import Parts
 from streams.measures.told_names import Names
-from streams.signals import Revisions
+from streams.signals import NONE_REVISED
 from streams.traits import TraitDays
 
 NOBODY: frozenset[str] = frozenset()
@@ -75,11 +75,12 @@ class Copy(LeafState):
 class Person:
     """A root, and what others were told of it."""
 
-    __slots__ = ("copies", "revisions", "told")
+    __slots__ = ("copies", "revised", "told")
 
     def __init__(self) -> None:
         self.copies: dict[str, Copy] = {}
         self.told: dict[tuple[str, str], tuple[int, bool, tuple[Names, ...]]] = {}
         """(account, leaf) -> (version, excluded, latest names) as accounts know it; absent: nothing
         special."""
-        self.revisions = Revisions()
+        self.revised = NONE_REVISED
+        """Revisions of its signals: see Revisions."""

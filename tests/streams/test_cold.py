@@ -3,9 +3,19 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.cold import KEYS_PER_CHUNK, PER_BLOCK, ColdGroup, ColdKeys, ColdRecords
+from streams.cold import (
+    KEYS_PER_CHUNK,
+    PER_BLOCK,
+    ColdKeys,
+    ColdRecords,
+    cold_group,
+    is_in,
+    records_of,
+    size_of,
+)
 
-KEYS = st.sampled_from([f"u:{n}" for n in range(60)])
+KEYS_60 = [f"u:{n}" for n in range(60)]
+KEYS = st.sampled_from(KEYS_60)
 CHANGES = st.one_of(
     st.tuples(st.just("add"), st.dictionaries(KEYS, st.binary(max_size=20), max_size=40)),
     st.tuples(st.sampled_from(("take", "discard")), KEYS),
@@ -70,10 +80,10 @@ def test_nothing_is_left_of_a_record_that_is_discarded_after_it_was_taken():
 
 @given(st.dictionaries(KEYS, st.binary(max_size=20)))
 def test_a_group_keeps_its_records_in_order(records: dict[str, bytes]):
-    group = ColdGroup(records)
-    assert list(group.records().items()) == list(records.items())
-    assert len(group) == len(records)
-    assert [key for key in many(60) if key in group] == [key for key in many(60) if key in records]
+    group = cold_group(records)
+    assert list(records_of(group).items()) == list(records.items())
+    assert size_of(group) == len(records)
+    assert [key for key in KEYS_60 if is_in(group, key)] == [k for k in KEYS_60 if k in records]
 
 
 @given(st.integers(0, 3 * KEYS_PER_CHUNK), st.booleans())
