@@ -13,11 +13,14 @@ import xxhash
 
 from streams.packer import Packer, compressed, decompressed
 
-PER_BLOCK = 8
-"""Records that a block of ColdRecords holds on average, at most."""
+PER_BLOCK = 16
+"""Records that a block of ColdRecords holds on average, at most. With half as many a record would
+take a tenth more memory: small blocks lie among objects that stay, and leave gaps as they grow."""
 KEYS_PER_CHUNK = 64
-_SHORT = 4
-"""Bytes of a hash, and of the number of keys."""
+_SIZE = 4
+"""Bytes of the number of keys."""
+_SHORT = 2
+"""Bytes of a hash: a group of ten is unpacked for one of some thousand keys that are not in it."""
 
 Key = TypeVar("Key", str, tuple[str, str])
 ColdGroup = NewType("ColdGroup", bytes)
@@ -33,7 +36,7 @@ def _hash(key: str) -> int:
 
 
 def _short(key: str) -> bytes:
-    return _hash(key).to_bytes(_SHORT, "little")
+    return (_hash(key) >> 16).to_bytes(_SHORT, "little")
 
 
 _groups, _records = Packer(), Packer()
@@ -45,23 +48,23 @@ def cold_group(records: Mapping[str, bytes]) -> ColdGroup:
     """Packs records, which remain in this order."""
     if not records:
         return NO_RECORDS
-    size = len(records).to_bytes(_SHORT, "little")
+    size = len(records).to_bytes(_SIZE, "little")
     # Who looks for a key in all groups need not unpack those without its hash.
     return ColdGroup(b"".join((size, *map(_short, records), _groups.packed(records))))
 
 
 def size_of(group: ColdGroup) -> int:
     """Records in a group."""
-    return int.from_bytes(group[:_SHORT], "little")
+    return int.from_bytes(group[:_SIZE], "little")
 
 
 def records_of(group: ColdGroup) -> dict[str, bytes]:
     """The records of a group by key, in the order in which they were given."""
-    return _groups.unpacked(memoryview(group)[_SHORT * (1 + size_of(group)) :])
+    return _groups.unpacked(memoryview(group)[_SIZE + _SHORT * size_of(group) :])
 
 
 def is_in(group: ColdGroup, key: str) -> bool:
-    hashes = group[_SHORT : _SHORT * (1 + size_of(group))]
+    hashes = group[_SIZE : _SIZE + _SHORT * size_of(group)]
     return _short(key) in hashes and key in records_of(group)
 
 

@@ -34,7 +34,7 @@ class Size(NamedTuple):
     restarts: int
 
 
-FULL = Size(100, 60_000, 3)
+FULL = Size(100, 200_000, 3)
 QUICK = Size(20, 1_000, 1)
 
 

@@ -258,9 +258,11 @@ class HeldAccounts:
         root, version, excluded, values, counted = read_value(packed)
         member = Member(account.key, leaf, self._measures.unpacked(values))
         member.version, member.excluded, member.packed = version, excluded, packed
-        member.counted = cells_of(counted)
+        if counted:
+            member.counted = cells_of(counted)
         account.members[leaf] = member
-        account.join(member, root)
+        if root != leaf:  # else the text of the key is both
+            account.join(member, root)
 
     # ---- checkpoints
 

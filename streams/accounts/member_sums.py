@@ -9,7 +9,7 @@ from schemas.times import HOUR_MS
 from streams.accounts.books import AccountBooks
 from streams.accounts.event_codes import Coded
 from streams.accounts.held import HeldAccounts
-from streams.accounts.state import Member
+from streams.accounts.state import NO_CELLS, Member
 from streams.compiled_plan import CompiledPlan
 from streams.contributions import Cell
 from streams.tallies.delta_batches import ToTallies
@@ -47,6 +47,8 @@ class MemberSums:
 
     def _add_for(self, member: Member, cell: Cell, n: int) -> None:
         if self._keeps and (member.leaf or (self._may_go and member.account)):
+            if member.counted is NO_CELLS:
+                member.counted = {}
             member.counted[cell] = member.counted.get(cell, 0) + n
             self._held.unsaved[member.place] = member
             if member.excluded:

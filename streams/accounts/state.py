@@ -16,7 +16,9 @@ NO_ENTRIES: Mapping[str, KeptEntry] = MappingProxyType({})
 NO_MEMBERS = cast(dict[str, "Member"], MappingProxyType({}))
 NO_LEAVES = cast(dict[str, set[str]], MappingProxyType({}))
 NOTHING = cast(list[Any], ())
-"""All accounts whose members are cold share these, and nobody can write into them."""
+NO_CELLS = cast(dict[Cell, int], MappingProxyType({}))
+"""All accounts whose members are cold share these, and members of whom nothing is counted the last
+one. Nobody can write into them."""
 
 
 class Member:
@@ -49,7 +51,7 @@ class Member:
         self.closed = self.closed_ms = self.closed_until_ms = 0
         """Most events repeat what is known: bits of the codes of which no event between these
         times, which lie in one local day, would change anything."""
-        self.counted: dict[Cell, int] = {}
+        self.counted = NO_CELLS
         """Facts counted of a member who may still be excluded; unused if nobody can be."""
 
     def close(self, mark: int, time_ms: int, day_end_ms: int) -> None:
