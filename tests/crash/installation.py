@@ -86,7 +86,8 @@ class Installation:
         """Lets all slots read to the end and stand at a moment; complaints about how it went."""
         for worker in self.running.values():
             worker.send(signal.SIGTERM)
-        wrong = [each for each in self.running.values() if each.wait() not in STOPPED]
+        others = [each for each in self.running.values() if each.wait() not in STOPPED]
+        wrong = [each for each in others if not each.died_as_told]
         for slot in sorted(self._slots):
             self.start(slot, "--until", until)
         give_up_at = time.monotonic() + FINISH_S

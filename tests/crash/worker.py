@@ -37,6 +37,7 @@ class Worker:
         self, slot: str, arguments: Sequence[str], log: Path, twist: dict[str, Any]
     ) -> None:
         self.slot = slot
+        self._is_to_die = "die" in twist
         self._log = log
         self._process = FORKS.Process(target=work, args=(arguments, log, twist), daemon=True)
         self._process.start()
@@ -58,6 +59,11 @@ class Worker:
     def wait(self, timeout_s: float = END_S) -> int | None:
         self._process.join(timeout_s)
         return self.code
+
+    @property
+    def died_as_told(self) -> bool:
+        """Whether it ended within a checkpoint as it was to, which may be its very last one."""
+        return self._is_to_die and self.code == -signal.SIGKILL
 
     def __str__(self) -> str:
         said = self._log.read_text(errors="replace")
