@@ -442,7 +442,8 @@ class Company:
                     for index in indexes:
                         self.board.hear_value("", kpi, index, period)
                         told.append((index, value))
-                told += timeline.unsaid  # 0 is not null to what reads it
+                for indexes, value in timeline.unsaid:  # 0 is not null to what reads it
+                    told += ((index, value) for index in indexes)
                 for index, value in told if kpi in self._readers else ():
                     exact = None if value.exact is None else Fraction(value.exact)
                     self._take((kpi, variant, segment, period), index, exact)

@@ -248,7 +248,8 @@ class Book:
     ) -> Iterable[tuple[int, Value]]:
         """Values as they were at the last `publish`, each with its index."""
         source = self._source(key)
-        return () if source is None else source.values(period, indexes, self._watermark_ms)
+        runs = () if source is None else source.runs(period, indexes, self._watermark_ms)
+        return ((index, value) for alike, value in runs for index in alike)
 
     def _to_change(self, key: TallyKey) -> Tally:
         self._touched.add(key)
@@ -333,9 +334,9 @@ class Book:
                     self._unsaved.add(key)
                     yield Change(key, period, indexes, said, value)
                 if key.kpi in self._read.null_of_nothing:
-                    for index, value in timeline.unsaid:
-                        self._tell_readers(key, period, [index], touched)
-                        yield Change(key, period, [index], None, value)
+                    for indexes, value in timeline.unsaid:
+                        self._tell_readers(key, period, indexes, touched)
+                        yield Change(key, period, indexes, None, value)
                 self._due_ms = min(self._due_ms, timeline.due_ms)
                 if timeline.holds_back:
                     self._touched.add(key)

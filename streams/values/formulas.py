@@ -1,8 +1,9 @@
 """Formulas: rows that follow from the values of other rows, in one variant and segment."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import partial
+from functools import lru_cache, partial
+from itertools import groupby
 from typing import NamedTuple, Protocol
 
 from schemas.row_forms.comparing import CorrelationRow
@@ -27,7 +28,17 @@ from streams.contributions import TallyKey
 from streams.operators.conversion import whole_hour_ms
 from streams.operators.formula import Terms, compiled
 from streams.operators.planned import of_months, of_segment
-from streams.values.tally import NO_HULL, NULL, Column, Exact, Hull, PlainSource, Value, number
+from streams.values.tally import (
+    NO_HULL,
+    NULL,
+    Column,
+    Exact,
+    Hull,
+    PlainSource,
+    Run,
+    Value,
+    number,
+)
 
 SAME = "same"
 """As the variant of an input: that of the formula."""
@@ -49,6 +60,9 @@ NEVER_NULL = (
     | OpenRow
 )
 """Of nothing these are 0."""
+
+VALUES_MAX = 1 << 13
+"""So many values are remembered: accounts are often alike in what a formula reads of them."""
 
 Place = tuple[str, str, str, str]
 """KPI, variant, segment, period of an input."""
@@ -214,19 +228,16 @@ class Reading:
 
     def inputs(
         self, period: str, indexes: Sequence[int]
-    ) -> Iterator[tuple[int, dict[str, Exact | None]]]:
-        """(index, the inputs by name) of each index: the same object while nothing changes, as
-        from day to day mostly nothing does.
+    ) -> Iterator[tuple[Sequence[int], tuple[Exact | None, ...]]]:
+        """(indexes in a row, the inputs that are the same there, in the order of the row): from
+        day to day mostly nothing changes.
         """
-        lookups, values = self._lookups.of[period], self._values
-        names = [name for name, _ in lookups]
-        columns = [lookup(values, indexes) for _, lookup in lookups]
-        before: list[Exact | None] | None = None
-        inputs: dict[str, Exact | None] = {}
-        for index, *exact in zip(indexes, *columns, strict=True):
-            if exact != before:
-                before, inputs = exact, dict(zip(names, exact, strict=True))
-            yield index, inputs
+        values = self._values
+        columns = [lookup(values, indexes) for _, lookup in self._lookups.of[period]]
+        at = 0
+        for exact, alike in groupby(zip(*columns, strict=True)):
+            before, at = at, at + len([*alike])
+            yield indexes[before:at], exact
 
     def hear(self, place: Place, start: int, end: int | None) -> None:
         """Widens what has to be looked at again after an input changed from one index on until
@@ -285,6 +296,17 @@ class Reading:
         end_ms = self._calendar.end_ms(period, index)
         return whole_hour_ms(end_ms + self._settling_ms) if self._settling_ms else end_ms
 
+    def once_final(
+        self, runs: Iterable[Run], period: str, watermark_ms: int, nothing: Value
+    ) -> Iterator[Run]:
+        """The same with `nothing` in periods that are not final; an earlier one is so first."""
+        for alike, value in runs:
+            final = [at for at in alike if self.final_ms(period, at) <= watermark_ms]
+            if final:
+                yield final, value
+            if len(final) < len(alike):
+                yield alike[len(final) :], nothing
+
     def take_changed(self, period: str) -> Hull:
         return self._changed.pop(period, NO_HULL)
 
@@ -300,38 +322,27 @@ class Stated:
         self.value: Terms = compiled(row.formula)
 
 
+@lru_cache(VALUES_MAX)
+def _value(stated: Stated, exact: tuple[Exact | None, ...]) -> Value:
+    """The value of a formula of such inputs."""
+    inputs = dict(zip(stated.row.inputs, exact, strict=True))
+    result = stated.value(inputs)
+    parts = {name: number(inputs[name]) for name in stated.row.shows or inputs}
+    return Value(result, number(result), parts)
+
+
 class Formula(Reading, PlainSource):
     """A formula of a subject: a source of values, as a tally is."""
 
     def __init__(self, stated: Stated, values: Values) -> None:
         super().__init__(stated.lookups, values, stated.calendar, stated.settling_days)
-        self._row, self._value = stated.row, stated.value
+        self._stated = stated
 
     def value(self, period: str, index: int, watermark_ms: int) -> Value:
-        ((_, value),) = self.values(period, (index,), watermark_ms)
+        ((_, value),) = self.runs(period, (index,), watermark_ms)
         return value
 
-    def values(
-        self, period: str, indexes: Sequence[int], watermark_ms: int
-    ) -> Iterator[tuple[int, Value]]:
-        waits, before, value = self._row.waits, None, NULL
-        for index, inputs in self.inputs(period, indexes):
-            if inputs is not before:
-                before, value = inputs, self._value_of(inputs)
-            waiting = waits and watermark_ms < self.final_ms(period, index)
-            yield index, NULL if waiting else value
-
-    def _value_of(self, inputs: dict[str, Exact | None]) -> Value:
-        result = self._value(inputs)
-        parts = {name: number(inputs[name]) for name in self._row.shows or inputs}
-        return Value(result, number(result), parts)
-
-    def column(self, period: str, indexes: Sequence[int], watermark_ms: int) -> Column:
-        if self._row.waits:
-            return super().column(period, indexes, watermark_ms)
-        found, before, result = [], None, None
-        for _, inputs in self.inputs(period, indexes):
-            if inputs is not before:
-                before, result = inputs, self._value(inputs)
-            found.append(result)
-        return found
+    def runs(self, period: str, indexes: Sequence[int], watermark_ms: int) -> Iterator[Run]:
+        stated, inputs = self._stated, self.inputs(period, indexes)
+        found = ((alike, _value(stated, exact)) for alike, exact in inputs)
+        return self.once_final(found, period, watermark_ms, NULL) if stated.row.waits else found

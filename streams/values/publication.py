@@ -14,12 +14,13 @@ import xxhash
 from schemas.outputs import KpiKey, Number, Published, Series
 from schemas.times import DAY_MS, HOUR_MS, iso
 from streams.calendar import Calendar
-from streams.values.tally import CHUNK, Column, Hull, Value
+from streams.values.tally import CHUNK, Column, Hull, Run, Value
 
 PROVISIONAL, FINAL, AMENDED = "provisional", "final", "amended"
 SINCE = "since"
 """The part that says from when on a series counts, where that is not the first event."""
 _STATUSES = (PROVISIONAL, FINAL, AMENDED)
+_PROVISIONAL, _FINAL, _AMENDED = range(3)
 _NO_INDEX = -(1 << 62)
 _NEVER_MS = 1 << 62
 
@@ -52,9 +53,7 @@ class Source(Protocol):
 
     def value(self, period: str, index: int, watermark_ms: int) -> Value: ...
 
-    def values(
-        self, period: str, indexes: Sequence[int], watermark_ms: int
-    ) -> Iterable[tuple[int, Value]]: ...
+    def runs(self, period: str, indexes: Sequence[int], watermark_ms: int) -> Iterable[Run]: ...
 
     def column(self, period: str, indexes: Sequence[int], watermark_ms: int) -> Column: ...
 
@@ -108,12 +107,8 @@ class Timeline:
         self._watermark_ms = self._due_ms = _NO_INDEX
         self._first_fact_ms: int | None = None
         self._unsaved: set[int] = set()
-        self._printed: tuple[Value, int] | None = None
-        """A value and its fingerprint, while values are published."""
-        self._published: Published | None = None
-        """What was said of that value last."""
-        self.unsaid: list[tuple[int, Value]] = []
-        """(index, value) of what the last `publish` found to be 0 or null, and was never told."""
+        self.unsaid: list[tuple[list[int], Value]] = []
+        """(indexes, value) of what the last `publish` found to be 0 or null, and was never told."""
 
     def publish(
         self, watermark_ms: int, first_fact_ms: int | None, *, provisional: bool
@@ -160,22 +155,10 @@ class Timeline:
                 self._pending.widen(index, index + 1)
                 continue
             looked_at.append(index)
-        alike: list[int] = []
-        last: tuple[Published, Value] | None = None
-        for index, value in source.values(period, looked_at, watermark_ms):
-            published = self._revised(index, value, over=index <= closed)
-            if published is None:
-                if index not in self._known:
-                    self.unsaid.append((index, value))
-                continue
-            if last is not None and last[0] is not published:
-                yield alike, self._said_of(alike, last[0]), last[1]
-                alike = []
-            alike.append(index)
-            last = published, value
-        if last is not None:
-            yield alike, self._said_of(alike, last[0]), last[1]
-        self._printed = self._published = None
+        for run, value in source.runs(period, looked_at, watermark_ms):
+            for alike, published in self._revised(run, value, closed):
+                self._unsaved.update(index // CHUNK for index in alike)
+                yield alike, self._said_of(alike, published), value
 
     def _said_of(self, indexes: Iterable[int], published: Published) -> Said:
         period, bounds_ms = self._period, self._calendar.bounds_ms
@@ -270,38 +253,45 @@ class Timeline:
             return range(max(closed + 1, first), opened + 1)
         return range(0)
 
-    def _revised(self, index: int, value: Value, over: bool) -> Published | None:
-        known = self._known.get(index)
-        if known is None and not self._zeros and self._is_nothing(value):
-            return None
-        fingerprint = self._fingerprint(value)
-        status = FINAL if over else PROVISIONAL
-        if known is not None:
-            was = _STATUSES[known[0]]
-            same = known[2] == fingerprint
-            if over and not self._source.never_settles and was != PROVISIONAL:
-                status = was if same else AMENDED
-            if same and status == was:
-                return None
-        revision = known[1] + 1 if known is not None else 1
-        self._known[index] = (_STATUSES.index(status), revision, fingerprint)
-        self._unsaved.add(index // CHUNK)
-        said = self._published
-        if said is None or said.status != status or said.revision != revision:
-            parts: dict[str, Any] | None = value.parts
-            if self._since is not None:
-                parts = {**(parts or {}), SINCE: self._since}
-            said = self._published = Published(value.number, parts, status, revision)
-        return said
+    def _revised(
+        self, run: Iterable[int], value: Value, closed: int
+    ) -> Iterator[tuple[list[int], Published]]:
+        """What is to be published of a value, and at which indexes of a run it is the very same."""
+        all_known, settles = self._known, not self._source.never_settles
+        never_told = not self._zeros and self._is_nothing(value)
+        fingerprint = _fingerprint(value)
+        unsaid: list[int] = []
+        alike: list[int] = []
+        before = _PROVISIONAL, 0
+        for index in run:
+            known = all_known.get(index)
+            status, revision = _FINAL if index <= closed else _PROVISIONAL, 1
+            if known is not None:
+                was, revision, told = known
+                if status and settles and was != _PROVISIONAL:
+                    status = was if told == fingerprint else _AMENDED
+                if told == fingerprint and status == was:
+                    continue
+                revision += 1
+            elif never_told:
+                unsaid.append(index)
+                continue
+            all_known[index] = status, revision, fingerprint
+            if alike and before != (status, revision):
+                yield alike, self._published(value, *before)
+                alike = []
+            alike.append(index)
+            before = status, revision
+        if alike:
+            yield alike, self._published(value, *before)
+        if unsaid:
+            self.unsaid.append((unsaid, value))
 
-    def _fingerprint(self, value: Value) -> int:
-        """Of what is published of a value; sources give the same object where nothing changed."""
-        if self._printed is not None and self._printed[0] is value:
-            return self._printed[1]
-        said = value[1:] if value.lines is not None else (value.number, value.parts)
-        fingerprint = xxhash.xxh3_64_intdigest(orjson.dumps(said)) >> 1
-        self._printed, self._published = (value, fingerprint), None
-        return fingerprint
+    def _published(self, value: Value, status: int, revision: int) -> Published:
+        parts = value.parts
+        if self._since is not None:
+            parts = {**(parts or {}), SINCE: self._since}
+        return Published(value.number, parts, _STATUSES[status], revision)
 
     def _is_nothing(self, value: Value) -> bool:
         return value.number is None or (not value.number and not self._source.zero_tells)
@@ -339,3 +329,9 @@ class Timeline:
         self._watermark_ms = watermark_ms
         # what was held back is not in the checkpoint: look at every open period again
         self._pending.widen(closed + 1, opened + 1)
+
+
+def _fingerprint(value: Value) -> int:
+    """Of what is published of a value."""
+    said = value[1:] if value.lines is not None else (value.number, value.parts)
+    return xxhash.xxh3_64_intdigest(orjson.dumps(said)) >> 1

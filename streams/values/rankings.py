@@ -1,6 +1,7 @@
 """Rankings: names in the order of the values that other rows have of them, in one segment."""
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from schemas.ranks import OfDimension, OfMembers
 from schemas.row_forms.values import RankingRow
@@ -9,7 +10,7 @@ from streams.calendar import Calendar
 from streams.measures.kinds import ALL
 from streams.operators.ranking import Order, Ranked
 from streams.values.formulas import Lookups, Place, Reading, Values
-from streams.values.tally import Hull, PlainSource, Value
+from streams.values.tally import Hull, PlainSource, Run, Value
 
 
 class StatedRanking:
@@ -95,29 +96,27 @@ class Ranking(PlainSource):
                     self._changed.setdefault(period, Hull()).widen(at, None)
 
     def value(self, period: str, index: int, watermark_ms: int) -> Value:
-        ((_, value),) = self.values(period, (index,), watermark_ms)
+        ((_, value),) = self.runs(period, (index,), watermark_ms)
         return value
 
-    def values(
-        self, period: str, indexes: Sequence[int], watermark_ms: int
-    ) -> Iterator[tuple[int, Value]]:
-        among, listed, order = self._row.among, self._row.listed, self._stated.order
+    def runs(self, period: str, indexes: Sequence[int], watermark_ms: int) -> Iterator[Run]:
+        among, waits, order = self._row.among, self._row.waits, self._stated.order
         ranked: dict[int, list[Ranked]] = {index: [] for index in indexes}
         for name, reading in self._readings.items():
-            for index, inputs in reading.inputs(period, indexes):
-                if among is None:
-                    takes_part = name in listed or reading.was_something(period, index)
-                else:
-                    takes_part = name in listed or (inputs[among] or 0) > 0
-                if takes_part:
-                    ranked[index].append(Ranked(name, inputs))
+            listed = name in self._row.listed
+            for alike, exact in reading.inputs(period, indexes):
+                each = Ranked(name, dict(zip(self._row.inputs, exact, strict=True)))
+                if among is not None and not listed and (each.inputs[among] or 0) <= 0:
+                    continue
+                for index in alike:
+                    if listed or among is not None or reading.was_something(period, index):
+                        ranked[index].append(each)
         nothing = order.value(())
-        before, value = list[Ranked](), nothing
-        for index, those in ranked.items():
-            if those != before:
-                before, value = those, order.value(those)
-            waits = self._row.waits and watermark_ms < self.final_ms(period, index)
-            yield index, nothing if waits else value
+        found = (
+            ([*alike], order.value(those) if those else nothing)
+            for those, alike in groupby(ranked, ranked.__getitem__)
+        )
+        return self._whole.once_final(found, period, watermark_ms, nothing) if waits else found
 
     def first_index(self, period: str) -> int | None:
         firsts = (reading.first_index(period) for reading in self._readings.values())

@@ -46,6 +46,9 @@ class Value(NamedTuple):
 
 NULL = Value(None, None, None)
 
+Run = tuple[Sequence[int], Value]
+"""Indexes in a row, of those that were asked for, and the value of all of them."""
+
 
 def number(exact: Exact | None) -> Number | None:
     """An exact value as a JSON number: whole, or one correctly rounded division."""
@@ -159,15 +162,14 @@ class PlainSource(ABC):
     def value(self, period: str, index: int, watermark_ms: int) -> Value:
         """The value of a period as far as the watermark says."""
 
-    def values(
-        self, period: str, indexes: Sequence[int], watermark_ms: int
-    ) -> Iterable[tuple[int, Value]]:
-        """(index, value) of some periods; what many of them have in common is done once."""
-        return ((index, self.value(period, index, watermark_ms)) for index in indexes)
+    def runs(self, period: str, indexes: Sequence[int], watermark_ms: int) -> Iterable[Run]:
+        """The values of some periods; what many of them have in common is done once."""
+        return (((index,), self.value(period, index, watermark_ms)) for index in indexes)
 
     def column(self, period: str, indexes: Sequence[int], watermark_ms: int) -> Column:
         """Their exact values alone, as formulas read them."""
-        return [value.exact for _, value in self.values(period, indexes, watermark_ms)]
+        runs = self.runs(period, indexes, watermark_ms)
+        return [value.exact for alike, value in runs for _ in alike]
 
     def is_empty(self, period: str, index: int) -> bool:
         """True if nothing lies in a period for certain."""
