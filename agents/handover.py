@@ -44,7 +44,9 @@ class HandOver:
         handed: dict[TP, list[bytes | None]] = defaultdict(list)
         others = []
         for record in records:
-            tp = self._tps.get((record.role, record.partition))
+            tp = None
+            if record.partition is not None:  # nearly all are outputs, whose keys choose it
+                tp = self._tps.get((record.role, record.partition))
             if tp is None or tp not in positions:
                 others.append(record)
             elif self._has_read(tp, positions[tp]):

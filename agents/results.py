@@ -88,13 +88,13 @@ class ResultFiles:
 
     def write(self, records: Iterable[Outgoing]) -> None:
         """OutputError when the disk is full, or fails."""
-        files = self._files
+        lines: dict[str, list[bytes]] = {role: [] for role in ROLES}
+        for role, _, _, value in records:
+            if value is not None:
+                lines[role] += value, b"\n"
         try:
-            for record in records:
-                if record.value is not None:
-                    file = files[record.role]
-                    file.write(record.value)
-                    file.write(b"\n")
+            for role, of_role in lines.items():
+                self._files[role].writelines(of_role)
         except OSError as error:
             raise self._failed(error) from error
 
@@ -227,24 +227,23 @@ class Figures:
 
     def take(self, records: Iterable[Outgoing]) -> None:
         """Takes in records of a replay, in their order."""
-        for record in records:
-            if record.value is None:
+        for role, _, key, value in records:
+            if value is None:
                 continue
-            if record.role == KPIS:
-                self._take_value(record.key, record.value)
-            elif record.role == LISTS:
-                if record.key is None or _OF_COMPANY in record.key:
-                    self._take_list(record.value)
-            elif record.role == SIGNALS:
-                self._take_signal(record.value)
-            elif record.role == DEAD_LETTERS:
-                self.dead_letters[orjson.loads(record.value)["code"]] += 1
-            elif record.role == ALERTS:
+            if role == KPIS:
+                if not key or key[: key.find(b",")] in self._kpis:
+                    self._take_value(key, value)
+            elif role == LISTS:
+                if key is None or _OF_COMPANY in key:
+                    self._take_list(value)
+            elif role == SIGNALS:
+                self._take_signal(value)
+            elif role == DEAD_LETTERS:
+                self.dead_letters[orjson.loads(value)["code"]] += 1
+            elif role == ALERTS:
                 self.alerts += 1
 
     def _take_value(self, key: bytes | None, value: bytes) -> None:
-        if key and key[: key.find(b",")] not in self._kpis:
-            return
         kpi, variant, level, subject, segment, period, start, end = (
             orjson.loads(key) if key else _key_in(value)
         )

@@ -74,13 +74,15 @@ def by_destination(
     """What goes to partitions of `broker`, and what goes to topics that it does not have."""
     internal: dict[TP, list[bytes | None]] = defaultdict(list)
     outputs = []
-    topics: dict[str, str] = {}
-    """By role."""
+    topics: dict[str, str | None] = {}
+    """By role; None: the broker does not have it."""
     for record in records:
-        topic = topics.get(record.role)
+        role = record.role
+        if role not in topics:
+            named = topic_name(prefix, role)
+            topics[role] = named if named in broker.partitions else None
+        topic = topics[role]
         if topic is None:
-            topic = topics[record.role] = topic_name(prefix, record.role)
-        if topic not in broker.partitions:
             outputs.append(record)
         elif record.partition is None:
             raise ValueError(f"a record for {topic} names no partition: stages must choose one")

@@ -309,17 +309,7 @@ class DayCounts(Counting):
         self.selectors = (facts,)
 
     def add(self, value: CountsValue | None, fact: Fact) -> CountsValue | None:
-        if not is_above(self.selectors[0], fact):
-            return value
-        day = fact.day
-        if value is None:
-            return {}, day, 1
-        older, newest, n = value
-        if day == newest:
-            return older, day, n + 1
-        if day > newest:
-            return {**older, newest: n}, day, 1
-        return {**older, day: older.get(day, 0) + 1}, newest, n
+        return _with(value, fact.day, 1) if is_above(self.selectors[0], fact) else value
 
     def merge(self, values: Sequence[CountsValue | None]) -> CountsValue | None:
         merged: Counter[int] = Counter()
@@ -352,6 +342,18 @@ class DayCounts(Counting):
         return data and (data[0], data[1], data[2])
 
 
+def _with(value: CountsValue | None, day: int, more: int) -> CountsValue:
+    """Counts with so many more facts of a day."""
+    if value is None:
+        return {}, day, more
+    older, newest, n = value
+    if day == newest:
+        return older, day, n + more
+    if day > newest:
+        return {**older, newest: n}, day, more
+    return {**older, day: older.get(day, 0) + more}, newest, n
+
+
 class DayTotals(DayCounts):
     """The same of facts that were counted elsewhere and come as numbers of a day."""
 
@@ -360,11 +362,7 @@ class DayTotals(DayCounts):
         super().__init__(FactSelector(kind=COUNTED, name=id))
 
     def add(self, value: CountsValue | None, fact: Fact) -> CountsValue | None:
-        counts = self.days(value)
-        counts[fact.day] = counts.get(fact.day, 0) + (fact.value or 0)
-        newest = max(counts)
-        n = counts.pop(newest)
-        return counts, newest, n
+        return _with(value, fact.day, fact.value or 0)
 
 
 class CountsByMonth(Counting):

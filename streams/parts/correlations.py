@@ -216,6 +216,8 @@ class _Correlation:
         was = self._runs(old)
         moved = any(old[slot] is not new[slot] for slot in self._y_slots)
         now = self._runs(new) if moved else was
+        if not was and not now:
+            return  # it takes no part in any month
         before, after = old[self._x] or {}, new[self._x] or {}
         names = before.keys() | after.keys()
         if was != now:

@@ -192,5 +192,4 @@ def _days_of_masks(
 
 
 def _days_of_counts(old: Any, new: Any) -> set[int]:
-    before, after = DayCounts.days(old), DayCounts.days(new)
-    return {day for day in before.keys() | after.keys() if before.get(day) != after.get(day)}
+    return {day for day, _ in DayCounts.days(old).items() ^ DayCounts.days(new).items()}

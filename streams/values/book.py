@@ -166,8 +166,10 @@ class Book:
         if series is None:
             row = self._rows[key.kpi]
             tally = tally_of(row, key.variant, self._calendar)
-            tally.periods = row.periods
-            series = self._tallies[key] = tally, self._timelines(key, tally)
+            timelines = self._timelines(key, tally)
+            read_in = row.periods if timelines else self._read.read_in[key.kpi]
+            tally.periods = [period for period in row.periods if period in read_in]
+            series = self._tallies[key] = tally, timelines
             for reader in self._read.readers.get(key.kpi, ()):
                 formula = self._formulas[reader][0]
                 if isinstance(formula, Ranking):
@@ -363,7 +365,7 @@ class Book:
     def _tell_of_changes(self, key: TallyKey, touched: set[TallyKey]) -> None:
         """Tells formulas what may have changed in a tally that only they read."""
         tally = self._tallies[key][0]
-        for period in self._rows[key.kpi].periods:
+        for period in tally.periods:
             changed = tally.take_changed(period)
             if changed.start is not None:
                 for reader in self._read.readers.get(key.kpi, ()):

@@ -1,5 +1,6 @@
 """The rows of a book, read once for all subjects: who reads whom, and what nobody else hears of."""
 
+from collections import defaultdict
 from collections.abc import Container, Mapping
 
 from schemas.row_forms.values import RankingRow
@@ -40,6 +41,11 @@ class BookRows:
                     self._stated[key] = Stated(row, "", ALL, calendar, days)
                 for kpi in kpis_read(row):
                     self.readers.setdefault(kpi, []).append(key)
+        self.read_in: dict[str, set[str]] = defaultdict(set)
+        """KPI -> the kinds of periods in which formulas read it."""
+        for stated in self._stated.values():
+            for kpi, _, _, period in stated.places:
+                self.read_in[kpi].add(period)
 
     def hears(self, kpi: str) -> bool:
         """False: nobody is told of the values of a KPI, only formulas read them."""

@@ -321,6 +321,11 @@ class Stated:
         self.lookups = Lookups(row, variant, segment, calendar)
         self.value: Terms = compiled(row.formula)
 
+    @property
+    def places(self) -> Iterable[Place]:
+        """What it reads."""
+        return self.lookups.readers
+
 
 @lru_cache(VALUES_MAX)
 def _value(stated: Stated, exact: tuple[Exact | None, ...]) -> Value:

@@ -1,6 +1,6 @@
 """Rankings: names in the order of the values that other rows have of them, in one segment."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from schemas.ranks import OfDimension, OfMembers
@@ -39,6 +39,11 @@ class StatedRanking:
             at = ("", named or ALL) if self._of_segments else (named, self._segment)
             found = self._lookups[name] = Lookups(self.row, *at, self.calendar)
         return found
+
+    @property
+    def places(self) -> Iterable[Place]:
+        """What it reads of no name."""
+        return self.lookups("").readers
 
     def name_in(self, place: Place) -> str | None:
         """The name that a place is of; None: of no single one."""
