@@ -5,7 +5,7 @@ replay.
 """
 
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -94,15 +94,15 @@ def _series(*fields: str | None) -> _Spelled:
 
 
 @lru_cache(1 << 14)
-def _bounds(start_ms: int, end_ms: int) -> _Spelled:
+def _bounds(bounds_ms: tuple[int, int]) -> _Spelled:
     """How they go on: a key to its end, a record up to its value."""
-    start, end = iso(start_ms), iso(end_ms)
+    start, end = map(iso, bounds_ms)
     return _Spelled(f',"{start}","{end}"]'.encode(), f',"start":"{start}","end":"{end}"'.encode())
 
 
 def kpi_record_key(key: KpiKey) -> bytes:
     """The record key of a KPI value; with no value it removes what was published."""
-    return _series(*key[:6]).key + _bounds(*key[6:]).key
+    return _series(*key[:6]).key + _bounds(key[6:]).key
 
 
 class KpiRecords:
@@ -119,13 +119,13 @@ class KpiRecords:
 
     def value(self, key: KpiKey, published: Published) -> tuple[bytes, bytes]:
         """Record key and value of a KPI value."""
-        series, bounds = _series(*key[:6]), _bounds(*key[6:])
+        series, bounds = _series(*key[:6]), _bounds(key[6:])
         end = self._end_of(published)
         return series.key + bounds.key, series.record + bounds.record + end
 
     def values(
         self, series: Series, bounds: Iterable[tuple[int, int]], published: Published
-    ) -> Iterator[tuple[bytes, bytes]]:
+    ) -> list[tuple[bytes, bytes]]:
         """Record key and value of the same value in several periods; `bounds`: of each."""
         return _records(series, bounds, self._end_of(published))
 
@@ -135,7 +135,7 @@ class KpiRecords:
         bounds: Iterable[tuple[int, int]],
         lines: Mapping[str, Any],
         published: Published,
-    ) -> Iterator[tuple[bytes, bytes]]:
+    ) -> list[tuple[bytes, bytes]]:
         """The same of a list, with the keys of the values. `lines`: at its top, at its bottom."""
         if lines is not self._lines:
             self._lines = lines
@@ -159,11 +159,9 @@ class KpiRecords:
 
 def _records(
     series: Series, bounds: Iterable[tuple[int, int]], end: bytes
-) -> Iterator[tuple[bytes, bytes]]:
+) -> list[tuple[bytes, bytes]]:
     key, record = _series(*series)
-    for each in bounds:
-        of_period = _bounds(*each)
-        yield key + of_period.key, record + of_period.record + end
+    return [(key + of_key, record + of_record + end) for of_key, of_record in map(_bounds, bounds)]
 
 
 def kpi_record(key: KpiKey, published: Published, updated_at_ms: int) -> tuple[bytes, bytes]:

@@ -1,7 +1,7 @@
 """What an account stands at: its latest fact before an instant."""
 
-from bisect import bisect_left
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Container, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -103,15 +103,17 @@ def meets(test: StateTest | None, timeline: Sequence[Change], ms: int) -> bool:
 
 
 def meets_at_each(
-    test: StateTest | None, timeline: Sequence[Change], instants_ms: Iterable[int]
-) -> Iterator[bool]:
+    test: StateTest | None, timeline: Sequence[Change], instants_ms: Sequence[int]
+) -> list[bool]:
     """The same of many instants in order, between most of which nothing changes."""
-    changes_ms = [time_ms for time_ms, *_ in timeline]
-    known, met = -1, True
-    for ms in instants_ms:
-        if test is not None and (n := bisect_left(changes_ms, ms)) != known:
-            known, met = n, _met(test, timeline[:n])
-        yield met
+    if test is None:
+        return [True] * len(instants_ms)
+    found: list[bool] = []
+    for n, (time_ms, *_) in enumerate(timeline):
+        until = bisect_right(instants_ms, time_ms)
+        if until > len(found):
+            found += [_met(test, timeline[:n])] * (until - len(found))
+    return found + [_met(test, timeline)] * (len(instants_ms) - len(found))
 
 
 def _met(test: StateTest, before: Sequence[Change]) -> bool:

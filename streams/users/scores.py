@@ -261,10 +261,12 @@ class UserScores:
                 status = FINAL if revision == 1 else AMENDED
                 said.append((Published(value, parts, status, revision), []))
             said[-1][1].append(bounds_ms(each.period, day))
-        if said:
-            self._unsaved.add(place)
+        if not said:
+            return
+        self._unsaved.add(place)
+        series = _fields(each, root)
         for published, bounds in said:
-            for key, record in written.values(_fields(each, root), bounds, published):
+            for key, record in written.values(series, bounds, published):
                 yield Outgoing(KPIS, None, key, record)
 
     def _key(self, each: _Series, root: str, day: int) -> KpiKey:

@@ -5,7 +5,9 @@ horizon of its row) it is `provisional`, then `final`, and `amended` if a late f
 that. A revision counts the published changes of value or status of one key.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import orjson
@@ -97,6 +99,7 @@ class Timeline:
         """
         self._key, self._period, self._source = key, period, source
         self._calendar, self._zeros = calendar, zeros
+        self._bounds_ms = partial(calendar.bounds_ms, period)
         self._known: dict[int, tuple[int, int, int]] = {}
         """index -> (status, revision, fingerprint of value and parts) as last published."""
         self._pending = Hull()
@@ -134,8 +137,9 @@ class Timeline:
         if first < self._first:
             self._closed = first - 1  # what lies before the periods known so far has to close too
         closed = max(self._closed, first - 1)
-        while closed < opened and source.final_ms(period, closed + 1) <= watermark_ms:
-            closed += 1
+        closed += bisect_right(
+            range(closed + 1, opened + 1), watermark_ms, key=partial(source.final_ms, period)
+        )
         due = {index for index in self._pending.until(opened) if index >= first}
         due.update(range(max(self._closed + 1, first), closed + 1))
         due.update(range(max(self._opened + 1, first), opened + 1))
@@ -157,13 +161,12 @@ class Timeline:
             looked_at.append(index)
         for run, value in source.runs(period, looked_at, watermark_ms):
             for alike, published in self._revised(run, value, closed):
-                self._unsaved.update(index // CHUNK for index in alike)
+                self._unsaved.update(range(alike[0] // CHUNK, alike[-1] // CHUNK + 1))
                 yield alike, self._said_of(alike, published), value
 
     def _said_of(self, indexes: Iterable[int], published: Published) -> Said:
-        period, bounds_ms = self._period, self._calendar.bounds_ms
-        bounds = [bounds_ms(period, index) for index in indexes]
-        return Said((*self._key, period), bounds, published)
+        bounds = [*map(self._bounds_ms, indexes)]
+        return Said((*self._key, self._period), bounds, published)
 
     def forget(self, before_ms: int) -> Iterator[KpiKey]:
         """Drops what ended before a time, and publishes it no more; the keys of what was."""

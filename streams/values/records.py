@@ -12,11 +12,11 @@ from streams.values.tally import Value
 
 def add_said(records: list[Outgoing], said: Said, value: Value, written: KpiRecords) -> None:
     """Adds the records of a value, and of its list, as they are `written` at one time."""
-    for key, record in written.values(said.series, said.bounds, said.published):
-        records.append(Outgoing(KPIS, None, key, record))
+    of_value = written.values(said.series, said.bounds, said.published)
+    records += [Outgoing(KPIS, None, key, record) for key, record in of_value]
     if value.lines is not None:
-        for key, record in written.lists(said.series, said.bounds, value.lines, said.published):
-            records.append(Outgoing(LISTS, None, key, record))
+        of_list = written.lists(said.series, said.bounds, value.lines, said.published)
+        records += [Outgoing(LISTS, None, key, record) for key, record in of_list]
 
 
 def removals(row: Row, key: KpiKey) -> Iterator[Outgoing]:
