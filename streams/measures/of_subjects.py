@@ -422,8 +422,10 @@ class Measures:
         """The values of several raw ids as those of one subject; of these measures only."""
         merged: list[Any] = [None] * len(self.all)
         for slot, of_slot in enumerate(zip(*subjects, strict=True)):
+            if of_slot.count(None) == len(of_slot):
+                continue  # as of most
             known = [value for value in of_slot if value is not None]
-            if known and (slots is None or slot in slots):
+            if slots is None or slot in slots:
                 # what only one of them has is the very same, and nobody looks at it as changed
                 merged[slot] = known[0] if len(known) == 1 else self.all[slot].merge(known)
         return merged

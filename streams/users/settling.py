@@ -4,6 +4,7 @@ A change is told as the difference between what a person was at the last flush a
 """
 
 from collections.abc import Callable, Iterator
+from operator import is_not
 
 from schemas.batches import VERSION, UserState, UserStateBatch, encode
 from schemas.keys import partition_of, shown_account, shown_user
@@ -77,6 +78,8 @@ class PersonSettling:
         if own is not None and handed_over:
             counted = self._held.values_of([own], everybody=False)
         self._differ(before, counted)
+        if not any(map(is_not, before, values)):
+            return
         self._pass(root, before, values, watermark_ms, out)
         self._scores.change(root, before, values)
         if all(before[slot] is values[slot] for slot in self._program.activation or ()):

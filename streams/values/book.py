@@ -238,7 +238,7 @@ class Book:
         """Values as they were at the last `publish`."""
         source = self._source(key)
         if source is None:
-            return [empty_of(self._rows[key.kpi])] * len(indexes)
+            return [None if key.kpi in self._read.null_of_nothing else 0] * len(indexes)
         return source.column(period, indexes, self._watermark_ms)
 
     def over_days(self, key: TallyKey, period: str, indexes: Sequence[int]) -> Column | None:
