@@ -57,7 +57,8 @@ class Things:
         for slot, measure in step.measures:
             value = measure.add(values[slot], fact)
             if value is not values[slot]:
-                self._before.setdefault(place, [*self._open[place]])
+                if place not in self._before:
+                    self._before[place] = [*self._open[place]]
                 values[slot] = value
 
     def _values(self, place: Place) -> list[Any]:

@@ -439,4 +439,7 @@ class Measures:
     def unpacked(self, data: Sequence[Any]) -> list[Any]:
         """Measures that are newer than the record are empty."""
         missing = [None] * (len(self.all) - len(data))
-        return [m.unpacked(d) for m, d in zip(self.all, [*data, *missing], strict=True)]
+        return [
+            None if of is None else measure.unpacked(of)
+            for measure, of in zip(self.all, [*data, *missing], strict=True)
+        ]

@@ -277,7 +277,7 @@ class Membership:
         """The course of a condition, from what it was by the `old` measures."""
         if all(old[slot] is values[slot] for slot in leaf.slots):
             return course
-        if leaf.again is None:
+        if leaf.again is None or all(old[slot] is None for slot in leaf.slots):
             return self._course(leaf, values)
         return leaf.again(course, old, values)
 
