@@ -8,6 +8,7 @@ from streams.calendar import Calendar
 from streams.compiled_plan import CompiledPlan
 from streams.contributions import TallyKey
 from streams.measures.kinds import ALL
+from streams.operators.count import COUNTED
 from streams.operators.lag import ENDED
 from streams.values.book import CELLS_PER_MS, Book
 from streams.values.book_rows import BookRows
@@ -21,6 +22,7 @@ activity: all
 activation: Done
 kpis: {only: [action_to_activation_lag]}
 """
+FEATURES = "features: {pdf: Pdf}"
 
 
 class Values:
@@ -72,3 +74,16 @@ def test_a_clock_that_is_set_back_holds_nothing_back():
     assert many.published(10_000_000)
     many.add(1)
     assert many.published(10_000)
+
+
+def test_a_series_that_only_a_formula_reads_remembers_changes_of_what_it_reads():
+    plan = load_plan(PLAN.replace("action_to_activation_lag", "features_of_interest") + FEATURES)
+    rows = CompiledPlan(plan).catalogue.rows
+    uses = TallyKey("feature_uses", "feature=pdf", ALL)
+    for heard, periods in (["features_of_interest"], ["day"]), (None, [*rows[uses.kpi].periods]):
+        book = Book(BookRows(rows, Calendar(), level="account", heard=heard))
+        book.add_cell((uses, COUNTED, DAY, 0), 1)
+        assert book.tally(uses).periods == periods
+        published = [*book.publish(NOON_MS, DAY * DAY_MS, 0, at_once=True)]
+        (ranked,) = (each for each in published if each.tally.kpi == "features_of_interest")
+        assert ranked.value.number == 1
