@@ -183,6 +183,7 @@ def test_what_is_forgotten_changes_nothing(log: list[Sent], restart_every: int, 
 
 
 @pytest.mark.skipif(TIMES == 1, reason="takes minutes: LAWS_TIMES=2 tries it")
+@pytest.mark.timeout(TIMES * 1800)
 @fuzzed
 @given(years(), st.sampled_from((25, 1 << 30)), st.sampled_from((0, 1000)))
 def test_nor_of_the_whole_catalogue(log: list[Sent], restart_every: int, warm: int):

@@ -187,10 +187,13 @@ class Book:
             return []
         level = self._read.level
         shown = (key.kpi, key.variant or None, level, self._subject, key.segment)
-        since_ms = row.since_ms(level, key.variant, key.segment)
+        begins = {
+            "since_ms": row.since_ms(level, key.variant, key.segment),
+            # What is taken back of a time that is forgotten may be all that there is of a series.
+            "kept_from_ms": self._horizon.kept_from_ms,
+        }
         return [
-            (p, Timeline(shown, p, source, calendar, zeros=zeros, since_ms=since_ms))
-            for p in row.periods
+            (p, Timeline(shown, p, source, calendar, zeros=zeros, **begins)) for p in row.periods
         ]
 
     @property

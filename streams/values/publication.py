@@ -45,6 +45,12 @@ class Horizon:
         self._passed_day = day
         return day
 
+    @property
+    def kept_from_ms(self) -> int | None:
+        """Where the first day begins that is still kept; None: nothing was passed yet."""
+        passed = self._passed_day
+        return None if passed == _NO_INDEX else self._calendar.day_start_ms(passed)
+
 
 class Source(Protocol):
     """Where a timeline gets its values: a tally, or a formula over other values."""
@@ -91,11 +97,12 @@ class Timeline:
         *,
         zeros: bool,
         since_ms: int | None = None,
+        kept_from_ms: int | None = None,
     ) -> None:
         """`key`: kpi, variant, level, subject, segment. `zeros`: publish empty periods too.
 
         `since_ms`: the series counts from then on only. It begins with the period that holds the
-        moment, and says so in its parts.
+        moment, and says so in its parts. `kept_from_ms`: nothing that ended before is published.
         """
         self._key, self._period, self._source = key, period, source
         self._calendar, self._zeros = calendar, zeros
@@ -104,7 +111,8 @@ class Timeline:
         """index -> (status, revision, fingerprint of value and parts) as last published."""
         self._pending = Hull()
         self._since = None if since_ms is None else iso(since_ms)
-        self._floor = _NO_INDEX if since_ms is None else calendar.index(period, since_ms)
+        begins_ms = max((ms for ms in (since_ms, kept_from_ms) if ms is not None), default=None)
+        self._floor = _NO_INDEX if begins_ms is None else calendar.index(period, begins_ms)
         """Nothing below is published: it lies before the horizon, or before the series began."""
         self._first = self._opened = self._closed = _NO_INDEX
         self._watermark_ms = self._due_ms = _NO_INDEX

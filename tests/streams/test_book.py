@@ -87,3 +87,12 @@ def test_a_series_that_only_a_formula_reads_remembers_changes_of_what_it_reads()
         published = [*book.publish(NOON_MS, DAY * DAY_MS, 0, at_once=True)]
         (ranked,) = (each for each in published if each.tally.kpi == "features_of_interest")
         assert ranked.value.number == 1
+
+
+def test_a_series_that_begins_with_what_is_taken_back_of_a_forgotten_day_says_nothing():
+    values = Values(0, horizon_days=10)
+    assert [*values.book.forget(NOON_MS)] == []
+    values.book.add_cell((LAG, ENDED, DAY - 100, 1), -1)
+    assert not values.published(10_000, at_once=True)
+    values.book.add_cell((LAG, ENDED, DAY - 10, 1), 1)
+    assert values.published(20_000, at_once=True)
