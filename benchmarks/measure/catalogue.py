@@ -35,7 +35,9 @@ class Size(NamedTuple):
     turns: int
 
 
-FULL = Size(100, 1_000, 60, turns=4)
+FULL = Size(200, 2_000, 60, turns=3)
+"""A replay settles what changed after every 100,000 events, of which the larger log has more than
+two: where one ends just behind such a point, the few that are left cost much of another round."""
 QUICK = Size(10, 60, 20, turns=1)
 
 
