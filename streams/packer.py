@@ -10,6 +10,8 @@ LEARN_FROM = 128
 GROWN = 1.25
 """Records that are so many times as long hold other things, for which another one is made."""
 _DICTIONARY_BYTES = 2048
+_SAMPLE_BYTES = 8192
+"""What a block repeats stands in its beginning, too, and large accounts would weigh megabytes."""
 _LEVEL = 1
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -36,8 +38,9 @@ class Packer:
         self._decompress = {0: decompressed}
         """By the number of the dictionary, which stands in the block; 0: packed without one."""
         self._last: list[bytes | bytearray | memoryview] = []
-        """What was packed of late, and how many records there were in it."""
-        self._records = 0
+        """Blocks of late, in their beginnings."""
+        self._records = self._bytes = 0
+        """In these blocks."""
         self._learnt_bytes = 0.0
         """Of a record on average, when the last dictionary was made."""
 
@@ -45,8 +48,9 @@ class Packer:
         if not records:
             return b""
         data = _encode(records)
-        self._last.append(data)
+        self._last.append(data[:_SAMPLE_BYTES])
         self._records += len(records)
+        self._bytes += len(data)
         if len(self._last) == LEARN_FROM:
             self._look()
         return compressed(data, self._compressor)
@@ -59,11 +63,11 @@ class Packer:
 
     def _look(self) -> None:
         """Makes another dictionary, if records have become longer."""
-        record_bytes = sum(map(len, self._last)) / self._records
+        record_bytes = self._bytes / self._records
         if record_bytes > GROWN * self._learnt_bytes:
             self._learnt_bytes = record_bytes
             self._learn()
-        self._last, self._records = [], 0
+        self._last, self._records, self._bytes = [], 0, 0
 
     def _learn(self) -> None:
         try:
