@@ -14,8 +14,8 @@ import xxhash
 from streams.packer import Packer, compressed, decompressed
 
 PER_BLOCK = 16
-"""Records that a block of ColdRecords holds on average, at most. With half as many a record would
-take a tenth more memory: small blocks lie among objects that stay, and leave gaps as they grow."""
+"""Records that a block of ColdRecords holds on average, at most. Half as many would take 20 bytes
+of memory more each: small blocks lie among objects that stay, and leave gaps as they grow."""
 KEYS_PER_CHUNK = 64
 _SIZE = 4
 """Bytes of the number of keys."""

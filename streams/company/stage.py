@@ -240,9 +240,9 @@ class Company:
             formula = self._new(row, variant, segment, days)
             key = (kpi, variant or None, "company", None, segment)
             zeros, since_ms = segment == ALL and not variant, row.since_ms(segment=segment)
-            begins = {"since_ms": since_ms, "kept_from_ms": self._horizon.kept_from_ms}
+            calendar, kept_ms = self._calendar, self._horizon.kept_from_ms
             timelines: list[tuple[str, Timeline]] = [
-                (p, Timeline(key, p, formula, self._calendar, zeros=zeros, **begins))
+                (p, Timeline(key, p, formula, calendar, kept_ms, zeros=zeros, since_ms=since_ms))
                 for p in row.periods
             ]
             found = self._formulas[kpi, variant, segment] = formula, timelines

@@ -23,7 +23,7 @@ def compiled(term: Term) -> Terms:
     >>> compiled({"div": ["new", {"add": ["new", "old"]}]})({"new": 1, "old": 3})
     Fraction(1, 4)
     """
-    if isinstance(term, str):
+    if isinstance(term, str):  # a name alone is no sum
         return lambda inputs: inputs.get(term)
     return _Compiler().function(term)
 

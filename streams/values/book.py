@@ -41,7 +41,7 @@ from streams.operators import (
     total,
 )
 from streams.values.book_rows import BookRows
-from streams.values.formulas import Formula, empty_of
+from streams.values.formulas import Formula
 from streams.values.publication import PROVISIONAL, Horizon, Said, Source, Timeline
 from streams.values.rankings import Ranking
 from streams.values.tally import CellTally, Column, Exact, SpanTally, Tally, Value
@@ -187,13 +187,12 @@ class Book:
             return []
         level = self._read.level
         shown = (key.kpi, key.variant or None, level, self._subject, key.segment)
-        begins = {
-            "since_ms": row.since_ms(level, key.variant, key.segment),
-            # What is taken back of a time that is forgotten may be all that there is of a series.
-            "kept_from_ms": self._horizon.kept_from_ms,
-        }
+        since_ms = row.since_ms(level, key.variant, key.segment)
+        # What is taken back of a time that is forgotten may be all that there is of a series.
+        kept_ms = self._horizon.kept_from_ms
         return [
-            (p, Timeline(shown, p, source, calendar, zeros=zeros, **begins)) for p in row.periods
+            (p, Timeline(shown, p, source, calendar, kept_ms, zeros=zeros, since_ms=since_ms))
+            for p in row.periods
         ]
 
     @property
@@ -234,14 +233,17 @@ class Book:
         """A value as it is now."""
         source = self._source(key)
         if source is None:
-            return empty_of(self._rows[key.kpi])
+            return self._of_nothing(key.kpi)
         return source.value(period, index, watermark_ms).exact
+
+    def _of_nothing(self, kpi: str) -> Exact | None:
+        return None if kpi in self._read.null_of_nothing else 0
 
     def column(self, key: TallyKey, period: str, indexes: Sequence[int]) -> Column:
         """Values as they were at the last `publish`."""
         source = self._source(key)
         if source is None:
-            return [None if key.kpi in self._read.null_of_nothing else 0] * len(indexes)
+            return [self._of_nothing(key.kpi)] * len(indexes)
         return source.column(period, indexes, self._watermark_ms)
 
     def over_days(self, key: TallyKey, period: str, indexes: Sequence[int]) -> Column | None:

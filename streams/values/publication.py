@@ -94,10 +94,10 @@ class Timeline:
         period: str,
         source: Source,
         calendar: Calendar,
+        kept_from_ms: int | None,
         *,
         zeros: bool,
         since_ms: int | None = None,
-        kept_from_ms: int | None = None,
     ) -> None:
         """`key`: kpi, variant, level, subject, segment. `zeros`: publish empty periods too.
 
@@ -106,7 +106,6 @@ class Timeline:
         """
         self._key, self._period, self._source = key, period, source
         self._calendar, self._zeros = calendar, zeros
-        self._bounds_ms = partial(calendar.bounds_ms, period)
         self._known: dict[int, tuple[int, int, int]] = {}
         """index -> (status, revision, fingerprint of value and parts) as last published."""
         self._pending = Hull()
@@ -173,8 +172,9 @@ class Timeline:
                 yield alike, self._said_of(alike, published), value
 
     def _said_of(self, indexes: Iterable[int], published: Published) -> Said:
-        bounds = [*map(self._bounds_ms, indexes)]
-        return Said((*self._key, self._period), bounds, published)
+        period, bounds_ms = self._period, self._calendar.bounds_ms
+        bounds = [bounds_ms(period, index) for index in indexes]
+        return Said((*self._key, period), bounds, published)
 
     def forget(self, before_ms: int) -> Iterator[KpiKey]:
         """Drops what ended before a time, and publishes it no more; the keys of what was."""
@@ -265,11 +265,14 @@ class Timeline:
         return range(0)
 
     def _revised(
-        self, run: Iterable[int], value: Value, closed: int
+        self, run: Sequence[int], value: Value, closed: int
     ) -> Iterator[tuple[list[int], Published]]:
         """What is to be published of a value, and at which indexes of a run it is the very same."""
         all_known, settles = self._known, not self._source.never_settles
         never_told = not self._zeros and self._is_nothing(value)
+        if never_told and all_known.keys().isdisjoint(run):
+            self.unsaid.append(([*run], value))
+            return
         fingerprint = _fingerprint(value)
         unsaid: list[int] = []
         alike: list[int] = []

@@ -55,7 +55,7 @@ class Series:
 
     def _new(self) -> None:
         self.tally = self._make(CALENDAR)
-        self.timeline = Timeline(KEY, self.period, self.tally, CALENDAR, zeros=self.zeros)
+        self.timeline = Timeline(KEY, self.period, self.tally, CALENDAR, None, zeros=self.zeros)
 
     def add(self, day: int, n: int = 1) -> "Series":
         """One more subject on a day of a distinct tally."""
