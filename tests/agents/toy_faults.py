@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Mapping
 from typing import Any
@@ -39,7 +38,7 @@ def freezing(call: str) -> type[ck.Producer]:
         Freezing.calls += 1
         if Freezing.calls == FREEZE_AT:
             self.flush()
-            os.kill(os.getpid(), signal.SIGSTOP)
+            signal.raise_signal(signal.SIGSTOP)  # `os.kill` may be taken by another thread, later
         return getattr(ck.Producer, call)(self, *args)
 
     setattr(Freezing, call, frozen)
