@@ -1,18 +1,17 @@
 """How many members of an account count in each period, and where at least n of them do."""
 
-import array
-from collections.abc import Iterable
-
-from streams.measures.active_days import runs
-
 
 class MemberCounts:
-    """A number of members per index of a grid; masks are relative to `base`."""
+    """A number of members per index of a grid; masks are relative to `base`.
 
-    def __init__(self, thresholds: Iterable[int]) -> None:
-        self._thresholds = tuple(sorted(set(thresholds)))
-        self._counts = array.array("I")
-        self._masks = dict.fromkeys(self._thresholds, 0)
+    The numbers are kept in binary, a mask for each digit: where the k-th has a bit, 2**k is part of
+    the number. So a member is added to all of its periods at once, by an addition with carries.
+    """
+
+    __slots__ = ("_digits", "base")
+
+    def __init__(self) -> None:
+        self._digits: list[int] = []
         self.base: int | None = None
 
     def change(self, index: int, old: int, new: int) -> None:
@@ -20,35 +19,48 @@ class MemberCounts:
 
         Neither may be endless.
         """
-        for sign, mask in ((+1, new & ~old), (-1, old & ~new)):
-            for start, end in runs(mask):
-                assert end is not None
-                self._add_run(index + start, index + end, sign)
+        shift = self._based(index)
+        self._add((new & ~old) << shift)
+        self._take_away((old & ~new) << shift)
 
-    def _add_run(self, start: int, end: int, sign: int) -> None:
-        base = self._based(start, end)
-        counts, masks = self._counts, self._masks
-        for offset in range(start - base, end - base):
-            n = counts[offset] = counts[offset] + sign
-            threshold = n if sign > 0 else n + 1
-            if threshold in masks:
-                masks[threshold] ^= 1 << offset
+    def _based(self, index: int) -> int:
+        """How far an index lies behind the base, which moves to one that lies before it."""
+        if self.base is None:
+            self.base = index
+        elif index < self.base:
+            self._digits = [digit << self.base - index for digit in self._digits]
+            self.base = index
+        return index - self.base
 
-    def _based(self, start: int, end: int) -> int:
-        """Makes room for a run."""
-        base = self.base
-        if base is None:
-            base = self.base = start
-        if start < base:
-            self._counts = array.array("I", bytes(4 * (base - start))) + self._counts
-            for threshold in self._thresholds:
-                self._masks[threshold] <<= base - start
-            base = self.base = start
-        missing = end - base - len(self._counts)
-        if missing > 0:
-            self._counts.frombytes(bytes(4 * missing))
-        return base
+    def _add(self, carried: int) -> None:
+        for place, digit in enumerate(self._digits):
+            if not carried:
+                return
+            self._digits[place] = digit ^ carried
+            carried &= digit
+        if carried:
+            self._digits.append(carried)
+
+    def _take_away(self, borrowed: int) -> None:
+        for place, digit in enumerate(self._digits):
+            if not borrowed:
+                return
+            self._digits[place] = digit ^ borrowed
+            borrowed &= ~digit
+        assert not borrowed, "only who counts can cease to"
 
     def at_least(self, n: int, base: int) -> int:
-        """Where at least n members count, as a mask relative to an index not above `self.base`."""
-        return 0 if self.base is None else self._masks[n] << self.base - base
+        """Where at least n members count, n > 0, as a mask relative to an index not above
+        `self.base`.
+        """
+        if self.base is None or n.bit_length() > len(self._digits):
+            return 0
+        more, equal = 0, -1
+        for place in range(len(self._digits) - 1, -1, -1):
+            digit = self._digits[place]
+            if n >> place & 1:
+                equal &= digit
+            else:
+                more |= equal & digit
+                equal &= ~digit
+        return (more | equal) << self.base - base

@@ -61,7 +61,6 @@ class _Window(NamedTuple):
     period: str
     segments: bool
     """True: in every segment too."""
-    thresholds: tuple[int, ...]
 
 
 class _Spans(NamedTuple):
@@ -109,7 +108,7 @@ class AccountProgram:
         self.memberships: list[tuple[MilestoneRow, int]] = []
         """Rows whose entries are signals, with the number of the order they read."""
         self.named: list[_Named] = []
-        windows: dict[tuple[int, str], tuple[set[int], set[bool]]] = {}
+        windows: dict[tuple[int, str], bool] = {}
         groups: dict[tuple[int, bool], tuple[MaskFunction, list[tuple[str, str, str, int]]]] = {}
         since: dict[int, int | None] = {}
         self.slots_of: dict[str, frozenset[int]] = {}
@@ -131,18 +130,16 @@ class AccountProgram:
                 self.memberships.append((row, order))
                 self.slots_of[row.id] = frozenset({self._order_slots[order]})
         for (measure, segments), (function, _) in groups.items():
-            for what, detail, at_least in function.members:
+            for what, detail, _ in function.members:
                 if what == "window":
-                    thresholds, splits = windows.setdefault((measure, detail), (set(), set()))
-                    thresholds.add(at_least)
-                    splits.add(segments)
+                    windows[measure, detail] = windows.get((measure, detail), False) or segments
                 elif what == "different":
                     self.named.append(self._named(measure, since[measure], detail))
                 else:
                     self._order(FactSelector.model_validate_json(detail), since[measure])
         self.windows = tuple(
-            _Window(measure, period, True in splits, tuple(sorted(thresholds)))
-            for (measure, period), (thresholds, splits) in windows.items()
+            _Window(measure, period, segments)
+            for (measure, period), segments in windows.items()
         )
         self._spans = tuple(
             _Spans(
@@ -252,7 +249,7 @@ class AccountProgram:
             if old != new:
                 counts = totals.any.get((measure, segment, grid))
                 if counts is None:
-                    counts = totals.any[measure, segment, grid] = MemberCounts((1,))
+                    counts = totals.any[measure, segment, grid] = MemberCounts()
                 counts.change(calendar.index_of_day(grid, base), old, new)
         if not is_user:
             return
@@ -263,7 +260,7 @@ class AccountProgram:
                 if old != new:
                     counts = totals.windows.get((window, segment))
                     if counts is None:
-                        counts = totals.windows[window, segment] = MemberCounts(window.thresholds)
+                        counts = totals.windows[window, segment] = MemberCounts()
                     index = calendar.index_of_day(grid, base)
                     counts.change(index, smeared(old, width), smeared(new, width))
 
@@ -282,7 +279,7 @@ class AccountProgram:
                 until = -1 if after is None else ~(-1 << max(after[0] - active.base, 0))
                 mask = days & since & until
                 if mask:
-                    counts = totals.named.setdefault((named, name), MemberCounts((1,)))
+                    counts = totals.named.setdefault((named, name), MemberCounts())
                     was, now = (mask, 0) if sign < 0 else (0, mask)
                     counts.change(active.base, was, now)
 
@@ -299,28 +296,32 @@ class AccountProgram:
         first = tuple(tuple(order[:n]) for order, n in zip(totals.orders, self._asked, strict=True))
         return Standings(shapes, first)
 
-    def difference(self, old: Standings, new: Standings, moves: Moves, cells: Cells) -> None:
-        """Adds what an account that stands `new` contributes, minus one that stands `old`."""
+    def difference(self, old: Standings, new: Standings, moves: Moves, cells: Cells) -> list[Entered]:
+        """Adds what an account that stands `new` contributes, minus one that stands `old`.
+
+        The rows that it has entered, has left, or entered with other members.
+        """
         for place in old.shapes.keys() | new.shapes.keys():
             was, now = old.shapes.get(place), new.shapes.get(place)
             if was != now:
                 moves.add(*place, was, now)
-        for entry in self.entered(old, new):
+        changed = self._entered(old, new)
+        for entry in changed:
             tally = tally_key(entry.row.id, f"users={entry.n}", ALL)
             for sign, members in ((-1, entry.before), (+1, entry.after)):
                 if members:
                     cells[tally, 0, self._calendar.day(members[-1][0]), 0] += sign
+        return changed
 
-    def entered(self, old: Standings, new: Standings) -> Iterator[Entered]:
-        """The rows that an account has entered, has left, or entered with other members."""
-        if old.first == new.first:
-            return
+    def _entered(self, old: Standings, new: Standings) -> list[Entered]:
+        changed = []
         for row, order in self.memberships:
-            for reach in row.reach:
-                n = int(reach)
-                before, after = (_reached(each.first[order], n) for each in (old, new))
-                if before != after:
-                    yield Entered(row, n, before, after)
+            before, after = old.first[order], new.first[order]
+            most = max(len(before), len(after))
+            for n in map(int, row.reach if before != after else ()):
+                if n <= most and (was := _reached(before, n)) != (now := _reached(after, n)):
+                    changed.append(Entered(row, n, was, now))
+        return changed
 
     def _shape(self, totals: AccountTotals, spans: _Spans, segment: str) -> Shape:
         index_of_day, measure = self._calendar.index_of_day, spans.measure

@@ -101,13 +101,14 @@ class AccountSettling:
             held.touch_together(account)
             self._crowds.settle(account.gathering, account.together)
         after = program.standings(totals)
-        program.difference(before, after, self._to_tallies.moves, self._to_tallies.deltas.cells)
+        to_tallies = self._to_tallies
+        changed = program.difference(before, after, to_tallies.moves, to_tallies.deltas.cells)
         milestones = [
             (
                 _milestone(account, entered, entered.before),
                 _milestone(account, entered, entered.after),
             )
-            for entered in program.entered(before, after)
+            for entered in changed
         ]
         self._tell(account, milestones, out)
 

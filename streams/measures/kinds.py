@@ -337,8 +337,7 @@ class Chain:
         return min((moments[0] for moments in value[1].values()), default=None) if value else None
 
     def reached(self, value: ChainValue | None, anchor_ms: int) -> Moment | None:
-        found = self.reached_by_name(value, anchor_ms).values()
-        return min(found, default=None)
+        return min(self.reached_by_name(value, anchor_ms).values(), default=None)
 
     def reached_by_name(self, value: ChainValue | None, anchor_ms: int) -> dict[str, Moment]:
         """The first moment at or after an instant, of every name that has one."""
@@ -352,7 +351,10 @@ class Chain:
 
 
 def _at_or_after(moments: list[Moment], anchor_ms: int) -> Moment | None:
-    return next((m for m in moments if m[0] >= anchor_ms), None)
+    for moment in moments:
+        if moment[0] >= anchor_ms:
+            return moment
+    return None
 
 
 def _cut(moments: list[Moment], anchor_ms: int | None) -> None:

@@ -1,6 +1,6 @@
 """Rows about subjects that reach a goal in time after an anchor."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from schemas.goals import InOrder, ReachesFact
@@ -16,7 +16,7 @@ from streams.parts.part import Cells, Part, Subject
 from streams.parts.steps import steps
 from streams.segments import shown_value
 
-Anchors = Callable[[Values], Iterator[tuple[str, str, FirstFact | WholeFact]]]
+Anchors = Callable[[Values], Iterable[tuple[str, str, FirstFact | WholeFact]]]
 """(name, variant, anchor) of a subject with these measures."""
 
 
@@ -102,17 +102,16 @@ class _Conversion:
         if not row.is_by_name:
             slot = measures.first(row.anchor, since_ms)
 
-            def anchors(values: Values) -> Iterator[tuple[str, str, FirstFact | WholeFact]]:
+            def anchors(values: Values) -> Iterable[tuple[str, str, FirstFact | WholeFact]]:
                 anchor: FirstFact | None = values[slot]
-                if anchor is not None:
-                    yield "", variant, anchor
+                return () if anchor is None else (("", variant, anchor),)
 
             return slot, anchors
         attribute = row.each_attribute
         by_name = measures.first_by_name if attribute is None else measures.first_whole_by_name
         slot = by_name(row.anchor, since_ms)
 
-        def named_anchors(values: Values) -> Iterator[tuple[str, str, FirstFact | WholeFact]]:
+        def named_anchors(values: Values) -> Iterable[tuple[str, str, FirstFact | WholeFact]]:
             for name, anchor in (values[slot] or {}).items():
                 shown = f"{row.each_name}={name}"
                 if attribute is not None:
@@ -122,13 +121,14 @@ class _Conversion:
         return slot, named_anchors
 
     def difference(self, old: Values, new: Values, moves: Moves, cells: Cells) -> None:
-        was, now = [*self._outcomes(old)], [*self._outcomes(new)]
+        was, now = self._outcomes(old), self._outcomes(new)
         if was != now:
             self._add(was, -1, cells)
             self._add(now, +1, cells)
 
-    def _outcomes(self, values: Values) -> Iterator[_Outcome]:
+    def _outcomes(self, values: Values) -> list[_Outcome]:
         """What became of each anchor that takes part."""
+        outcomes = []
         for name, variant, anchor in self._anchors(values):
             anchor_ms = anchor[0]
             if self._before is not None:
@@ -140,7 +140,8 @@ class _Conversion:
             success = self._reached(values, name, anchor_ms, self._end_ms(values, anchor_ms))
             if success is not None:
                 segments = self._subject.segments(self._row, values, anchor)
-                yield _Outcome(variant, anchor_ms, segments, success)
+                outcomes.append(_Outcome(variant, anchor_ms, segments, success))
+        return outcomes
 
     def _end_ms(self, values: Values, anchor_ms: int) -> int:
         """When the time for the goal is over."""
