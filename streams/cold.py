@@ -21,6 +21,8 @@ _SIZE = 4
 """Bytes of the number of keys."""
 _SHORT = 2
 """Bytes of a hash: a group of ten is unpacked for one of some thousand keys that are not in it."""
+_HASHES_MAX = 255
+"""A byte says how many there are of a block."""
 
 Key = TypeVar("Key", str, tuple[str, str])
 ColdGroup = NewType("ColdGroup", bytes)
@@ -68,6 +70,30 @@ def is_in(group: ColdGroup, key: str) -> bool:
     return _short(key) in hashes and key in records_of(group)
 
 
+def _byte(key: str) -> int:
+    return _hash(key) >> 24
+
+
+def _block(records: Mapping[str, bytes]) -> bytes:
+    """Packs records behind a byte of each one's hash: who comes for the first time is looked for,
+    too, and a block need not be unpacked to find out that most of these are not in it.
+    """
+    if not records:
+        return b""
+    # Nobody's ids are so many in one block, unless they were made to be.
+    hashes = bytes(map(_byte, records)) if len(records) <= _HASHES_MAX else b""
+    return b"".join((bytes((len(hashes),)), hashes, _records.packed(records)))
+
+
+def _may_be_in(block: bytes, key: str) -> bool:
+    hashes = block[1 : 1 + block[0]] if block else b""
+    return not hashes or _byte(key) in hashes
+
+
+def _in_block(block: bytes) -> dict[str, bytes]:
+    return _records.unpacked(memoryview(block)[1 + block[0] :]) if block else {}
+
+
 class ColdRecords:
     """Records by key, in blocks by the hash of the key.
 
@@ -92,11 +118,10 @@ class ColdRecords:
         return self.get(key) is not None
 
     def get(self, key: str) -> bytes | None:
-        return (
-            None
-            if key in self._taken
-            else _records.unpacked(self._blocks[self._place(key)]).get(key)
-        )
+        block = self._blocks[self._place(key)]
+        if key in self._taken or not _may_be_in(block, key):
+            return None
+        return _in_block(block).get(key)
 
     def take(self, key: str) -> bytes | None:
         """A record, which is no longer here then; None: there is none."""
@@ -111,7 +136,7 @@ class ColdRecords:
         records = self._read(place)
         if records.pop(key, None) is not None:
             self._held -= 1
-        self._blocks[place] = _records.packed(records)
+        self._blocks[place] = _block(records)
 
     def add(self, records: Mapping[str, bytes]) -> None:
         """Puts records here, in the place of those that there are."""
@@ -122,22 +147,22 @@ class ColdRecords:
             before = len(known)
             known.update((key, records[key]) for key in keys)
             self._held += len(known) - before
-            self._blocks[place] = _records.packed(known)
+            self._blocks[place] = _block(known)
 
     def items(self) -> Iterator[tuple[str, bytes]]:
         """All of them. Nothing may be added meanwhile."""
         for block in self._blocks:
-            for key, record in _records.unpacked(block).items():
+            for key, record in _in_block(block).items():
                 if key not in self._taken:
                     yield key, record
 
     def sizes(self) -> list[int]:
         """Of every block, how many records are in it, those that were taken included."""
-        return [len(_records.unpacked(block)) for block in self._blocks]
+        return [len(_in_block(block)) for block in self._blocks]
 
     def _read(self, place: int) -> dict[str, bytes]:
         """What is in a block that is about to be written, without what was taken."""
-        records = _records.unpacked(self._blocks[place])
+        records = _in_block(self._blocks[place])
         for key in records.keys() & self._taken:
             del records[key]
             self._taken.remove(key)
@@ -163,7 +188,7 @@ class ColdRecords:
         self._blocks.append(b"")
         self._divided += 1
         for half, keys in self._by_place(records).items():
-            self._blocks[half] = _records.packed({key: records[key] for key in keys})
+            self._blocks[half] = _block({key: records[key] for key in keys})
         if self._divided > self._mask:
             self._mask, self._divided = 2 * self._mask + 1, 0
 

@@ -75,13 +75,7 @@ def paced(schedule: Schedule) -> Iterator[int]:
 
 def send(bootstrap: str, topic: str, workload: Workload, schedule: Schedule) -> dict[str, float]:
     """Sends the workload, keyed by account; how late events were handed over, in seconds."""
-    producer = Producer(
-        {
-            "bootstrap.servers": bootstrap,
-            "linger.ms": 2,
-            "queue.buffering.max.messages": 1_000_000,
-        }
-    )
+    producer = Producer({"bootstrap.servers": bootstrap, "queue.buffering.max.messages": 1_000_000})
     late_s = []
     noted_every = max(1, schedule.events // NOTES)
     events = islice(workload.events(), schedule.events)

@@ -138,8 +138,7 @@ class AccountProgram:
                 else:
                     self._order(FactSelector.model_validate_json(detail), since[measure])
         self.windows = tuple(
-            _Window(measure, period, segments)
-            for (measure, period), segments in windows.items()
+            _Window(measure, period, segments) for (measure, period), segments in windows.items()
         )
         self._spans = tuple(
             _Spans(
@@ -296,7 +295,9 @@ class AccountProgram:
         first = tuple(tuple(order[:n]) for order, n in zip(totals.orders, self._asked, strict=True))
         return Standings(shapes, first)
 
-    def difference(self, old: Standings, new: Standings, moves: Moves, cells: Cells) -> list[Entered]:
+    def difference(
+        self, old: Standings, new: Standings, moves: Moves, cells: Cells
+    ) -> list[Entered]:
         """Adds what an account that stands `new` contributes, minus one that stands `old`.
 
         The rows that it has entered, has left, or entered with other members.

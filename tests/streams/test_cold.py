@@ -1,5 +1,6 @@
 """Records that are compressed together are the same as if each lay by itself."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,6 +60,15 @@ def test_blocks_become_more_as_records_do_and_none_becomes_large():
     assert sum(sizes) == 2000
     assert len(sizes) >= 2000 // PER_BLOCK
     assert max(sizes) < 5 * PER_BLOCK
+
+
+def test_ids_that_were_made_to_lie_in_one_block_are_found(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("streams.cold._hash", lambda key: 0)
+    cold = ColdRecords()
+    for records in (many(255), many(300)):
+        cold.add(records)
+        assert dict(cold.items()) == records
+        assert [cold.get(key) for key in records] == [*records.values()]
 
 
 def test_many_at_once_lie_as_those_that_came_one_by_one():
