@@ -87,7 +87,7 @@ class Installation:
         for worker in self.running.values():
             worker.send(signal.SIGTERM)
         others = [each for each in self.running.values() if each.wait() not in STOPPED]
-        wrong = [each for each in others if not each.died_as_told]
+        wrong = [each for each in others if not (each.died_as_told or each.ended_a_stuck_commit)]
         for slot in sorted(self._slots):
             self.start(slot, "--until", until)
         give_up_at = time.monotonic() + FINISH_S

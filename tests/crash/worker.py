@@ -26,6 +26,7 @@ FORKS.set_forkserver_preload(["agents.cli.run", "agents.cli.topics", "agents.ser
 
 STEPS = ("begin", "produce", "send offsets", "commit", "settle")
 """After each of them a worker can die; the last one is over before anything is settled."""
+STUCK = "a checkpoint did not end within"
 FLUSH_S = 30.0
 END_S = 120.0
 
@@ -65,9 +66,16 @@ class Worker:
         """Whether it ended within a checkpoint as it was to, which may be its very last one."""
         return self._is_to_die and self.code == -signal.SIGKILL
 
+    @property
+    def ended_a_stuck_commit(self) -> bool:
+        """Whether it ended because a call into the client did not return: its restart goes on."""
+        return self.code == os.EX_SOFTWARE and STUCK in self._said()
+
+    def _said(self) -> str:
+        return self._log.read_text(errors="replace")
+
     def __str__(self) -> str:
-        said = self._log.read_text(errors="replace")
-        return f"worker {self.slot} ended with {self.code}: {said[-2000:]}"
+        return f"worker {self.slot} ended with {self.code}: {self._said()[-2000:]}"
 
 
 def work(arguments: Sequence[str], log: Path, twist: dict[str, Any]) -> None:
