@@ -42,6 +42,8 @@ class AccountTotals:
         self.orders: list[list[Entry]] = [[] for _ in program.orders]
         self.named: dict[tuple[_Named, str], MemberCounts] = {}
         """(what names are asked for, name) -> users active in the window who have it"""
+        self.standings: Standings | None = None
+        """What follows from all this; None: that has to be found."""
 
 
 class _Named(NamedTuple):
@@ -200,6 +202,7 @@ class AccountProgram:
 
         `root` '' is activity without a user.
         """
+        totals.standings = None
         for measure in self._measured:
             before, after = old[measure], new[measure]
             if before is not after:
@@ -286,6 +289,11 @@ class AccountProgram:
 
     def standings(self, totals: AccountTotals) -> Standings:
         """How an account stands now."""
+        if totals.standings is None:
+            totals.standings = self._found(totals)
+        return totals.standings
+
+    def _found(self, totals: AccountTotals) -> Standings:
         shapes = {
             (number, segment): self._shape(totals, spans, segment)
             for number, spans in enumerate(self._spans)
