@@ -19,7 +19,7 @@ from confluent_kafka import Producer
 from benchmarks.measure.figures import distribution
 from benchmarks.measure.workload import Planned, Workload, line
 
-TICK_S = 0.002
+TICK_S = 0.005
 """Events are handed over in groups: waking for each would take a core at 10,000/s."""
 
 HOUR_S, DAY_S = 3600, 86_400
