@@ -1,5 +1,6 @@
 """When to take the next checkpoint."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 SHORTEST_S = 0.01
@@ -8,6 +9,10 @@ SATURATED = 0.8
 """A worker that is busier has a backlog, or will soon."""
 BACKLOG_RECORDS = 2000
 """Of a backlog at least so many are taken at once."""
+REST = 0.5
+"""A rest of an input that is less than this part of a round is no round of its own: a checkpoint
+costs much the same however little was read for it.
+"""
 
 
 class Load:
@@ -54,12 +59,14 @@ class Pace:
     """How far checkpoints are apart.
 
     Every `quiet_s` while the worker has time to spare, every `busy_s` when it has none; with
-    None only after `records` input records (a replay) or when it is asked for.
+    None only after `records` input records (a replay) or when it is asked for. `to_come` says about
+    how many records there still are of an input that ends; None: nobody knows.
     """
 
     quiet_s: float | None = 0.1
     busy_s: float = 1.0
     records: int | None = None
+    to_come: Callable[[], float | None] = lambda: None
 
     def interval_s(self, busy_ratio: float) -> float | None:
         """Seconds between checkpoints when the worker is busy for this share of its time.
@@ -80,4 +87,8 @@ class Pace:
         can happen meanwhile.
         """
         enough = load.backlog(self.busy_s) if self.records is None else self.records
-        return enough is not None and load.records >= enough
+        if enough is None or load.records < enough:
+            return False
+        to_come = self.to_come()
+        is_last = to_come is not None and to_come < REST * enough
+        return not is_last or load.records >= (1 + REST) * enough

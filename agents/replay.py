@@ -181,6 +181,8 @@ class _Replay:
         self._reading = Reading(plan, inputs, paths, [0] * len(paths), processes - 1)
         self._topology = self._reading.topology(self._end_of_time)
         self._files: list[FileIngest] = []
+        self._bytes_read = self._lines_read = 0
+        """How far the files were read, of which the last lines may not be processed yet."""
         self._events_before = 0
         self._made: dict[str, list[StagePartition]] = defaultdict(list)
         self._with_costs = with_costs
@@ -207,7 +209,7 @@ class _Replay:
                 self._feed(read),
                 on_records,
                 prefix=prefix,
-                pace=REPLAY_PACE,
+                pace=replace(REPLAY_PACE, to_come=self._lines_to_come),
                 broker=broker,
                 store=store,
                 http=self._http,
@@ -226,6 +228,7 @@ class _Replay:
         read = [read_in(states[home]) for home in homes]
         self._reading = replace(self._reading, skip=[each.lines for each in read])
         self._events_before = sum(each.events for each in read)
+        self._lines_read = sum(self._reading.skip)
         if on_continue is not None and any(self._reading.skip):
             on_continue(sum(self._reading.skip))
 
@@ -309,9 +312,18 @@ class _Replay:
             batch, position = found
             yield batch
             positions[batch.partition] = position
-            self._report(sum(positions))
+            self._bytes_read = sum(positions)
+            self._lines_read += len(batch.offsets)
+            self._report()
 
-    def _report(self, bytes_read: int) -> None:
+    def _report(self) -> None:
         if self._on_progress is not None:
             events = sum(file.read.events for file in self._files)
-            self._on_progress(Progress(bytes_read, self._bytes_total, events))
+            self._on_progress(Progress(self._bytes_read, self._bytes_total, events))
+
+    def _lines_to_come(self) -> float | None:
+        """About how many lines are not processed yet; None: nobody knows."""
+        if not self._bytes_read:
+            return None
+        processed = sum(file.read.lines for file in self._files)
+        return self._lines_read * self._bytes_total / self._bytes_read - processed

@@ -42,7 +42,7 @@ from agents.worker import UNBOUNDED, StageSpec, Worker
 from streams.roles import FACTS_ROLE
 from streams.stage import RecordBatch
 
-REPLAY_PACE = Pace(quiet_s=None, records=100_000)
+REPLAY_PACE = Pace(quiet_s=None, records=150_000)
 LIVE_PACE = Pace()
 T = TypeVar("T")
 SETTLE_POLL_S = 0.001

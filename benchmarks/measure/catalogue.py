@@ -36,8 +36,8 @@ class Size(NamedTuple):
 
 
 FULL = Size(200, 2_000, 60, turns=3)
-"""A replay settles what changed after every 100,000 events, of which the larger log has more than
-two: where one ends just behind such a point, the few that are left cost much of another round."""
+"""Of both logs a replay settles once what changed: no checkpoint falls just before the end, where
+the few events that are left would cost much of another one."""
 QUICK = Size(10, 60, 20, turns=1)
 
 

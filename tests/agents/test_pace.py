@@ -66,3 +66,20 @@ def test_a_worker_that_keeps_up_is_only_told_by_time_and_a_replay_only_by_record
     assert not Pace().is_due_after(load)
     assert Pace(quiet_s=None, records=1_000_000).is_due_after(load)
     assert not Pace(quiet_s=None, records=1_000_001).is_due_after(load)
+
+
+@pytest.mark.parametrize(
+    ("read", "to_come", "is_due"),
+    [
+        (999, 0, False),
+        (1000, None, True),  # nobody knows
+        (1000, 500, True),
+        (1000, 499, False),
+        (1400, 0, False),  # the end brings a checkpoint by itself
+        (1500, 499, True),  # it was said before, and is more than was thought
+    ],
+)
+def test_a_small_rest_is_no_round_of_its_own(read: int, to_come: float | None, is_due: bool):
+    load = Load(now_s=0.0)
+    load.add(0.1, records=read)
+    assert Pace(quiet_s=None, records=1000, to_come=lambda: to_come).is_due_after(load) is is_due

@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from agents.files import UnreadableFileError
+from agents.pace import Load, Pace
 from agents.replay import Progress, replay_files
 from agents.results import Series
 from agents.stages import stages_of_topics
@@ -45,6 +46,23 @@ def test_progress_goes_from_the_first_byte_to_the_last(events: Path, tmp_path: P
     assert {each.bytes_total for each in seen} == {total}
     assert [each.bytes_read for each in seen] == sorted(each.bytes_read for each in seen)
     assert seen[-1].bytes_read == total
+
+
+def test_a_small_rest_of_the_lines_goes_with_those_before_it(
+    events: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    begin_snapshot = Load.begin_snapshot
+
+    def noted(load: Load, now_s: float) -> None:
+        read.append(load.records)
+        begin_snapshot(load, now_s)
+
+    monkeypatch.setattr(Load, "begin_snapshot", noted)
+    monkeypatch.setattr("agents.replay.REPLAY_PACE", Pace(quiet_s=None, records=3500))
+    monkeypatch.setattr("agents.file_readers.DEFAULT_LINES", 500)
+    replay_files([events], PLAN, tmp_path)
+    assert [lines for lines in read if lines > 500] == [3500, 3500, 5000]
 
 
 def test_the_summary_says_what_was_read_and_keeps_the_series_asked_for(
