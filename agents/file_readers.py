@@ -61,11 +61,21 @@ class Reading:
     def _readers_a_file(self) -> int:
         return ceil(self.readers / len(self.paths))
 
-    def topology(self, until: Callable[[], int | None] = lambda: None) -> Topology:
+    def topology(
+        self, until: Callable[[], int | None] = lambda: None, *, keeps_state: bool = False
+    ) -> Topology:
         """Stages in which the files of an input take the place of its partitions."""
         files = dict(Counter(input.topic for input in self.inputs))
         key = privacy_key(self.plan)
-        return Topology(self.plan, files, bounded=False, throttled=False, until=until, key=key)
+        return Topology(
+            self.plan,
+            files,
+            bounded=False,
+            throttled=False,
+            until=until,
+            keeps_state=keeps_state,
+            key=key,
+        )
 
     def ingest(self, topology: Topology, file: int) -> Ingest:
         """What reads a file."""

@@ -118,7 +118,17 @@ def replay_files(
     StopWorker for either when it is full; results of an earlier replay are then as they were.
     """
     inputs = inputs or [plan.inputs[0]] * len(paths)
-    replay = _Replay(paths, plan, inputs, until_ms, on_progress, processes, http, with_costs)
+    replay = _Replay(
+        paths,
+        plan,
+        inputs,
+        until_ms,
+        on_progress,
+        processes,
+        http,
+        with_costs,
+        keeps_state=with_costs or state is not None,
+    )
     with ExitStack() as stack:
         journal, lengths = None, NOTHING
         if state is not None:
@@ -174,12 +184,14 @@ class _Replay:
         processes: int,
         http: Address | None,
         with_costs: bool,
+        *,
+        keeps_state: bool,
     ) -> None:
         self._paths = paths
         self._bytes_total = total_bytes(paths)
         self._until_ms, self._on_progress, self._http = until_ms, on_progress, http
         self._reading = Reading(plan, inputs, paths, [0] * len(paths), processes - 1)
-        self._topology = self._reading.topology(self._end_of_time)
+        self._topology = self._reading.topology(self._end_of_time, keeps_state=keeps_state)
         self._files: list[FileIngest] = []
         self._bytes_read = self._lines_read = 0
         """How far the files were read, of which the last lines may not be processed yet."""

@@ -38,19 +38,22 @@ class Topology:
         throttled: bool = True,
         until: Callable[[], int | None] = lambda: None,
         finite: bool = False,
+        keeps_state: bool = True,
         history: History = NEW,
         warm: int = WARM,
         key: bytes | None = None,
     ) -> None:
         """`input_partitions`: of every input topic. `bounded`, `until`, `finite`: see Ingest.
 
-        `throttled` False: nothing is held back to spare readers (a replay). `warm`: memberships
-        that all partitions together keep unpacked, see warmth. `key`: of hashes of ids.
+        `throttled` False: nothing is held back to spare readers (a replay). `keeps_state` False:
+        nobody saves it, so that state of which there is much may be left out of what is flushed.
+        `warm`: memberships that all partitions together keep unpacked, see warmth. `key`: of hashes
+        of ids.
         """
         self.plan, self.partitions = plan, partitions
         self.compiled = CompiledPlan(plan, history, key)
         self._bounded, self._throttled, self._until = bounded, throttled, until
-        self._finite = finite
+        self._finite, self._keeps_state = finite, keeps_state
         self._warm = warm
         read = [input for input in plan.inputs if input.topic in input_partitions]
         # Where nothing is read that would drive, what is there has to.
@@ -103,6 +106,7 @@ class Topology:
             bounded=self._bounded,
             throttled=self._throttled,
             until=self._until,
+            keeps_state=self._keeps_state,
             warm=_share(self._warm, self.partitions.accounts),
             ids_max=_share(IDS_MAX, self.partitions.accounts),
         )

@@ -42,10 +42,16 @@ class AccountBooks:
     """The books of accounts, each with its account; here is what they have in common."""
 
     def __init__(
-        self, compiled: CompiledPlan, horizon_days: int | None, *, throttled: bool
+        self,
+        compiled: CompiledPlan,
+        horizon_days: int | None,
+        *,
+        throttled: bool,
+        keeps_state: bool,
     ) -> None:
         """`horizon_days`: for so long values are kept; None: for ever. `throttled`: provisional
-        values are published once a minute at most.
+        values are published once a minute at most. `keeps_state` False: there are no records of
+        state, which are as many as those of values.
         """
         catalogue = compiled.catalogue
         self.shown = catalogue.shown_per_account
@@ -65,7 +71,7 @@ class AccountBooks:
             heard=self.shown | self._heard,
         )
         self.rows = self._rows.rows
-        self._horizon_days = horizon_days
+        self._horizon_days, self._keeps_state = horizon_days, keeps_state
         self._horizon = Horizon(horizon_days, compiled.calendar)
         self._provisional_every_ms = MINUTE_MS if throttled else 0
         self._schedule = Schedule(self._provisional_every_ms)
@@ -129,7 +135,8 @@ class AccountBooks:
                 if kpi in heard:
                     hear(key, change)
             self._schedule.looked_at(key, book, now_ms)
-            entities += _unsaved(key, book)
+            if self._keeps_state:
+                entities += _unsaved(key, book)
 
     def erase(self, key: str, book: Book, entities: Entities, records: list[Outgoing]) -> None:
         """Takes back what was published of an account that is no more, and its records of state."""

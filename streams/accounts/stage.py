@@ -86,14 +86,15 @@ class Accounts:
         bounded: bool = True,
         throttled: bool = True,
         until: Callable[[], int | None] = lambda: None,
+        keeps_state: bool = True,
         warm: int = WARM,
         ids_max: int = IDS_MAX,
     ) -> None:
         """`sources`: of the ingest stage. `bounded` False: message ids of any age are kept.
 
-        `until`: where time stands in the end; there nothing waits for a later flush. `warm`:
-        memberships in accounts used lately that are kept unpacked. `ids_max`: message ids that are
-        remembered.
+        `until`: where time stands in the end; there nothing waits for a later flush. `keeps_state`
+        False: what is flushed has no state of values. `warm`: memberships in accounts used lately
+        that are kept unpacked. `ids_max`: message ids that are remembered.
         """
         plan, place = compiled.plan, f"accounts:{partition}"
         horizon_days = plan.horizons.tally_days if bounded else None
@@ -112,7 +113,9 @@ class Accounts:
             return Announcements(compiled.hash, place, throttled=throttled)
 
         self._announcements = announcements()
-        self._books = AccountBooks(compiled, horizon_days, throttled=throttled)
+        self._books = AccountBooks(
+            compiled, horizon_days, throttled=throttled, keeps_state=keeps_state
+        )
         self.shown = self._books.shown
         self.board = compiled.board("account", live=throttled, bounded=bounded, show=shown_account)
         self.held = HeldAccounts(compiled, self._books.new, horizon_days, warm)
