@@ -1,5 +1,6 @@
 """What events of one meaning do to a membership: found once, and looked up for every event."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from schemas.batches import Meaning, types_in
@@ -10,7 +11,7 @@ from schemas.rows import FactRow, adds_facts
 from streams.compiled_plan import CompiledPlan
 from streams.fact_batches import Code
 from streams.fact_cells import Addition, additions, kinds_added
-from streams.measures.kinds import Counting, Open, reads
+from streams.measures.kinds import Counting, Measure, Open, reads
 from streams.measures.of_subjects import Step
 
 MARKS_MAX = 512
@@ -30,6 +31,8 @@ class Coded(NamedTuple):
     """
     thing_steps: tuple[Step, ...]
     """The same of its facts, for the things that they are about."""
+    steps_in_account: tuple[Step, ...]
+    """The same for what an account has to know of these."""
     things: tuple[tuple[int, str], ...]
     """(number of the fact, key) of the things that an account has to know."""
     of_business: bool
@@ -78,6 +81,8 @@ class EventCodes:
             for kind, _, attributes in meaning
         ):
             self._marks.setdefault(key, 1 << len(self._marks))
+        thing_steps = tuple(things.measures.step(fact) for fact in meaning)
+        in_account = _only(thing_steps, lambda slot, _: slot in things.account.slots)
         added = additions(self._rows_of(meaning), *key)
         found = {
             id: sum(reads(facts, *fact) for fact in meaning)
@@ -88,11 +93,12 @@ class EventCodes:
             Code(*key),
             steps,
             _open(steps),
-            tuple(things.measures.step(fact) for fact in meaning),
+            thing_steps,
+            in_account,
             tuple(
                 (number, thing_key(kind, name))
-                for number, (kind, name, _) in enumerate(meaning)
-                if kind in THING_KINDS and name is not None and things.account.slots
+                for number, (kind, name, _, measures) in enumerate(in_account)
+                if kind in THING_KINDS and name is not None and measures
             ),
             any(kind not in USE_KINDS for kind, _, _ in meaning),
             added,
@@ -115,8 +121,13 @@ class EventCodes:
 
 
 def _open(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    found = tuple(
-        step._replace(measures=tuple(each for each in step.measures if isinstance(each[1], Open)))
+    found = _only(steps, lambda _, measure: isinstance(measure, Open))
+    return found if any(step.measures for step in found) else ()
+
+
+def _only(steps: tuple[Step, ...], which: Callable[[int, Measure], bool]) -> tuple[Step, ...]:
+    """The same with some of the measures only."""
+    return tuple(
+        step._replace(measures=tuple(each for each in step.measures if which(*each)))
         for step in steps
     )
-    return found if any(step.measures for step in found) else ()

@@ -46,7 +46,8 @@ class HeldThings:
         self, place: Place, coded: Coded, number: int, moment: Moment, values: FactValues
     ) -> None:
         """Takes one fact of an event into a thing; `number`: which of them."""
-        step = coded.thing_steps[number]
+        at_home = place[0] == place[1]
+        step = (coded.thing_steps if at_home else coded.steps_in_account)[number]
         day = self._calendar.day(moment[0])
         value = values[number] if values else None
         kind, name, attributes, _ = step

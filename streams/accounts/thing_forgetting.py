@@ -20,6 +20,7 @@ from streams.forgetting import AT_ONCE, Forgetting, Looks
 from streams.measures.by_days import LatestOfDays
 from streams.measures.kinds import Chain, First
 from streams.measures.of_subjects import Values
+from streams.program import SubjectProgram
 from streams.state_costs import ACCOUNTS
 from streams.state_keys import THING, read_value
 from streams.values.book import tally_of
@@ -34,7 +35,10 @@ class ThingForgetting:
         self._programs, self._calendar = compiled.things, compiled.calendar
         self._rows = compiled.catalogue.rows
         self._nothing: Values = [None] * len(compiled.things.measures.all)
-        self._ending = _ending(compiled)
+        programs = compiled.things
+        self._ending = {
+            each: _ending(compiled, each) for each in (programs.company, programs.account)
+        }
         self.looks: Looks[Place] = Looks(self._of.span_days)
         self.removed = 0
 
@@ -58,11 +62,13 @@ class ThingForgetting:
 
     def _is_over(self, place: Place, content: list[Any], today: int) -> bool:
         values = self._programs.measures.unpacked(content)
-        return not self._is_open(values) and not self._shows(place, values, today)
+        programs = self._programs
+        program = programs.company if place[0] == place[1] else programs.account
+        return not self._is_open(program, values) and not self._shows(program, values, today)
 
-    def _is_open(self, values: Values) -> bool:
+    def _is_open(self, program: SubjectProgram, values: Values) -> bool:
         """True if something counts once it ends, and has begun."""
-        for slots in self._ending:
+        for slots in self._ending[program]:
             known = [self._is_reached(slot, values[slot]) for slot in slots]
             if any(known) and not all(known):
                 return True
@@ -75,10 +81,9 @@ class ThingForgetting:
         anchor_ms, _ = value
         return anchor_ms is not None and measure.reached(value, anchor_ms) is not None
 
-    def _shows(self, place: Place, values: Values, today: int) -> bool:
+    def _shows(self, program: SubjectProgram, values: Values, today: int) -> bool:
         """Whether a thing counts in a value that is kept."""
-        programs, calendar = self._programs, self._calendar
-        program = programs.company if place[0] == place[1] else programs.account
+        calendar = self._calendar
         moves, deltas = Moves(program.groups, calendar), Deltas()
         cells: dict[Cell, int] = defaultdict(int)
         program.difference(self._nothing, values, moves, cells)
@@ -100,20 +105,18 @@ class ThingForgetting:
         return tally_of(row, variant, self._calendar).lasting
 
 
-def _ending(compiled: CompiledPlan) -> list[list[int]]:
+def _ending(compiled: CompiledPlan, program: SubjectProgram) -> list[list[int]]:
     """For each row of what counts when it ends the measures that all have something then."""
-    programs, found = compiled.things, []
+    measures, found = compiled.things.measures.all, []
     kinds: tuple[type[Any], ...] = (First, Chain, LatestOfDays)
-    for program in (programs.company, programs.account):
-        for kpi, slots in program.slots_of.items():
-            row = compiled.catalogue.rows[kpi]
-            if isinstance(row, RateRow):
-                found.append(sorted(slots))
-            elif isinstance(row, DurationRow) or (
-                isinstance(row, LagRow) and (row.cohort == "end" or row.each == "latest_in_period")
-            ):
-                measures = programs.measures.all
-                found.append([slot for slot in sorted(slots) if isinstance(measures[slot], kinds)])
+    for kpi, slots in program.slots_of.items():
+        row = compiled.catalogue.rows[kpi]
+        if isinstance(row, RateRow):
+            found.append(sorted(slots))
+        elif isinstance(row, DurationRow) or (
+            isinstance(row, LagRow) and (row.cohort == "end" or row.each == "latest_in_period")
+        ):
+            found.append([slot for slot in sorted(slots) if isinstance(measures[slot], kinds)])
     return found
 
 

@@ -161,3 +161,15 @@ def test_what_is_in_a_membership_stays_until_it_leaves():
     last = last_of_each_key(left.outputs["kpis"]).values()
     by_start = sorted((record["start"], record["value"]) for record in last)
     assert [value for _, value in by_start[-2:]] == [0, 0]
+
+
+def test_an_account_keeps_of_things_only_what_its_values_follow_from():
+    of = PLAN | {"kpis": {"only": KPIS, "levels": {"account": ["defects_new"]}}}
+    engine, now_ms = Engine(load_plan(yaml.safe_dump(of)), partitions=2), START_MS + 10 * DAY_MS
+    engine.feed([_event(each) for each in OPEN], now_ms=now_ms)
+    engine.settle(now_ms)
+    keys = [read_key(key) for state in engine.states.values() for key in state]
+    places = [tuple(place) for what, place in keys if what == THING]
+    homes = {thing for home, thing in places if home == thing}
+    assert homes == {f"o:{key}" for key in STILL_OPEN}
+    assert {thing for home, thing in places if home != thing} == {"o:incident:d2"}
