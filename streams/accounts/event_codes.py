@@ -1,9 +1,9 @@
 """What events of one meaning do to a membership: found once, and looked up for every event."""
 
-from collections.abc import Callable
+from collections.abc import Container
 from typing import NamedTuple
 
-from schemas.batches import Meaning, types_in
+from schemas.batches import Attributes, FactOfEvent, Meaning, types_in
 from schemas.fact_kinds import THING_KINDS, USE_KINDS, VALUED_KINDS
 from schemas.keys import thing_key
 from schemas.row_forms.people import LaunchRow
@@ -20,17 +20,41 @@ Key = tuple[Meaning, tuple[str, ...]]
 """What an event means, and the segments it belongs to."""
 
 
+class Taker(NamedTuple):
+    """A measure of a membership that takes facts of an event, and who hears of its changes."""
+
+    slot: int
+    measure: Measure
+    is_open: bool
+    """True: any fact may be news to it."""
+    is_heard: bool
+    """True: values of the account follow from it in each person."""
+    is_news: bool
+    """True: users hears of it."""
+    is_of_all: bool
+    """True: it is kept of all members together, too."""
+
+
+class MemberStep(NamedTuple):
+    """A fact of an event, and what it may change in a membership."""
+
+    kind: str
+    name: str | None
+    attributes: Attributes
+    takers: tuple[Taker, ...]
+
+
 class Coded(NamedTuple):
     """What events of one code do to a membership."""
 
     code: Code
-    steps: tuple[Step, ...]
-    open_steps: tuple[Step, ...]
+    steps: tuple[MemberStep, ...]
+    open_steps: tuple[MemberStep, ...]
     """The same with such measures only to which an event may be news that repeats others; empty
     if there are none.
     """
     thing_steps: tuple[Step, ...]
-    """The same of its facts, for the things that they are about."""
+    """What its facts do to the things that they are about."""
     steps_in_account: tuple[Step, ...]
     """The same for what an account has to know of these."""
     things: tuple[tuple[int, str], ...]
@@ -54,7 +78,7 @@ class EventCodes:
     """The codes that were met."""
 
     def __init__(self, compiled: CompiledPlan) -> None:
-        self._measures, self._things = compiled.member.measures, compiled.things
+        self._member, self._things = compiled.member, compiled.things
         rows = compiled.catalogue.rows.values()
         self._launches = [row.launch for row in rows if isinstance(row, LaunchRow)]
         self._rows_of_facts = [row for row in rows if adds_facts(row)]
@@ -73,7 +97,7 @@ class EventCodes:
 
     def _compiled(self, key: Key) -> Coded:
         meaning, things = key[0], self._things
-        steps = tuple(self._measures.step(fact) for fact in meaning)
+        steps = tuple(map(self._step, meaning))
         # An event whose facts carry something is nearly one of a kind, and not to be passed over
         # because another one of the day told nothing new.
         if len(self._marks) < MARKS_MAX and not any(
@@ -82,11 +106,11 @@ class EventCodes:
         ):
             self._marks.setdefault(key, 1 << len(self._marks))
         thing_steps = tuple(things.measures.step(fact) for fact in meaning)
-        in_account = _only(thing_steps, lambda slot, _: slot in things.account.slots)
+        in_account = _read_in(thing_steps, things.account.slots)
         added = additions(self._rows_of(meaning), *key)
         found = {
             id: sum(reads(facts, *fact) for fact in meaning)
-            for id, facts in self._measures.counted.items()
+            for id, facts in self._member.measures.counted.items()
         }
         counted = tuple((id, n) for id, n in found.items() if n)
         return Coded(
@@ -105,9 +129,25 @@ class EventCodes:
             counted,
             any(reads(launch, *fact) for launch in self._launches for fact in meaning),
             bool(added or counted)
-            or any(isinstance(m, Counting) for step in steps for _, m in step.measures),
+            or any(isinstance(each.measure, Counting) for step in steps for each in step.takers),
             self._marks.get(key, 0),
         )
+
+    def _step(self, fact: FactOfEvent) -> MemberStep:
+        of = self._member
+        kind, name, attributes, measures = of.measures.step(fact)
+        takers = tuple(
+            Taker(
+                slot,
+                measure,
+                isinstance(measure, Open),
+                slot in of.heard,
+                slot in of.news,
+                slot in of.together_slots,
+            )
+            for slot, measure in measures
+        )
+        return MemberStep(kind, name, attributes, takers)
 
     def _rows_of(self, meaning: Meaning) -> list[FactRow]:
         """The rows that are added up from facts of such kinds."""
@@ -120,14 +160,16 @@ class EventCodes:
         return found
 
 
-def _open(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    found = _only(steps, lambda _, measure: isinstance(measure, Open))
-    return found if any(step.measures for step in found) else ()
+def _open(steps: tuple[MemberStep, ...]) -> tuple[MemberStep, ...]:
+    found = tuple(
+        step._replace(takers=tuple(each for each in step.takers if each.is_open)) for step in steps
+    )
+    return found if any(step.takers for step in found) else ()
 
 
-def _only(steps: tuple[Step, ...], which: Callable[[int, Measure], bool]) -> tuple[Step, ...]:
-    """The same with some of the measures only."""
+def _read_in(steps: tuple[Step, ...], slots: Container[int]) -> tuple[Step, ...]:
+    """The same with these measures only."""
     return tuple(
-        step._replace(measures=tuple(each for each in step.measures if which(*each)))
+        step._replace(measures=tuple(each for each in step.measures if each[0] in slots))
         for step in steps
     )

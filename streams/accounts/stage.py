@@ -6,6 +6,7 @@ that users holds, and an event that changes none of them there changes nothing f
 """
 
 from collections.abc import Callable, Iterable, Set
+from typing import Any
 
 from schemas.batches import (
     ErasureBatch,
@@ -23,7 +24,7 @@ from streams.accounts.books import AccountBooks
 from streams.accounts.counted import Counted
 from streams.accounts.duplicates import IDS_MAX
 from streams.accounts.erasure import AccountErasure
-from streams.accounts.event_codes import Coded, EventCodes
+from streams.accounts.event_codes import Coded, EventCodes, MemberStep
 from streams.accounts.held import HeldAccounts
 from streams.accounts.held_things import HeldThings
 from streams.accounts.member_sums import MemberSums
@@ -38,8 +39,7 @@ from streams.compiled_plan import CompiledPlan
 from streams.erasure import StageErasure
 from streams.fact_batches import Code, FactBatches
 from streams.launches import EVERYBODY
-from streams.measures.kinds import Fact, Open
-from streams.measures.of_subjects import Step
+from streams.measures.kinds import Fact
 from streams.roles import USER_FACTS_ROLE
 from streams.stage import Flushed, RecordBatch
 from streams.state_keys import (
@@ -101,8 +101,7 @@ class Accounts:
         self.calendar = self._calendar = compiled.calendar
         self._excludes_users = bool(plan.exclude_users)
         programs = self.programs = compiled.member
-        self._news, self._names = programs.news, programs.names
-        self._slots_together = programs.together_slots
+        self._names = programs.names
         self._entitlements = programs.entitlements
         self._codes = EventCodes(compiled)
         self.segments = SegmentBound(plan.segments)
@@ -254,7 +253,7 @@ class Accounts:
         self,
         member: Member,
         coded: Coded,
-        steps: tuple[Step, ...],
+        steps: tuple[MemberStep, ...],
         time_ms: int,
         event_id: str,
         of_facts: FactValues,
@@ -262,30 +261,35 @@ class Accounts:
         """Takes an event into the measures of a membership, and tells users what is news there."""
         values, moment = member.values, (time_ms, event_id, member.account)
         day = self._calendar.day(time_ms)
-        news, kept, closed = False, False, True
+        changed, kept, news, closed = False, False, False, True
         # what its members did together changes only where those count
         together = None if member.excluded else self.held.together(member.account)
+        of_all: list[Any] | None = None
         # users has to know who is where, to tell that somebody is left out
         unheard_of = self._excludes_users and member.packed is None
         if self._telling is not None:
             self._telling.changes(member.account, day)
-        for place, (kind, name, attributes, measures) in enumerate(steps):
-            if not measures:
+        for place, (kind, name, attributes, takers) in enumerate(steps):
+            if not takers:
                 continue
             of_fact = of_facts[place] if of_facts else None
             fact = Fact(kind, name, moment, day, coded.code.segments, attributes, of_fact)
-            for slot, measure in measures:
+            for slot, measure, is_open, is_heard, is_news, is_of_all in takers:
                 known = values[slot]
                 value = measure.add(known, fact)
                 if value is not known:
-                    kept = kept or self.held.touch(member, slot)
+                    if not changed or (is_heard and not kept):
+                        changed, kept = True, self.held.touch(member, slot)
                     values[slot] = value
-                    news = news or slot in self._news or unheard_of
-                    if together is not None and slot in self._slots_together:
-                        self.held.touch_together(together)
-                        of_all = together.together
-                        of_all[slot] = measure.add(of_all[slot], fact)
-                closed = closed and (isinstance(measure, Open) or measure.closed(value, fact))
+                    news = news or is_news or unheard_of
+                    if is_of_all and together is not None:
+                        if of_all is None:
+                            self.held.touch_together(together)
+                            of_all = together.together
+                        before = of_all[slot]
+                        # What only one of them has is the very same.
+                        of_all[slot] = value if before is known else measure.add(before, fact)
+                closed = closed and (is_open or measure.closed(value, fact))
         if news and member.leaf:
             self._tell_users(member, coded.code, time_ms, event_id, of_facts)
         if closed:
