@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from heapq import nlargest
-from operator import itemgetter
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, NamedTuple
@@ -88,13 +89,10 @@ class ResultFiles:
 
     def write(self, records: Iterable[Outgoing]) -> None:
         """OutputError when the disk is full, or fails."""
-        lines: dict[str, list[bytes]] = {role: [] for role in ROLES}
-        for role, _, _, value in records:
-            if value is not None:
-                lines[role] += value, b"\n"
         try:
-            for role, of_role in lines.items():
-                self._files[role].writelines(of_role)
+            for role, of_role in groupby(records, key=attrgetter("role")):
+                lines = [value for _, _, _, value in of_role if value is not None]
+                self._files[role].write(b"\n".join([*lines, b""]))
         except OSError as error:
             raise self._failed(error) from error
 

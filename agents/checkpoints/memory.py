@@ -2,6 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from itertools import groupby
+from operator import attrgetter
 
 from faust.types import TP
 
@@ -73,19 +75,19 @@ def by_destination(
 ) -> tuple[dict[TP, list[bytes | None]], list[Outgoing]]:
     """What goes to partitions of `broker`, and what goes to topics that it does not have."""
     internal: dict[TP, list[bytes | None]] = defaultdict(list)
-    outputs = []
+    outputs: list[Outgoing] = []
     topics: dict[str, str | None] = {}
     """By role; None: the broker does not have it."""
-    for record in records:
-        role = record.role
+    for role, of_role in groupby(records, key=attrgetter("role")):
         if role not in topics:
             named = topic_name(prefix, role)
             topics[role] = named if named in broker.partitions else None
         topic = topics[role]
         if topic is None:
-            outputs.append(record)
-        elif record.partition is None:
-            raise ValueError(f"a record for {topic} names no partition: stages must choose one")
-        else:
+            outputs.extend(of_role)
+            continue
+        for record in of_role:
+            if record.partition is None:
+                raise ValueError(f"a record for {topic} names no partition: stages must choose one")
             internal[TP(topic, record.partition)].append(record.value)
     return internal, outputs
