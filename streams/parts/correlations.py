@@ -142,6 +142,8 @@ class _Correlation:
     def _runs(self, values: Values) -> Counter[_Run]:
         """Where a subject takes part, and with which y."""
         found: Counter[_Run] = Counter()
+        if all(values[slot] is None for slot in self._y_slots):
+            return found
         for start, end in self._ranges(values):
             y = self._later(values, start) if self._takes_part(values, start) else None
             if y is not None:
@@ -220,7 +222,7 @@ class _Correlation:
             return  # it takes no part in any month
         before, after = old[self._x] or {}, new[self._x] or {}
         names = before.keys() | after.keys()
-        if was != now:
+        if moved and dict.__ne__(was, now):  # none of them counts 0
             for run in (was - now).elements():
                 self._add_y(run, -1, moves)
             for run in (now - was).elements():

@@ -1,6 +1,7 @@
 """Rankings: names in the order of the values that other rows have of them, in one segment."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import groupby
 
 from schemas.ranks import OfDimension, OfMembers
@@ -9,8 +10,8 @@ from schemas.segments import NO_VALUE
 from streams.calendar import Calendar
 from streams.measures.kinds import ALL
 from streams.operators.ranking import Order, Ranked
-from streams.values.formulas import Lookups, Place, Reading, Values
-from streams.values.tally import Hull, PlainSource, Run, Value
+from streams.values.formulas import VALUES_MAX, Lookups, Place, Reading, Values
+from streams.values.tally import Exact, Hull, PlainSource, Run, Value
 
 
 class StatedRanking:
@@ -52,6 +53,19 @@ class StatedRanking:
             return None
         name = named.removeprefix(self._prefix)
         return None if self._of_segments and name == NO_VALUE else name
+
+
+_Taking = tuple[str, tuple[Exact | None, ...]]
+"""A name that takes part, and the inputs of the row."""
+
+
+@lru_cache(VALUES_MAX)
+def _value(stated: StatedRanking, taking: tuple[_Taking, ...]) -> Value:
+    """The list of those who take part."""
+    inputs = stated.row.inputs
+    return stated.order.value(
+        [Ranked(name, dict(zip(inputs, exact, strict=True))) for name, exact in taking]
+    )
 
 
 class Ranking(PlainSource):
@@ -105,23 +119,24 @@ class Ranking(PlainSource):
         return value
 
     def runs(self, period: str, indexes: Sequence[int], watermark_ms: int) -> Iterator[Run]:
-        among, waits, order = self._row.among, self._row.waits, self._stated.order
-        ranked: dict[int, list[Ranked]] = {index: [] for index in indexes}
+        stated, row = self._stated, self._row
+        among = None if row.among is None else [*row.inputs].index(row.among)
+        ranked: dict[int, list[_Taking]] = {index: [] for index in indexes}
         for name, reading in self._readings.items():
-            listed = name in self._row.listed
+            listed = name in row.listed
             for alike, exact in reading.inputs(period, indexes):
-                each = Ranked(name, dict(zip(self._row.inputs, exact, strict=True)))
-                if among is not None and not listed and (each.inputs[among] or 0) <= 0:
+                if among is not None and not listed and (exact[among] or 0) <= 0:
                     continue
                 for index in alike:
                     if listed or among is not None or reading.was_something(period, index):
-                        ranked[index].append(each)
-        nothing = order.value(())
+                        ranked[index].append((name, exact))
         found = (
-            ([*alike], order.value(those) if those else nothing)
+            ([*alike], _value(stated, tuple(those)))
             for those, alike in groupby(ranked, ranked.__getitem__)
         )
-        return self._whole.once_final(found, period, watermark_ms, nothing) if waits else found
+        if not row.waits:
+            return found
+        return self._whole.once_final(found, period, watermark_ms, _value(stated, ()))
 
     def first_index(self, period: str) -> int | None:
         firsts = (reading.first_index(period) for reading in self._readings.values())

@@ -257,6 +257,8 @@ class SpanTally(Tally):
         return self._of(period, part).at(index)
 
     def first_index(self, period: str) -> int | None:
+        if self.parts == 1:  # as of most
+            return self._of(period, 0).first()
         firsts = (self._of(period, part).first() for part in range(self.parts))
         return min((f for f in firsts if f is not None), default=None)
 
