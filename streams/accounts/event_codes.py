@@ -12,7 +12,7 @@ from streams.compiled_plan import CompiledPlan
 from streams.fact_batches import Code
 from streams.fact_cells import Addition, additions, kinds_added
 from streams.measures.kinds import Counting, Measure, Open, reads
-from streams.measures.of_subjects import Step
+from streams.measures.of_subjects import Step, TakenBy
 
 MARKS_MAX = 512
 CODES_MAX = 100_000
@@ -56,7 +56,7 @@ class Coded(NamedTuple):
     thing_steps: tuple[Step, ...]
     """What its facts do to the things that they are about."""
     steps_in_account: tuple[Step, ...]
-    """The same for what an account has to know of these."""
+    """The same for what an account has to know of these; empty if that is nothing of any thing."""
     things: tuple[tuple[int, str], ...]
     """(number of the fact, key) of the things that an account has to know."""
     of_business: bool
@@ -83,6 +83,8 @@ class EventCodes:
         self._launches = [row.launch for row in rows if isinstance(row, LaunchRow)]
         self._rows_of_facts = [row for row in rows if adds_facts(row)]
         self._rows_of_kinds: dict[tuple[str, ...], list[FactRow]] = {}
+        self._takers: dict[TakenBy, tuple[Taker, ...]] = {}
+        """Most codes are one of a kind, and most of what they do is alike."""
         self._coded: dict[tuple[Key, tuple[type, ...]], Coded] = {}
         self._marks: dict[Key, int] = {}
 
@@ -106,7 +108,8 @@ class EventCodes:
         ):
             self._marks.setdefault(key, 1 << len(self._marks))
         thing_steps = tuple(things.measures.step(fact) for fact in meaning)
-        in_account = _read_in(thing_steps, things.account.slots)
+        asked = things.account.slots
+        in_account = _read_in(thing_steps, asked) if asked else ()
         added = additions(self._rows_of(meaning), *key)
         found = {
             id: sum(reads(facts, *fact) for fact in meaning)
@@ -134,20 +137,17 @@ class EventCodes:
         )
 
     def _step(self, fact: FactOfEvent) -> MemberStep:
-        of = self._member
-        kind, name, attributes, measures = of.measures.step(fact)
-        takers = tuple(
-            Taker(
-                slot,
-                measure,
-                isinstance(measure, Open),
-                slot in of.heard,
-                slot in of.news,
-                slot in of.together_slots,
-            )
-            for slot, measure in measures
-        )
+        kind, name, attributes, measures = self._member.measures.step(fact)
+        takers = self._takers.get(measures)
+        if takers is None:
+            takers = self._takers[measures] = tuple(map(self._taker, measures))
         return MemberStep(kind, name, attributes, takers)
+
+    def _taker(self, taken_by: tuple[int, Measure]) -> Taker:
+        (slot, measure), of = taken_by, self._member
+        is_of_all = slot in of.together_slots
+        is_open = isinstance(measure, Open)
+        return Taker(slot, measure, is_open, slot in of.heard, slot in of.news, is_of_all)
 
     def _rows_of(self, meaning: Meaning) -> list[FactRow]:
         """The rows that are added up from facts of such kinds."""
