@@ -35,9 +35,10 @@ class Size(NamedTuple):
     turns: int
 
 
-FULL = Size(200, 2_000, 60, turns=3)
-"""Of both logs a replay settles once what changed: no checkpoint falls just before the end, where
-the few events that are left would cost much of another one."""
+FULL = Size(200, 2_750, 60, turns=2)
+"""A replay settles what changed after every 150,000 events, and the larger log has twice as many,
+as a longer one has again and again: of one that is settled once, at its end, every value is final
+when it is first published."""
 QUICK = Size(10, 60, 20, turns=1)
 
 
