@@ -51,11 +51,11 @@ class Size(NamedTuple):
     """After warm-up, for each rate."""
     broker_warm_up_s: float
     """Of load before the first rate. A broker that was just started spends much of a core on
-    compiling itself for half a minute, which one at work has behind it.
+    compiling itself for a minute, which one at work has behind it.
     """
 
 
-FULL = Size((1_000, 10_000, HALF), 5, 30, 30)
+FULL = Size((1_000, 10_000, HALF), 5, 30, 60)
 QUICK = Size((500,), 2, 5, 0)
 
 
