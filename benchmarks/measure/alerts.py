@@ -46,7 +46,7 @@ class Size(NamedTuple):
     broker_warm_up_s: float
 
 
-FULL = Size((1_000, 10_000), 3, 17, 30)
+FULL = Size((1_000, 10_000), 3, 17, 60)
 QUICK = Size((500,), 2, 6, 0)
 
 
