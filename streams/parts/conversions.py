@@ -135,7 +135,7 @@ class _Conversion:
                 before: FirstFact | None = values[self._before]
                 if before is not None and before[0] < anchor_ms:
                     continue
-            if self._given and not all(holds(values, anchor_ms) for holds in self._given):
+            if not all(holds(values, anchor_ms) for holds in self._given):
                 continue
             success = self._reached(values, name, anchor_ms, self._end_ms(values, anchor_ms))
             if success is not None:

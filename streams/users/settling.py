@@ -160,8 +160,6 @@ class PersonSettling:
         if self._program.activation is None:
             return None
         first_slot, anchor_slot, reached_slot = self._program.activation
-        if values[first_slot] is None:
-            return None
         first = self._measures.reaching_at(first_slot)
         moment = first.first(values[first_slot])
         if moment is None:
