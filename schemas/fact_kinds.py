@@ -41,6 +41,10 @@ FactKind = Literal[UseKind, BusinessKind]
 FACT_KINDS: tuple[str, ...] = get_args(FactKind)
 """The order is that of the documentation."""
 
+ACCOUNT_TRAIT = "account_trait"
+"""What a group call says of its account, by the name of the trait, with its `value`: a kind that no
+plan can name, as segments are all that follows from it."""
+
 PRIVACY_KINDS = {"consent": "consent", "erase": "erasure"}
 """Kinds that the catalogue of KPIs knows and that are no facts -> the key of the plan for them."""
 
@@ -104,8 +108,10 @@ CARRIES: dict[str, Carries] = {
     "delivery": Carries("feature", "result", ("status",), thing=True, of_nobody=True),
 }
 
-USE_KINDS: frozenset[str] = frozenset(get_args(UseKind))
-"""Kinds that say how the product is used."""
+REPEATABLE: frozenset[str] = frozenset((*get_args(UseKind), ACCOUNT_TRAIT))
+"""Kinds of which repeated events are looked for within some time only: those that say how the
+product is used, and the one to which it makes no difference how often something was told.
+"""
 
 NAMED_KINDS = tuple(kind for kind, carries in CARRIES.items() if carries.name is not None)
 VALUED_KINDS = tuple(kind for kind, carries in CARRIES.items() if carries.value is not None)

@@ -113,7 +113,13 @@ def _refusals(change: Change, wanted: Mapping[str, str], plan: Plan) -> Iterable
     gone = {each for each in change.stale if each.startswith(dimension_unit(""))}
     for each in sorted(gone):
         yield f"segment {each.removeprefix('dimension/')} was removed or changed: state is split"
+    of_accounts = {dimension_unit(d.name) for d in plan.segments if d.is_of_accounts()}
     for each in change.added:
+        if each in of_accounts:
+            yield (
+                f"segment {each.removeprefix('dimension/')} is by what accounts stand at: nothing "
+                "was split by it so far"
+            )
         if each.startswith(dimension_unit("")) and wanted[each].startswith("trait"):
             yield f"segment {each.removeprefix('dimension/')} is by a trait: none was kept so far"
         if each.startswith(dimension_unit("")) and wanted[each].startswith("known"):

@@ -140,6 +140,7 @@ def plan(**more: Any) -> Plan:
                         "attribute": "tier",
                         "kinds": ["payment", "cost", "outcome"],
                     },
+                    "size": {"account_trait": "size", "kinds": ["payment"], "values": ["small"]},
                 },
                 "exclude": {"users": [{"trait": "internal", "equals": True}]},
                 # Facts come in any order here: none of them is to be too late for a prediction.
@@ -224,6 +225,11 @@ def events(draw: st.DrawFn) -> list[Told]:
         if draw(st.booleans()):
             event["anonymousId"] = draw(browsers)
         found.append(Told(event, 1))
+    for number in range(draw(st.integers(0, 2))):
+        event = {"messageId": f"g{number}", "type": "group", "userId": draw(users) or "u1"}
+        event |= {"groupId": draw(accounts) or "a1", "timestamp": iso(draw(moments))}
+        event["traits"] = {"size": draw(st.sampled_from(("small", "large", None)))}
+        found.append(Told(event, draw(st.sampled_from((1, 2)))))
     return found
 
 

@@ -317,16 +317,11 @@ def _sessions(survey: Survey) -> Iterator[str]:
 
 
 def _segments(survey: Survey) -> Iterator[str]:
-    # A trait that is also a property counts once, as the trait.
-    found = {
-        name: (kind, count, values)
-        for kind, values_of, total in (
-            ("property", survey.properties, survey.selectable),
-            ("trait", survey.traits, survey.described_users),
-        )
-        for name, values in _dimensions(values_of, total)
-        for count in (f"{values.text_count:,} of {total:,} {_CARRIERS[kind]}",)
-    }
+    # What is told in several ways counts once, as the trait of the user if it is one.
+    found = _sources("property", survey.properties, survey.selectable)
+    found |= _sources("trait", survey.traits, survey.described_users)
+    of_accounts = _sources("account_trait", survey.account_traits, survey.described_accounts)
+    found |= {name: source for name, source in of_accounts.items() if name not in found}
     if not found:
         return
     low, high = SEGMENT_VALUES
@@ -347,6 +342,17 @@ def _segments(survey: Survey) -> Iterator[str]:
         )
 
 
+_Source = tuple[str, str, ValueSurvey]
+"""Where the values of a dimension are read, on how many that is, and the values."""
+
+
+def _sources(kind: str, values_of: dict[str, ValueSurvey], total: int) -> dict[str, _Source]:
+    return {
+        name: (kind, f"{values.text_count:,} of {total:,} {_CARRIERS[kind]}", values)
+        for name, values in _dimensions(values_of, total)
+    }
+
+
 def _with_values(values: ValueSurvey) -> str:
     """The values, the most frequent first. The list of a trait could not be changed later."""
     often = sorted(values.texts.items(), key=lambda each: (-each[1], each[0]))
@@ -355,7 +361,11 @@ def _with_values(values: ValueSurvey) -> str:
     return f", values: [{', '.join(map(_scalar, listed))}]" if listed and shown else ""
 
 
-_CARRIERS = {"property": "events", "trait": "users with traits"}
+_CARRIERS = {
+    "property": "events",
+    "trait": "users with traits",
+    "account_trait": "accounts with traits",
+}
 
 
 def _dimensions(values_of: dict[str, ValueSurvey], total: int) -> list[tuple[str, ValueSurvey]]:

@@ -265,12 +265,13 @@ class AccountState(Frozen):
 
 
 class Dimension(Frozen):
-    """A dimension that KPIs are split by; exactly one of `property`, `trait`, `state` and `of` is
-    given.
+    """A dimension that KPIs are split by; exactly one of `property`, `trait`, `state`,
+    `account_trait` and `of` is given.
 
     kinds: only events that make such facts have the dimension; None: all events. state: the
-    attribute of the account's latest fact of a kind; KPIs about accounts are split by it, and with
-    kinds what is added up from such facts. values: those with a segment of their own, all others
+    attribute of the account's latest fact of a kind. account_trait: a trait of the account, of
+    group calls. KPIs about accounts are split by these two, and with kinds what is added up from
+    such facts. values: those with a segment of their own, all others
     being folded into one; None: every value has one. of: two other dimensions, each with values,
     that this one combines.
     """
@@ -280,8 +281,13 @@ class Dimension(Frozen):
     trait: str | None = None
     kinds: tuple[FactKind, ...] | None = None
     state: AccountState | None = None
+    account_trait: str | None = None
     values: tuple[str, ...] | None = None
     of: tuple[str, str] | None = None
+
+    def is_of_accounts(self) -> bool:
+        """True if it is about what an account stands at."""
+        return self.state is not None or self.account_trait is not None
 
 
 class Milestones(Frozen):

@@ -103,10 +103,14 @@ class Survey:
     properties: dict[str, ValueSurvey] = field(default_factory=dict)
     traits: dict[str, ValueSurvey] = field(default_factory=dict)
     """Of persons: the last value given, by time."""
+    account_traits: dict[str, ValueSurvey] = field(default_factory=dict)
+    """Likewise of accounts, in group calls."""
     users: int = 0
     anonymous_users: int = 0
     described_users: int = 0
     """Persons with traits."""
+    described_accounts: int = 0
+    """Likewise."""
     account_users: dict[str, int] = field(default_factory=dict)
     """Account -> how many persons used the product for it."""
     with_user: int = 0
@@ -127,6 +131,12 @@ def survey_events(events: Iterable[Event]) -> Survey:
     return survey
 
 
+_Told = tuple[int, str, Any]
+"""(time, its JSON, value)"""
+_Traits = dict[str, dict[str, _Told]]
+"""Whose -> trait -> what was told last."""
+
+
 class _Counting:
     def __init__(self, survey: Survey) -> None:
         self._survey = survey
@@ -135,8 +145,9 @@ class _Counting:
         """Time, event, leaf, account."""
         self._became: dict[str, str] = {}
         """Leaf of an anonymous or former id -> leaf of the user."""
-        self._traits: dict[str, dict[str, tuple[int, str, Any]]] = {}
-        """Leaf -> trait -> (time, its JSON, value), the latest."""
+        self._traits: _Traits = {}
+        """Of leaves."""
+        self._account_traits: _Traits = {}
 
     def add(self, event: Event) -> None:
         survey = self._survey
@@ -146,9 +157,10 @@ class _Counting:
         survey.count += 1
         survey.types[event.type] += 1
         leaf = self._leaf(event)
-        if event.type != "group" and leaf is not None:
-            for trait, value in _members(event.traits):
-                self._learn(leaf, trait, event.time_ms, value)
+        if event.type == "group" and event.account is not None:
+            self._learn(self._account_traits, event.account, event)
+        elif event.type != "group" and leaf is not None:
+            self._learn(self._traits, leaf, event)
         if event.type in SELECTABLE_TYPES:
             self._add_selectable(event, leaf)
 
@@ -166,11 +178,9 @@ class _Counting:
     def _become(self, former: str, known: str) -> None:
         self._became[former] = min(known, self._became.get(former, known))
 
-    def _learn(self, leaf: str, trait: str, time_ms: int, value: Any) -> None:
-        known = self._traits.setdefault(leaf, {})
-        candidate = (time_ms, repr(value), value)
-        if trait not in known or known[trait][:2] < candidate[:2]:
-            known[trait] = candidate
+    def _learn(self, traits: _Traits, whose: str, event: Event) -> None:
+        for trait, value in _members(event.traits):
+            _tell(traits, whose, trait, (event.time_ms, repr(value), value))
 
     def _add_selectable(self, event: Event, leaf: str | None) -> None:
         survey = self._survey
@@ -222,13 +232,24 @@ class _Counting:
         for leaf, traits in list(self._traits.items()):
             person = self._became.get(leaf)
             if person is not None:
-                for trait, (time_ms, _, value) in traits.items():
-                    self._learn(person, trait, time_ms, value)
+                for trait, told in traits.items():
+                    _tell(self._traits, person, trait, told)
                 del self._traits[leaf]
         survey.described_users = len(self._traits)
-        for traits in self._traits.values():
-            for trait, (_, _, value) in traits.items():
-                survey.traits.setdefault(trait, ValueSurvey()).add(value)
+        survey.described_accounts = len(self._account_traits)
+        for found, of in (
+            (survey.traits, self._traits),
+            (survey.account_traits, self._account_traits),
+        ):
+            for traits in of.values():
+                for trait, (_, _, value) in traits.items():
+                    found.setdefault(trait, ValueSurvey()).add(value)
+
+
+def _tell(traits: _Traits, whose: str, trait: str, told: _Told) -> None:
+    known = traits.setdefault(whose, {})
+    if trait not in known or known[trait][:2] < told[:2]:
+        known[trait] = told
 
 
 def _members(raw: msgspec.Raw) -> Iterator[tuple[str, Any]]:

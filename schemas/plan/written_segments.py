@@ -65,10 +65,10 @@ NOT_LISTED = {
 
 
 class WrittenDimension(Written):
-    """Where the value of a dimension is read: in the event, in what is known of the person, or in
-    the latest fact of the account."""
+    """Where the value of a dimension is read: in the event, in what is known of the person or of
+    the account, or in the latest fact of the account."""
 
-    nullable = frozenset({"trait"})
+    nullable = frozenset({"account_trait"})
 
     fact: KindName | None = Field(
         default=None, description="Kind of the account's fact whose latest one tells the value."
@@ -90,14 +90,18 @@ class WrittenDimension(Written):
         return attribute
 
     property: PropertyPath | None = Field(default=None, description="Path of the event's property.")
-    trait: Trait | None = Field(
-        default=None, validate_default=True, description="Path of the trait."
+    trait: Trait | None = Field(default=None, description="Path of the person's trait.")
+
+    account_trait: Trait | None = Field(
+        default=None,
+        validate_default=True,
+        description="Path of a trait of the account, told by group calls.",
     )
 
     kinds: Kinds | None = Field(
         default=None,
         description="With `property`: only events that make such facts have the dimension. With "
-        "`fact`: what is added up from such facts is split by it, too.",
+        "`fact` or `account_trait`: what is added up from such facts is split by it, too.",
     )
 
     values: Annotated[list[Text], AfterValidator(_values_fit)] | None = Field(
@@ -109,27 +113,35 @@ class WrittenDimension(Written):
     @classmethod
     def _goes_with_property(cls, kinds: Any, info: ValidationInfo) -> Any:
         if info.data.get("trait") is not None:
-            raise mistake("`kinds` goes with `property` and `fact` only", within="kinds")
+            raise mistake(
+                "`kinds` goes with `property`, `fact` and `account_trait` only", within="kinds"
+            )
         return kinds
 
-    @field_validator("trait")
+    @field_validator("account_trait")
     @classmethod
-    def _is_one_of_two(cls, trait: str | None, info: ValidationInfo) -> str | None:
-        if info.data.get("fact", "mistaken") is not None:
-            if trait is not None or info.data.get("property") is not None:
-                raise mistake("`fact` excludes `property` and `trait`", within="trait")
-            if info.data.get("attribute", "mistaken") is None:
-                raise mistake("`fact` without `attribute`", "add `attribute: <name>`")
-            return trait
-        if trait is None and info.data.get("property", "mistaken") is None:
+    def _is_one_of_four(cls, account_trait: str | None, info: ValidationInfo) -> str | None:
+        sources = {key: info.data.get(key, "mistaken") for key in ("fact", "property", "trait")}
+        given = [key for key, path in (*sources.items(), ("account_trait", account_trait)) if path]
+        if not given:
             raise mistake(
-                "a segment needs `property`, `trait` or `fact`",
-                "write `{property: <path>}`, `{trait: <path>}` or `{fact: <kind>, attribute: ...}`",
-                within="trait",
+                "a segment needs `property`, `trait`, `account_trait` or `fact`",
+                "write `{property: <path>}`, `{trait: <path>}`, `{account_trait: <path>}` or "
+                "`{fact: <kind>, attribute: ...}`",
+                within="account_trait",
             )
-        if trait is not None and info.data.get("property") is not None:
-            raise mistake("`property` and `trait` exclude each other", within="trait")
-        return trait
+        if len(given) > 1 and "mistaken" not in sources.values():
+            one, other, *_ = given
+            raise mistake(f"`{one}` and `{other}` exclude each other", within="account_trait")
+        if given == ["fact"] and info.data.get("attribute", "mistaken") is None:
+            raise mistake(
+                "`fact` without `attribute`", "add `attribute: <name>`", within="account_trait"
+            )
+        return account_trait
+
+    def is_of_accounts(self) -> bool:
+        """True if it is about what an account stands at."""
+        return self.fact is not None or self.account_trait is not None
 
 
 # ---- combinations
@@ -169,12 +181,12 @@ def check_combinations(pairs: list[list[str]], known: Mapping[str, WrittenDimens
 
 
 def _check_pair(one: str, first: WrittenDimension, other: str, second: WrittenDimension) -> None:
-    if (first.fact is None) != (second.fact is None):
-        state = other if first.fact is None else one
+    if first.is_of_accounts() != second.is_of_accounts():
+        state = one if first.is_of_accounts() else other
         raise mistake(
             f"`{state}` is what an account stands at, and `{one if state == other else other}` is "
             "not: no KPI is split by both",
-            "combine two with `fact`, or two without",
+            "combine two with `fact` or `account_trait`, or two without",
         )
     size = 1
     for name, source in ((one, first), (other, second)):
@@ -211,6 +223,7 @@ def dimensions(
                 property=source.property,
                 trait=source.trait,
                 state=_account_state(source),
+                account_trait=source.account_trait,
                 kinds=None if source.kinds is None else tuple(kinds_of(source.kinds)),  # type: ignore[arg-type]
                 values=None if source.values is None else tuple(source.values),
             )

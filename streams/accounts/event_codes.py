@@ -4,7 +4,7 @@ from collections.abc import Container
 from typing import NamedTuple
 
 from schemas.batches import Attributes, FactOfEvent, Meaning, types_in
-from schemas.fact_kinds import THING_KINDS, USE_KINDS, VALUED_KINDS
+from schemas.fact_kinds import REPEATABLE, THING_KINDS, VALUED_KINDS
 from schemas.keys import thing_key
 from schemas.row_forms.people import LaunchRow
 from schemas.rows import FactRow, adds_facts
@@ -127,7 +127,7 @@ class EventCodes:
                 for number, (kind, name, _, measures) in enumerate(in_account)
                 if kind in THING_KINDS and name is not None and measures
             ),
-            any(kind not in USE_KINDS for kind, _, _ in meaning),
+            any(kind not in REPEATABLE for kind, _, _ in meaning),
             added,
             counted,
             any(reads(launch, *fact) for launch in self._launches for fact in meaning),

@@ -12,6 +12,7 @@ from streams.accounts.stage import Accounts
 from streams.accounts.state import Account, Member
 from streams.compiled_plan import MemberPrograms
 from streams.courses import AT_INSTANT
+from streams.measures.account_traits import AccountTrait, held_from_ms, value_of
 from streams.measures.by_days import Days
 from streams.measures.kinds import ALL, First, Timeline
 
@@ -95,7 +96,8 @@ def _states(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     for slot in sorted(programs.together_slots):
         measure = programs.measures.all[slot]
-        if not isinstance(measure, Timeline) or not _is_plain(measure.selectors[0]):
+        of_trait = isinstance(measure, AccountTrait)
+        if not of_trait and not (isinstance(measure, Timeline) and _is_plain(measure.selectors[0])):
             continue
         changes = [
             change
@@ -104,10 +106,12 @@ def _states(
         ]
         if changes:
             time_ms, _, value, attributes = changes[-1]
-            state: dict[str, Any] = {"since": iso(time_ms), **dict(attributes)}
-            if value is not None:
+            facts, state = measure.selectors[0], {"since": iso(time_ms), **dict(attributes)}
+            if isinstance(measure, AccountTrait):
+                state = {"since": iso(held_from_ms(changes)), "value": value_of(changes[-1])}
+            elif value is not None:
                 state["value"] = value
-            yield str(measure.selectors[0].kind), state
+            yield str(facts.kind) if facts.name is None else f"{facts.kind} {facts.name}", state
 
 
 def _memberships(

@@ -1,13 +1,13 @@
 """What the events of an input mean, by the rules of the plan."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from schemas.batches import Attributes, FactOfEvent, Meaning, Values, types_in
 from schemas.events import EMPTY_OBJECT, USES, Event
-from schemas.fact_kinds import KINDS_OF_NOBODY, THING_KINDS
+from schemas.fact_kinds import ACCOUNT_TRAIT, KINDS_OF_NOBODY, THING_KINDS
 from schemas.plan.conditions import Predicate, compile_where, pattern_matcher
 from schemas.plan.models import (
     CONSENT_TRAIT,
@@ -20,9 +20,10 @@ from schemas.plan.models import (
     Rule,
     Selector,
 )
-from schemas.properties import Buffer, extractor
+from schemas.properties import Buffer, Extractor, extractor
 from streams.fact_batches import Code
 from streams.ingest.rule_facts import facts_of, paths_of_fact
+from streams.measures.account_traits import VALUE
 from streams.segments import bounded_value, pairs_of, segment_in, with_pairs
 
 NAMES_MAX = 100_000
@@ -64,12 +65,17 @@ class Interpreter:
         dimensions = {d.trait for d in plan.segments if d.trait is not None}
         self._trait_paths = sorted((excluding | dimensions) - {CONSENT_TRAIT})
         self._trait_values = extractor(self._trait_paths) if self._trait_paths else None
+        asked = {d.account_trait for d in plan.segments if d.account_trait is not None}
+        self._account_paths = sorted(asked)
+        self._account_values = extractor(self._account_paths) if asked else None
 
     def code(self, event: Event) -> tuple[Code, Values]:
         """The facts of an event, possibly none, with their values, and its segments.
 
         Raises Unconvertible for an amount in a currency that the plan does not know.
         """
+        if event.type == "group":
+            return self._code_of(self._told_of_account(event), ()), ()
         known = self._by_name.get((event.type, event.name))
         if known is None:
             if len(self._by_name) >= NAMES_MAX:
@@ -115,14 +121,17 @@ class Interpreter:
 
     def traits(self, event: Event) -> dict[str, Any]:
         """The traits of a user that the plan reads; those of a group call are the account's."""
-        if self._trait_values is None or event.type == "group" or event.traits == EMPTY_OBJECT:
+        if event.type == "group":
             return {}
-        values = self._trait_values(event.traits)
-        return {
-            path: bounded_value(value)
-            for path, value in zip(self._trait_paths, values, strict=True)
-            if isinstance(value, str | bool | int | float | None)
-        }
+        return dict(_told(event, self._trait_paths, self._trait_values))
+
+    def _told_of_account(self, event: Event) -> Meaning:
+        """What a group call says of its account, as far as the plan reads it."""
+        told = _told(event, self._account_paths, self._account_values)
+        return tuple(
+            (ACCOUNT_TRAIT, name, () if value is None else ((VALUE, value),))
+            for name, value in told
+        )
 
     def _compile(self, type: str, name: str) -> Callable[[Event], Meant] | Code:
         """One function for all events of a type and name; a code if nothing else counts."""
@@ -185,6 +194,17 @@ class _Words:
                 if _selects(each, type, name)
             ]
         return tests
+
+
+def _told(
+    event: Event, paths: Sequence[str], values_in: Extractor | None
+) -> Iterator[tuple[str, Any]]:
+    """The traits at some paths that an event tells, a null included, by their path."""
+    if values_in is None or event.traits == EMPTY_OBJECT:
+        return
+    for path, value in zip(paths, values_in(event.traits), strict=True):
+        if isinstance(value, str | bool | int | float | None):
+            yield path, bounded_value(value)
 
 
 def _is_plain(code: Code) -> bool:

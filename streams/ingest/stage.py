@@ -225,7 +225,9 @@ class Ingest:
         except Unconvertible as error:
             self._bury(value, error.rejected, batch, offset)
             return
-        ids = event.account, event.user, event.anonymous
+        # What a group call says is of its account, whoever said it.
+        of_user = (event.user, event.anonymous) if event.type != "group" else (None, None)
+        ids = event.account, *of_user
         if self._pseudonyms is not None:
             self._pseudonyms.put_on(event)
         to_erase: list[str] = []

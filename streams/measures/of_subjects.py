@@ -4,6 +4,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, NamedTuple, TypeGuard, TypeVar, cast
 
 from schemas.batches import Attributes, FactOfEvent, types_in
+from schemas.fact_kinds import ACCOUNT_TRAIT
 from schemas.outputs import canonical_json
 from schemas.plan.models import (
     ActivationDays,
@@ -15,6 +16,7 @@ from schemas.plan.models import (
 from schemas.selectors import ENTRY, FactSelector
 from streams.calendar import Calendar
 from streams.courses import AT_DAY_END
+from streams.measures.account_traits import AccountTrait
 from streams.measures.activation_rules import AllNames, DaysWithin, NthTime
 from streams.measures.by_days import (
     CountsByMonth,
@@ -263,6 +265,13 @@ class Measures:
     def timeline(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """All facts, in order."""
         return self._slot("timeline", [facts], since_ms, lambda: Timeline(facts))
+
+    def account_trait(self, name: str) -> int:
+        """What was told of a trait of the account, day by day."""
+        facts = FactSelector(kind=ACCOUNT_TRAIT, name=name)
+        return self._slot(
+            "account trait", [facts], None, lambda: AccountTrait(name, self._calendar)
+        )
 
     def whole_timeline(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """All facts, in order, with all that they carry."""

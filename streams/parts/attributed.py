@@ -36,7 +36,7 @@ def is_split(row: Row, dimension: Dimension) -> TypeGuard[FactRow]:
     The plan asks for it by kind, and a row is split as a whole or not at all.
     """
     return (
-        dimension.state is not None
+        dimension.is_of_accounts()
         and dimension.kinds is not None
         and of_facts(row)
         and row.segments
@@ -87,7 +87,7 @@ def _is_half_split(kpi: str, rows: Mapping[str, Row], dimension: Dimension) -> b
         return True
     if isinstance(row, OverValues):
         return any(_is_half_split(each, rows, dimension) for each in kpis_read(row))
-    if dimension.state is None:
+    if not dimension.is_of_accounts():
         if dimension.trait is not None:
             return row.subject != "user" or of_facts(row)
         return isinstance(row, MembershipRow | MilestoneRow) or is_of_memberships(row)

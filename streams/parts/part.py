@@ -44,7 +44,7 @@ class Subject:
     ) -> None:
         """`level`: of its values. `states`: rows are split by the states of accounts, too."""
         self.plan, self.calendar, self.measures, self.level = plan, calendar, measures, level
-        self.dimensions = dimensions_of(plan, measures.timeline) if states else NO_DIMENSIONS
+        self.dimensions = dimensions_of(plan, measures) if states else NO_DIMENSIONS
         self.dimension_slots = self.dimensions.slots
         self._of_users = level == "company" and not states
 

@@ -5,11 +5,13 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from schemas.plan.models import Plan
+from schemas.plan.models import Dimension, Plan
 from schemas.selectors import FactSelector, StateTest
 from streams.attributes import is_among
 from streams.courses import AT_DAY_END
+from streams.measures.account_traits import VALUE
 from streams.measures.kinds import Change
+from streams.measures.of_subjects import Measures
 from streams.segments import pairs_of, segment_in, with_pairs
 
 Edge = tuple[int] | tuple[int, str, str]
@@ -41,7 +43,7 @@ def state_before(timeline: Sequence[Change] | None, edge: Edge) -> Change | None
 
 
 class StateDimension(NamedTuple):
-    """An attribute of the latest fact of a kind, by which accounts are split."""
+    """An attribute of the latest fact of a kind, or a trait, by which accounts are split."""
 
     slot: int
     """Of the timeline that tells it."""
@@ -68,18 +70,24 @@ class Dimensions(NamedTuple):
 NO_DIMENSIONS = Dimensions({}, ())
 
 
-def dimensions_of(plan: Plan, timeline: Callable[[FactSelector], int]) -> Dimensions:
-    """What a plan splits accounts by. `timeline`: gives the slot of the timeline of such facts."""
+def dimensions_of(plan: Plan, measures: Measures) -> Dimensions:
+    """What a plan splits accounts by. `measures`: of accounts, to which this adds what it needs."""
     each = {
         dimension.name: StateDimension(
-            timeline(FactSelector(kind=dimension.state.fact)),
-            dimension.state.attribute,
+            *_told_by(dimension, measures),
             segment_in(dimension),
         )
         for dimension in plan.segments
-        if dimension.state is not None
+        if dimension.is_of_accounts()
     }
-    return Dimensions(each, pairs_of(plan.segments, lambda d: d.state is not None))
+    return Dimensions(each, pairs_of(plan.segments, lambda d: d.is_of_accounts()))
+
+
+def _told_by(dimension: Dimension, measures: Measures) -> tuple[int, str]:
+    """The slot of the timeline that tells where accounts stand, and the attribute that does."""
+    if dimension.state is not None:
+        return measures.timeline(FactSelector(kind=dimension.state.fact)), dimension.state.attribute
+    return measures.account_trait(dimension.account_trait or ""), VALUE
 
 
 def state_segments(dimensions: Dimensions, values: Sequence[Any], edge: Edge) -> tuple[str, ...]:

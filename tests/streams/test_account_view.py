@@ -26,6 +26,7 @@ PLAN = {
             "attributes": {"tier": {"property": "tier"}, "seat_limit": {"property": "seats"}},
         }
     ],
+    "segments": {"industry": {"account_trait": "industry"}},
     "kpis": {
         "only": ["dau", "action_to_activation_lag"],
         "also": ["pql_accounts", "seats_near_limit"],
@@ -38,6 +39,12 @@ PLAN = {
 }
 FIRST_MS = parse_iso("2026-03-02T09:00:00Z")
 HOUR_MS = 3_600_000
+
+
+def industry(hour: int, value: str | None) -> bytes:
+    event = {"messageId": f"g{hour}", "type": "group", "groupId": "a1", "userId": "u9"}
+    event |= {"timestamp": iso(FIRST_MS + hour * HOUR_MS), "traits": {"industry": value}}
+    return orjson.dumps(event)
 
 
 def told(hour: int, name: str, user: str | None, **properties: Any) -> bytes:
@@ -90,6 +97,16 @@ def test_an_account_is_shown_with_its_users_states_lists_alerts_and_values() -> 
     assert [alert["rule"] for alert in view["alerts"]] == ["qualified"]
     newest = {each["period"]: each["value"] for each in view["values"]}
     assert newest["day"] == 1
+
+
+def test_traits_of_the_account_are_shown_and_who_told_them_is_no_member() -> None:
+    calls = [industry(0, "bank"), industry(4, "farm"), industry(24, "farm")]
+    view = view_of(partition_after([*EVENTS, *calls], warm=1000), account_key("a1"))
+
+    assert view is not None
+    shown = {"since": "2026-03-02T00:00:00.000Z", "value": "farm"}
+    assert view["states"]["account_trait industry"] == shown
+    assert [member["user"] for member in view["members"]] == ["u2", "u1"]
 
 
 def test_nobody_is_shown_who_is_left_out_and_an_account_at_rest_is_shown_the_same() -> None:

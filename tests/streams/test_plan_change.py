@@ -274,6 +274,14 @@ def test_a_plan_can_change_back_and_what_was_lost_on_the_way_begins_anew() -> No
             "segment role is by a trait",
         ),
         (
+            {"segments": PLAN["segments"] | {"tier": {"account_trait": "tier"}}},
+            "segment tier is by what accounts stand at",
+        ),
+        (
+            {"segments": PLAN["segments"] | {"tier": {"fact": "plan_change", "attribute": "tier"}}},
+            "segment tier is by what accounts stand at",
+        ),
+        (
             {"milestones": {"distinct_users": [1, 3, 5], "activated_users": [2]}},
             "account_user_milestones/users=5 is a milestone beside known ones",
         ),

@@ -73,8 +73,9 @@ watermark: {disorder: 60}
         "`first activity`? If not, write `{event: First Activity}`",
         "6 no rule makes the key task `complet` at activation.all_of.1; did you mean `complete`?",
         "9 unknown key `inn` at key_tasks.complete.where.impact; did you mean `in`?",
-        "10 a segment needs `property`, `trait` or `fact` at segments.country; write "
-        "`{property: <path>}`, `{trait: <path>}` or `{fact: <kind>, attribute: ...}`",
+        "10 a segment needs `property`, `trait`, `account_trait` or `fact` at segments.country; "
+        "write `{property: <path>}`, `{trait: <path>}`, `{account_trait: <path>}` or "
+        "`{fact: <kind>, attribute: ...}`",
         "11 numbers must ascend, each once at milestones.distinct_users; write `[1, 3]`",
         "12 unknown KPI `waw` at kpis.only.1; did you mean `wau`?",
         "12 unknown key `acount` at kpis.levels; did you mean `account`?",
@@ -332,6 +333,10 @@ THE_REST = {
         "segments: {plan: {property: plan, trait: plan}}",
         "2 `property` and `trait` exclude each other at segments.plan",
     ),
+    "traits of the person and of the account": (
+        "segments: {plan: {trait: plan, account_trait: plan}}",
+        "2 `trait` and `account_trait` exclude each other at segments.plan",
+    ),
     "a dimension that is no name": (
         "segments: {the plan: {trait: plan}}",
         "2 `the plan` is no dimension name (letters, digits, `_`) at segments.the plan",
@@ -399,7 +404,7 @@ THE_REST = {
         "segments: {a: {fact: plan_change, attribute: tier, values: [x]}, "
         "b: {trait: b, values: [y]}}\ncombinations: [[a, b]]",
         "3 `a` is what an account stands at, and `b` is not: no KPI is split by both at "
-        "combinations; combine two with `fact`, or two without",
+        "combinations; combine two with `fact` or `account_trait`, or two without",
     ),
     "a combination of too many": (
         "segments: {"

@@ -183,6 +183,24 @@ def test_flags_may_be_texts() -> None:
     assert selector.where == (Condition(path="is_robot", op="equals", operand="true"),)
 
 
+def test_what_group_calls_say_of_accounts_makes_a_dimension_unless_it_is_said_of_users() -> None:
+    def firm(account: str, at_ms: int, **traits: str) -> Event:
+        return event(type="group", account=account, user=None, at_ms=at_ms, traits=traits)
+
+    events = [event("Ping", user=f"u{n}", account=f"a{n}") for n in range(8)]
+    events += [event(type="identify", user=f"u{n}", traits={"tier": f"t{n % 2}"}) for n in range(8)]
+    industries = [(f"a{n}", ("bank", "farm", "shop")[n % 3]) for n in range(8)]
+    events += [firm(name, 2, industry=of, tier="x", name=name) for name, of in industries]
+    # Only the last word counts: with all of them there would be too many values.
+    events += [firm("a1", 1, industry=f"other{n}") for n in range(30)]
+    segments = plan_from(events).segments
+    assert [(d.name, d.trait, d.account_trait) for d in segments] == [
+        ("tier", "tier", None),
+        ("industry", None, "industry"),
+        ("name", None, "name"),
+    ]
+
+
 def test_values_of_every_event_and_few_of_them_make_a_dimension() -> None:
     def dimension(values: int, share: float) -> bool:
         given: dict[str, Any]
