@@ -10,6 +10,7 @@ from schemas.ranks import OfMembers
 from schemas.row_forms.comparing import PredictionRow
 from schemas.row_forms.values import RankingRow
 from schemas.row_reading import begun
+from schemas.rows import FactRow
 from streams.accounts.crowds import Crowds
 from streams.accounts.entitlements import Entitlements
 from streams.accounts.program import AccountProgram
@@ -22,7 +23,7 @@ from streams.history import ACTIVATED, NEW, History, alert_unit
 from streams.ingest.pseudonyms import Pseudonyms
 from streams.measures.latest_names import Asked, LatestNames, asked_names
 from streams.measures.of_subjects import Measures
-from streams.parts.attributed import split_by_states
+from streams.parts.attributed import split_by_states, split_by_traits
 from streams.program import SubjectProgram, rows_about
 
 
@@ -108,9 +109,15 @@ class CompiledPlan:
             measures,
             signals=True,
             signal_since_ms=self.signal_since_ms,
+            split_by_traits=self.split_by_traits,
         )
         LatestNames(self.asked_names, measures, self.calendar)  # what these need stands there, too
         return found
+
+    @cached_property
+    def split_by_traits(self) -> list[FactRow]:
+        """The rows of facts that are split by traits of users."""
+        return split_by_traits(self.catalogue.of_company.values(), self.plan)
 
     @cached_property
     def asked_names(self) -> tuple[Asked, ...]:
@@ -148,6 +155,7 @@ class MemberPrograms:
             self.measures,
             signals=True,
             signal_since_ms=since_ms,
+            split_by_traits=compiled.split_by_traits,
         )
         """The rows about users as users has them."""
         self.latest_names = LatestNames(compiled.asked_names, self.measures, calendar)

@@ -1,6 +1,6 @@
 """What single facts add to the rows that are added up from facts: counts, sums, means, rates."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from schemas.batches import Attributes, FactOfEvent, Meaning
@@ -33,15 +33,22 @@ class Addition(NamedTuple):
     place: int
     """Number of the fact in its event."""
     numbers: Numbers | NumbersOf
+    told: bool
+    """True: users are told, too."""
 
 
 def additions(
-    rows: Iterable[FactRow], meaning: Meaning, segments: tuple[str, ...]
+    rows: Iterable[FactRow], meaning: Meaning, segments: tuple[str, ...], told: Container[str]
 ) -> tuple[Addition, ...]:
-    """What the facts of an event add to rows."""
+    """What the facts of an event add to rows. `told`: rows of which users hear."""
     return tuple(
         Addition(
-            tallies_of(row, *fact[1:], segments), HOUR in row.periods, _needs(row), place, numbers
+            tallies_of(row, *fact[1:], segments),
+            HOUR in row.periods,
+            _needs(row),
+            place,
+            numbers,
+            row.id in told,
         )
         for row in rows
         for place, fact in enumerate(meaning)

@@ -27,7 +27,7 @@ from schemas.row_forms.people import (
 from schemas.row_forms.standing import BalanceRow, DurationRow, MovementRow, NamesRow, OpenRow
 from schemas.row_forms.values import ScoreRow
 from schemas.row_reading import tried
-from schemas.rows import Row, has_users_beside, of_facts
+from schemas.rows import FactRow, Row, has_users_beside, of_facts
 from schemas.selectors import FactSelector
 from streams.accounts.crowds import Crowds
 from streams.calendar import Calendar
@@ -54,6 +54,7 @@ from streams.parts.opened import opened
 from streams.parts.part import Cells, Part, Subject
 from streams.parts.predictions import Prediction
 from streams.parts.scores import Score
+from streams.parts.sums_by_traits import sums_by_traits
 
 FIRST_ACTION = FactSelector(kind="first_action")
 ACTIVATION = FactSelector(kind="activation")
@@ -107,12 +108,14 @@ class SubjectProgram:
         signal_since_ms: int | None = None,
         states: bool = False,
         crowds: Crowds | None = None,
+        split_by_traits: Iterable[FactRow] = (),
     ) -> None:
         """`measures`: where it adds those it needs; new ones by default. `level`: of its values.
 
         `signals`: activation is one. `signal_since_ms`: from when on, None: from the beginning.
         `states`: rows are split by the states of accounts, too. `crowds`: what accounts know of
-        their users, to which this adds what it needs; None for others.
+        their users, to which this adds what it needs; None for others. `split_by_traits`: rows of
+        facts, of which a user adds what is split so.
         """
         self.measures = measures or Measures(plan, calendar)
         subject = Subject(plan, calendar, self.measures, level, states=states)
@@ -157,6 +160,9 @@ class SubjectProgram:
                 found = _COMPILED[type(row)](row, subject)
                 parts += [found] if isinstance(found, Part) else found
             self.slots_of[row.id] = read.union(*(part.slots for part in parts[before:]))
+        for row in split_by_traits:
+            parts.append(sums_by_traits(row, subject))
+            self.slots_of[row.id] = self.slots_of.get(row.id, frozenset()) | parts[-1].slots
         self.groups = tuple(SpanGroup(tuple(s), f.build()) for f, s in groups.values())
         for number, (slot, segments) in enumerate(groups):
             parts.append(_spans(number, slot, segments=segments))

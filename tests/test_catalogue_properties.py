@@ -141,6 +141,7 @@ def plan(**more: Any) -> Plan:
                         "kinds": ["payment", "cost", "outcome"],
                     },
                     "size": {"account_trait": "size", "kinds": ["payment"], "values": ["small"]},
+                    "role": {"trait": "role", "kinds": ["session", "feature"], "values": ["dev"]},
                 },
                 "exclude": {"users": [{"trait": "internal", "equals": True}]},
                 # Facts come in any order here: none of them is to be too late for a prediction.
@@ -220,7 +221,9 @@ def events(draw: st.DrawFn) -> list[Told]:
         found.append(Told(event, draw(st.sampled_from((1, 1, 1, 2)))))
     for number in range(draw(st.integers(0, 2))):
         event = {"messageId": f"t{number}", "type": "identify", "userId": draw(users) or "u1"}
-        event["traits"] = {"internal": draw(st.booleans())}
+        event["traits"] = draw(
+            st.sampled_from(({"internal": True}, {"internal": False}, {"role": "dev"}))
+        )
         event["timestamp"] = iso(draw(moments))
         if draw(st.booleans()):
             event["anonymousId"] = draw(browsers)

@@ -1,7 +1,7 @@
 """The dimensions by which KPIs are split, and their combinations, as people write them."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
@@ -101,22 +101,13 @@ class WrittenDimension(Written):
     kinds: Kinds | None = Field(
         default=None,
         description="With `property`: only events that make such facts have the dimension. With "
-        "`fact` or `account_trait`: what is added up from such facts is split by it, too.",
+        "the others: what is added up from such facts is split by it, too.",
     )
 
     values: Annotated[list[Text], AfterValidator(_values_fit)] | None = Field(
         default=None,
         description="The values that have a segment of their own; all others count as `other`.",
     )
-
-    @field_validator("kinds")
-    @classmethod
-    def _goes_with_property(cls, kinds: Any, info: ValidationInfo) -> Any:
-        if info.data.get("trait") is not None:
-            raise mistake(
-                "`kinds` goes with `property`, `fact` and `account_trait` only", within="kinds"
-            )
-        return kinds
 
     @field_validator("account_trait")
     @classmethod

@@ -11,6 +11,7 @@ from schemas.rows import FactRow, adds_facts
 from streams.compiled_plan import CompiledPlan
 from streams.fact_batches import Code
 from streams.fact_cells import Addition, additions, kinds_added
+from streams.measures.by_days import COUNTED
 from streams.measures.kinds import Counting, Measure, Open, reads
 from streams.measures.of_subjects import Step, TakenBy
 
@@ -63,8 +64,8 @@ class Coded(NamedTuple):
     """True: the ids of such events are remembered for longer."""
     additions: tuple[Addition, ...]
     """What each such event adds to rows that are added up from facts."""
-    counted: tuple[tuple[str, int], ...]
-    """(id of a count of users, number of the facts of such an event that it counts)."""
+    counted: tuple[tuple[FactOfEvent, int], ...]
+    """(what tells users a count, number of the facts of such an event that it counts)."""
     for_everybody: bool
     """True: it is a launch, of which all users hear."""
     counts: bool
@@ -82,6 +83,7 @@ class EventCodes:
         rows = compiled.catalogue.rows.values()
         self._launches = [row.launch for row in rows if isinstance(row, LaunchRow)]
         self._rows_of_facts = [row for row in rows if adds_facts(row)]
+        self._told = frozenset(row.id for row in compiled.split_by_traits)
         self._rows_of_kinds: dict[tuple[str, ...], list[FactRow]] = {}
         self._takers: dict[TakenBy, tuple[Taker, ...]] = {}
         """Most codes are one of a kind, and most of what they do is alike."""
@@ -110,12 +112,12 @@ class EventCodes:
         thing_steps = tuple(things.measures.step(fact) for fact in meaning)
         asked = things.account.slots
         in_account = _read_in(thing_steps, asked) if asked else ()
-        added = additions(self._rows_of(meaning), *key)
+        added = additions(self._rows_of(meaning), *key, self._told)
         found = {
             id: sum(reads(facts, *fact) for fact in meaning)
             for id, facts in self._member.measures.counted.items()
         }
-        counted = tuple((id, n) for id, n in found.items() if n)
+        counted = tuple(((COUNTED, id, ()), n) for id, n in found.items() if n)
         return Coded(
             Code(*key),
             steps,

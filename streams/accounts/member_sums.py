@@ -3,15 +3,21 @@
 What was added of somebody who may still be left out is kept, so that it can be taken back.
 """
 
+from collections.abc import Iterable
+
 from schemas.batches import Values as FactValues
 from schemas.keys import ACCOUNT
 from schemas.times import HOUR_MS
 from streams.accounts.books import AccountBooks
+from streams.accounts.counted import Counted
 from streams.accounts.event_codes import Coded
 from streams.accounts.held import HeldAccounts
 from streams.accounts.state import NO_CELLS, Member
 from streams.compiled_plan import CompiledPlan
-from streams.contributions import Cell
+from streams.contributions import Cell, TallyKey
+from streams.fact_cells import Numbers
+from streams.measures.day_sums import added
+from streams.measures.kinds import ALL
 from streams.tallies.delta_batches import ToTallies
 from streams.values.tally import HOURLY
 
@@ -25,16 +31,19 @@ class MemberSums:
         held: HeldAccounts,
         books: AccountBooks,
         to_tallies: ToTallies,
+        to_users: Counted,
     ) -> None:
+        """`to_users`: what they are told of their sums."""
         self._calendar = compiled.calendar
-        self._held, self._books, self._to_tallies = held, books, to_tallies
+        self._held, self._books = held, books
+        self._to_tallies, self._to_users = to_tallies, to_users
         self._may_go = compiled.plan.erasure is not None
         self._keeps = bool(compiled.plan.exclude_users) or self._may_go
 
     def add(self, member: Member, coded: Coded, time_ms: int, values: FactValues) -> None:
         """Adds the facts of an event to the rows that are made of such. `values`: of its facts."""
         day, hour = self._calendar.day(time_ms), time_ms // HOUR_MS
-        for tallies, hourly, needs, place, numbers in coded.additions:
+        for tallies, hourly, needs, place, numbers, told in coded.additions:
             if needs != "any" and not _names(member, needs):
                 continue
             if callable(numbers):
@@ -44,6 +53,25 @@ class MemberSums:
                     self._add_for(member, (tally, part, day, x), n)
                     if hourly:
                         self._add_for(member, (tally, part + HOURLY, hour, x), n)
+            if told and member.leaf:
+                of_all = [tally for tally in tallies if tally.segment == ALL]
+                self._tell(member, of_all, numbers, day, hour if hourly else None)
+
+    def _tell(
+        self,
+        member: Member,
+        tallies: Iterable[TallyKey],
+        numbers: Numbers,
+        day: int,
+        hour: int | None,
+    ) -> None:
+        """Tells the user what was added. `hour`: None if hours do not count."""
+        for kpi, variant, _ in tallies:
+            for part, x, n in numbers:
+                facts = [added(kpi, (variant, part, x, None))]
+                if hour is not None:
+                    facts.append(added(kpi, (variant, part + HOURLY, x, hour)))
+                self._to_users.add(member.place, day, [(fact, n) for fact in facts])
 
     def _add_for(self, member: Member, cell: Cell, n: int) -> None:
         if self._keeps and (member.leaf or (self._may_go and member.account)):

@@ -121,8 +121,8 @@ class Accounts:
         self._things = HeldThings(compiled, self._codes, horizon_days, account_partitions)
         self._to_tallies = ToTallies(programs.account.groups, self._calendar, tally_partitions)
         self._to_users = FactBatches(USER_FACTS_ROLE, user_partitions)
-        self._sums = MemberSums(compiled, self.held, self._books, self._to_tallies)
         self._counted = Counted(self._calendar)
+        self._sums = MemberSums(compiled, self.held, self._books, self._to_tallies, self._counted)
         users = [f"users:{each}" for each in range(user_partitions)]
         self._to_company = ToCompany(
             compiled, self.held, self._books, self._sources, announcements, users

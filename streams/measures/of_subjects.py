@@ -30,6 +30,7 @@ from streams.measures.by_days import (
     FirstsOfDay,
     LatestOfDays,
 )
+from streams.measures.day_sums import ADDED, SumsByDay
 from streams.measures.entitled import FirstByAttribute, Told
 from streams.measures.first_naming import FirstNaming
 from streams.measures.kept_facts import KeptFacts
@@ -247,6 +248,11 @@ class Measures:
         id = canonical_json(facts.model_dump(mode="json", exclude_defaults=True)).decode()
         self.counted[id] = facts
         return self._slot("day totals", [facts], since_ms, lambda: DayTotals(id))
+
+    def sums_by_day(self, kpi: str, since_ms: int | None = None) -> int:
+        """What facts of a user add to a row on each day: accounts add up, and tell."""
+        facts = FactSelector(kind=ADDED, name=kpi)
+        return self._slot("sums by day", [facts], since_ms, lambda: SumsByDay(kpi))
 
     def first(self, facts: FactSelector, since_ms: int | None = None) -> int:
         if facts.kind == ENTRY:

@@ -4,7 +4,7 @@ By a state: what the account stood at when the fact came, see states. By the fir
 account's first fact of another kind says, whenever that was told.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import takewhile
 from typing import TypeGuard
 
@@ -31,16 +31,23 @@ SegmentsOf = Callable[[Values, KeptFact], tuple[str, ...]]
 
 
 def is_split(row: Row, dimension: Dimension) -> TypeGuard[FactRow]:
-    """True if what facts add to a row is split by such states of their accounts.
+    """True if what facts add to a row is split by such states of their accounts."""
+    of_account = dimension.is_of_accounts() and getattr(row, "subject", "") in ("any", "account")
+    return of_account and _is_split_of(row, dimension)
 
-    The plan asks for it by kind, and a row is split as a whole or not at all.
-    """
+
+def is_split_by_traits(row: Row, dimension: Dimension) -> TypeGuard[FactRow]:
+    """True if what facts add to a row is split by such a trait of their users."""
+    of_user = dimension.trait is not None and getattr(row, "subject", "") in ("any", "user")
+    return of_user and _is_split_of(row, dimension)
+
+
+def _is_split_of(row: Row, dimension: Dimension) -> TypeGuard[FactRow]:
+    """The plan asks for it by kind, and a row is split as a whole or not at all."""
     return (
-        dimension.is_of_accounts()
-        and dimension.kinds is not None
+        dimension.kinds is not None
         and of_facts(row)
         and row.segments
-        and row.subject in ("any", "account")
         and _kinds(row) <= {*dimension.kinds}
     )
 
@@ -60,36 +67,50 @@ def split_by_states(rows: Iterable[Row], plan: Plan) -> list[Row]:
     return [row for row in rows if any(is_split(row, each) for each in plan.segments)]
 
 
+def split_by_traits(rows: Iterable[Row], plan: Plan) -> list[FactRow]:
+    """The rows of which some trait of users splits what facts add."""
+    return [
+        row
+        for row in rows
+        if of_facts(row) and any(is_split_by_traits(row, each) for each in plan.segments)
+    ]
+
+
 def half_split(
     kpis: Iterable[str], rows: Mapping[str, Row], plan: Plan
 ) -> frozenset[tuple[str, str]]:
     """KPIs, and the dimensions in whose segments they would read 0 where there is something, as
     not all that they follow from is split by these.
     """
-    found = {
-        (kpi, dimension.name)
+    named = {each.name: each for each in plan.segments}
+    return frozenset(
+        (kpi, name)
         for kpi in kpis
-        for dimension in plan.segments
-        if dimension.of is None and _is_half_split(kpi, rows, dimension)
-    }
-    both = {
-        (kpi, dimension.name)
-        for kpi, name in found
-        for dimension in plan.segments
-        if dimension.of is not None and name in dimension.of
-    }
-    return frozenset(found | both)
+        for name, dimension in named.items()
+        if _is_half_split(kpi, rows, [named[each] for each in dimension.of or (name,)])
+    )
 
 
-def _is_half_split(kpi: str, rows: Mapping[str, Row], dimension: Dimension) -> bool:
+def _is_half_split(kpi: str, rows: Mapping[str, Row], dimensions: Sequence[Dimension]) -> bool:
+    """`dimensions`: one, or two that are combined."""
     row = rows.get(kpi)
     if row is None or not row.segments:  # None: it has values of accounts only
         return True
     if isinstance(row, OverValues):
-        return any(_is_half_split(each, rows, dimension) for each in kpis_read(row))
+        return any(_is_half_split(each, rows, dimensions) for each in kpis_read(row))
+    # Of what facts add by day nothing else is known that they could be split by.
+    by_trait = any(each.trait is not None for each in dimensions)
+    if len(dimensions) > 1 and by_trait and of_facts(row):
+        return True
+    return any(_is_half_split_by(each, row) for each in dimensions)
+
+
+def _is_half_split_by(dimension: Dimension, row: Row) -> bool:
     if not dimension.is_of_accounts():
         if dimension.trait is not None:
-            return row.subject != "user" or of_facts(row)
+            if of_facts(row):
+                return not is_split_by_traits(row, dimension)
+            return getattr(row, "subject", None) != "user"
         return isinstance(row, MembershipRow | MilestoneRow) or is_of_memberships(row)
     return not (is_split(row, dimension) if of_facts(row) else _is_by_states(row))
 
