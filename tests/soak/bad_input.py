@@ -251,7 +251,9 @@ class Flood:
         options = {} if fields is None else {"fields": fields.model_dump(exclude_none=True)}
         if fields is not None:
             options["time_unit"] = plan.inputs[0].time_unit
-        self._format = format_named(plan.inputs[0].format, options)
+        # Sessions, which are counted here, may be of nobody.
+        required = not plan.has_facts_of_nobody
+        self._format = format_named(plan.inputs[0].format, options, subject_required=required)
         self._begin()
 
     def _begin(self) -> None:
