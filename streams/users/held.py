@@ -165,16 +165,16 @@ class HeldLeaves:
         traits = latest(merged(leaf.traits for leaf in leaves))
         return any(test is None or test({}, traits) for test in self._excluding)
 
-    def persons_now(self) -> Iterator[tuple[str, Values]]:
-        """The measures of every person; those that are packed stay so."""
+    def unchanged(self) -> Iterator[tuple[str, Values]]:
+        """The measures of every person who is as at the last flush; what is packed stays so."""
         merged = {root for root, person in self.persons.items() if person.copies}
         for key, packed in self.cold.items():
-            if key not in merged:
+            if key not in merged and key not in self.before:
                 leaf = LeafState([])
                 self._load_state(leaf, packed)
                 yield key, self.values_of([leaf])
         roots = merged.union(leaf.key for leaf in self.leaves.values() if leaf.root == leaf.key)
-        for root in sorted(roots):
+        for root in sorted(roots - self.before.keys()):
             yield root, self.values(root)
 
     # ---- what changes

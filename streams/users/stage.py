@@ -228,9 +228,8 @@ class Users:
             launches = launches.with_fact(Fact(kind, name, moment, day, (), attributes))
         if launches is held.launches:
             return
-        for root, values in held.persons_now():
-            if root not in held.before:  # else it is compared with what it was then anyway
-                self._differ(values, launches.put(values))
+        for _, values in held.unchanged():  # others are compared with what they were then anyway
+            self._differ(values, launches.put(values))
         held.launches, self._launched = launches, True
 
     def _take_account(self, leaf: Leaf, account: str) -> None:
