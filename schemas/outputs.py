@@ -75,6 +75,16 @@ class Published(NamedTuple):
     revision: int
 
 
+class _Said(msgspec.Struct, gc=False):
+    """How a record ends."""
+
+    value: Number | None
+    parts: dict[str, Any] | None
+    status: str
+    revision: int
+    updated_at: str
+
+
 Series = tuple[str, str | None, str, str | None, str, str]
 """What values of a KPI have in common from period to period: the fields of KpiKey before bounds."""
 
@@ -146,10 +156,8 @@ class KpiRecords:
 
     def _end_of(self, published: Published) -> bytes:
         if published is not self._published:
-            value, parts, status, revision = published
-            said = {"value": value, "parts": parts, "status": status, "revision": revision}
-            said["updated_at"] = self._updated_at
-            self._published, self._end = published, b"," + _encode(said)[1:]
+            said = _encode(_Said(*published, self._updated_at))
+            self._published, self._end = published, b"," + said[1:]
         return self._end
 
     def _state(self, status: str, revision: int) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any
 
 from streams.alerting.board import Board
 from streams.alerting.rules import Series
+from streams.calendar import DAY
 from streams.company.predictions import Prediction, Predictions, Scored
 from streams.stage import Flushed
 from streams.state_keys import ALERTS_OF_PREDICTIONS, state_key
@@ -54,8 +55,7 @@ class PredictedAlerts:
     def hear(self, scored: Scored) -> None:
         """Takes note of a score that is published."""
         if scored.published.status == FINAL:
-            key = scored.key
-            self.board.hear_value(key.subject or "", key.kpi, scored.day, key.period)
+            self.board.hear_value(scored.account, scored.kpi, scored.day, DAY)
 
     def flush(self, watermark_ms: int | None, now_ms: int, until_ms: int | None) -> Flushed:
         """`watermark_ms`: that of the stage, by which the pipeline is late or not."""

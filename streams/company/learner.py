@@ -59,10 +59,10 @@ class Learner:
     def _score(self, numbers: Iterable[int]) -> Score:
         if self._weights is None:
             self._weights = self._model.weights
-        x, weights = self._x(numbers), self._weights
-        parts = {name: weights[name] * of for name, of in x.items()}
-        value: float = self._model.predict_proba_one(x)[True]  # type: ignore[no-untyped-call]
-        return Score(value, {BIAS: self._model.intercept, **parts})
+        weights, bias = self._weights, self._model.intercept
+        parts = {name: weights[name] * of for name, of in self._x(numbers).items()}
+        value = self._model.loss.mean_func(sum(parts.values()) + bias)
+        return Score(value, {BIAS: bias, **parts})
 
     def learn(self, numbers: Iterable[int], label: bool) -> None:
         self._model.learn_one(self._x(numbers), label)

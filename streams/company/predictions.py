@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from schemas.batches import Header, Snapshots
 from schemas.keys import partition_of
-from schemas.outputs import KPIS, KpiKey, KpiRecords, Published, kpi_record_key
+from schemas.outputs import KPIS, KpiKey, KpiRecords, Published, Series, kpi_record_key
 from schemas.row_forms.comparing import PredictionRow
 from schemas.times import iso
 from streams.calendar import DAY, Calendar
@@ -34,7 +34,7 @@ from streams.values.publication import FINAL, PROVISIONAL, SINCE, Horizon
 from streams.watermark import Sources
 
 if TYPE_CHECKING:
-    from streams.company.learner import Quality, Score
+    from streams.company.learner import Quality
 
 RECENT_DAYS = 7
 """So many days before one may alert rules compare it with."""
@@ -71,9 +71,16 @@ def _loaded(packed: Sequence[Any]) -> Snapshot:
 class Scored(NamedTuple):
     """A score to publish."""
 
+    kpi: str
+    account: str
     day: int
-    key: KpiKey
+    bounds_ms: tuple[int, int]
+    """Of the day."""
     published: Published
+
+    @property
+    def series(self) -> Series:
+        return self.kpi, None, "account", self.account, ALL, DAY
 
 
 class Prediction:
@@ -170,24 +177,24 @@ class Prediction:
             self.quality.judge(judged)
 
     def _score(self, day: int, accounts: Sequence[str], status: str) -> Iterator[Scored]:
-        since_ms = self.row.since_ms()
-        bounds = self._calendar.bounds_ms(DAY, day)
+        since_ms, bounds_ms = self.row.since_ms(), self._calendar.bounds_ms(DAY, day)
+        kpi, snapshots, score_of = self.row.id, self._open[day], self._learner.score
         for account in accounts:
-            snapshot = self._open[day][account]
-            score: Score | None = None
+            snapshot = snapshots[account]
+            value: float | None = None
+            parts: dict[str, Any] | None = None
             if snapshot.numbers is not None:
-                score = self._learner.score(snapshot.numbers)
+                value, parts = score_of(snapshot.numbers)
             elif not snapshot.revision:
                 continue
-            snapshot.score = None if score is None else score.value
+            snapshot.score = value
             snapshot.revision += 1
             self._unsaved.add((day, chunk_of(account)))
             self._remember(day, account)
-            parts: dict[str, Any] | None = None if score is None else score.parts
             if since_ms is not None:
                 parts = {**(parts or {}), SINCE: iso(since_ms)}
-            key = KpiKey(self.row.id, None, "account", account, ALL, DAY, *bounds)
-            yield Scored(day, key, Published(snapshot.score, parts, status, snapshot.revision))
+            published = Published(value, parts, status, snapshot.revision)
+            yield Scored(kpi, account, day, bounds_ms, published)
 
     def _keep(self, day: int) -> None:
         """Packs a day that is settled."""
@@ -398,8 +405,8 @@ class Predictions:
                 for gone in prediction.forget(horizon_day):
                     records.append(Outgoing(KPIS, None, kpi_record_key(gone), None))
             for scored in prediction.publish(settled_ms, at_end=self._at_end):
-                record = written.value(scored.key, scored.published)
-                records.append(Outgoing(KPIS, None, *record))
+                for record in written.values(scored.series, (scored.bounds_ms,), scored.published):
+                    records.append(Outgoing(KPIS, None, *record))
                 heard(scored)
         entities += self._saved()
         return Flushed(entities, records)

@@ -299,7 +299,7 @@ class Company:
         """Lets rankings of members, and alert rules, know a score that is published."""
         if self._predicted_alerts is not None:
             self._predicted_alerts.hear(scored)
-        kpi, account = scored.key.kpi, scored.key.subject or ""
+        kpi, account = scored.kpi, scored.account
         if self._members is not None and kpi in self._ranked and self._members.knows(account):
             value = scored.published.value
             exact = None if value is None else Fraction(value)

@@ -1,5 +1,6 @@
 """Rows that predict what comes of accounts, compiled: what an account says of itself for them."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import and_
 from typing import Any, NamedTuple
@@ -107,13 +108,14 @@ class Prediction:
         known = Known() if known is None else known
         numbers = self._numbers(values, days, known)
         labelled = self._takes_part(values, days_back(days, self.row.after_days), known)
+        by_rule = [] if self._rule is None else self._rule.days_of_edges(values)
         for day, of_day, before in zip(days, numbers, labelled, strict=True):
             label = self._label(values, day) if before else None
             if of_day is None and label is None:
                 yield day, None
                 continue
-            by_rule = of_day is not None and self._by_rule(values, day)
-            yield day, Told(of_day, by_rule, label)
+            is_in = of_day is not None and bisect_right(by_rule, day) % 2 == 1
+            yield day, Told(of_day, is_in, label)
 
     def _numbers(
         self, values: Values, days: range, known: Known
@@ -136,9 +138,6 @@ class Prediction:
             return range(0)
         last = active.base + active.days.bit_length() - 1
         return range(active.base, last + self.row.days + self.row.after_days)
-
-    def _by_rule(self, values: Values, day: int) -> bool:
-        return self._rule is not None and self._rule.holds_on(values, day)
 
     def _windows(
         self, feature: _Feature, values: Values, days: range, known: Known
