@@ -6,7 +6,7 @@ The same form serves a person over all accounts (company level) and a person ins
 
 from collections.abc import Callable, Container, Iterable
 from operator import is_not
-from typing import Any
+from typing import Any, NamedTuple
 
 from schemas.conditions import Condition
 from schemas.plan.models import Plan
@@ -170,7 +170,8 @@ class SubjectProgram:
         """Rows whose entries and exits are signals."""
         self.scores = tuple(scores.values())
         self._parts = tuple(parts)
-        self._parts_of: dict[tuple[bool, ...], tuple[Part, ...]] = {}
+        self._following: dict[tuple[bool, ...], _Following] = {}
+        """By which measures have changed."""
         self.activation = self._activation(plan, signal_since_ms) if signals else None
         slots_read = [part.slots for part in parts] + [frozenset(self.activation or ())]
         read_by_parts = frozenset[int]().union(*slots_read)
@@ -223,13 +224,30 @@ class SubjectProgram:
 
     def difference(self, old: Values, new: Values, moves: Moves, cells: Cells) -> None:
         """Adds what a person with measures `new` contributes, minus one with measures `old`."""
-        changed = tuple(map(is_not, old, new))
-        parts = self._parts_of.get(changed)
-        if parts is None:
-            slots = {slot for slot, is_changed in enumerate(changed) if is_changed}
-            parts = self._parts_of[changed] = tuple(p for p in self._parts if p.slots & slots)
-        for part in parts:
+        for part in self._changed(old, new).parts:
             part.difference(old, new, moves, cells)
+
+    def touched(self, old: Values, new: Values) -> tuple[Membership, ...]:
+        """The memberships of which some measure has changed."""
+        return self._changed(old, new).memberships
+
+    def _changed(self, old: Values, new: Values) -> "_Following":
+        changed = tuple(map(is_not, old, new))
+        found = self._following.get(changed)
+        if found is None:
+            slots = {slot for slot, is_changed in enumerate(changed) if is_changed}
+            found = self._following[changed] = _Following(
+                tuple(part for part in self._parts if part.slots & slots),
+                tuple(each for each in self.memberships if (each.read | each.slots) & slots),
+            )
+        return found
+
+
+class _Following(NamedTuple):
+    """What follows from some measures."""
+
+    parts: tuple[Part, ...]
+    memberships: tuple[Membership, ...]
 
 
 def _spans(number: int, slot: int, *, segments: bool) -> Part:

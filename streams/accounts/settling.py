@@ -4,6 +4,7 @@ A change is told as the difference between what something was at the last flush 
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from schemas.keys import shown_account
 from schemas.outputs import EVIDENCE_IDS_MAX, SIGNALS, signal_record
@@ -143,12 +144,15 @@ class AccountSettling:
 
         awaited = (*due, *self.agenda.of(account.key))
         told_until_ms = self._held.told_until_ms
+        new = account.together
+        touched = self._together.touched(old, new)
         was, now, coming = news(
-            memberships, old, account.together, told_until_ms, watermark_ms, stands, awaited
+            memberships, touched, old, new, told_until_ms, watermark_ms, stands, awaited
         )
-        coming += passages(tried, account.together, watermark_ms, stands).coming
+        tries = chain.from_iterable(each.passages(each.stands(new)) for each in tried)
+        coming += passages(tries, watermark_ms, stands).coming
         if self._listing is not None:
-            self._listing.passes(account.key, old, account.together)
+            self._listing.passes(account.key, old, new)
         self.agenda.replace(account.key, coming)
         changes = [(was.get(place), now.get(place)) for place in sorted(was.keys() | now.keys())]
         self._tell(account, changes, out)
@@ -209,10 +213,9 @@ def _milestone(account: Account, entered: Entered, members: Sequence[Entry]) -> 
 
 def _add(deltas: Deltas, book: Book) -> None:
     """Adds deltas to the tallies of a book."""
-    taken = deltas.taken()
-    for (span, start, end), n in taken.spans.items():
-        if span.tally.segment == ALL:
+    for (span, start, end), n in deltas.spans.items():
+        if n and span.tally.segment == ALL:
             book.add_span(span, start, end, n)
-    for cell, n in taken.cells.items():
-        if cell[0].segment == ALL:
+    for cell, n in deltas.cells.items():
+        if n and cell[0].segment == ALL:
             book.add_cell(cell, n)

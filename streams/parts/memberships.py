@@ -6,10 +6,10 @@ published before its time, and signals wait for theirs in the agenda.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, starmap, zip_longest
-from operator import is_
+from operator import is_not
 from typing import Any, NamedTuple
 
 from schemas.conditions import AllHold, AnyHolds, Holds, HoldsNot, Member
@@ -64,20 +64,16 @@ class Passages(NamedTuple):
 
 
 def passages(
-    memberships: Sequence["Membership"],
-    values: Values,
-    watermark_ms: int | None,
-    stands: Callable[[Passage], Standing],
+    of: Iterable[Passage], watermark_ms: int | None, stands: Callable[[Passage], Standing]
 ) -> Passages:
-    """What a subject with these measures gives, and will give."""
+    """What a subject gives, and will give, that enters and leaves like that."""
     found = Passages({}, [])
-    for each in memberships:
-        for passage in each.passages(values):
-            due_ms = passage.due_ms
-            if due_ms is None or (watermark_ms is not None and due_ms <= watermark_ms):
-                found.told[passage.signal, passage.variant, passage.at_ms] = stands(passage)
-            else:
-                found.coming.append(Coming(due_ms, stands(passage)))
+    for passage in of:
+        due_ms = passage.due_ms
+        if due_ms is None or (watermark_ms is not None and due_ms <= watermark_ms):
+            found.told[passage.signal, passage.variant, passage.at_ms] = stands(passage)
+        else:
+            found.coming.append(Coming(due_ms, stands(passage)))
     return found
 
 
@@ -94,6 +90,7 @@ class News(NamedTuple):
 
 def news(
     memberships: Sequence["Membership"],
+    touched: Iterable["Membership"],
     old: Values,
     new: Values,
     told_until_ms: int | None,
@@ -103,12 +100,21 @@ def news(
 ) -> News:
     """What a subject gives whose measures were `old` up to one watermark and are `new` at another.
 
-    Where a subject stands as before, everything is still so, and what was `awaited` of a
-    membership (since that first watermark) still comes.
+    `touched`: those of the memberships of which some measure changed. Where a subject stands as
+    before, everything is still so, and what was `awaited` of a membership (since that first
+    watermark) still comes.
     """
-    changed = [each for each in memberships if each.says_other_things(old, new)]
-    was = passages(changed, old, told_until_ms, stands).told
-    now, coming = passages(changed, new, watermark_ms, stands)
+    changed: list[Membership] = []
+    before: list[Passage] = []
+    after: list[Passage] = []
+    for each in touched:
+        was_in, is_in = each.stands(old), each.stands(new)
+        if was_in != is_in:
+            changed.append(each)
+            before += each.passages(was_in)
+            after += each.passages(is_in)
+    was = passages(before, told_until_ms, stands).told
+    now, coming = passages(after, watermark_ms, stands)
     same = set[str]()
     if awaited:
         same.update(*(each.signals for each in memberships if each not in changed))
@@ -209,7 +215,7 @@ class Membership:
         """
         assert self._place is not None
         assert self._entry is not None
-        if not self._reads_the_same(old, values):
+        if self.reads_other_things(old, values):
             stand = self._new(values, old, old[self._place] or OUT)
             if stand != values[self._place]:
                 values[self._place] = stand
@@ -363,28 +369,26 @@ class Membership:
                 of[slot] = (values[slot] or {}).get(name)
             yield f"{each}={name}", of
 
-    def holds_on(self, values: Values, day: int) -> bool:
-        """Whether a subject is in at the end of a day."""
-        return bisect_right(self.stand(values).course, day, key=self.day) % 2 == 1
+    def days_of_edges(self, values: Values) -> list[int]:
+        """The days at whose ends a subject is in from then on, is out, and so on."""
+        return [self.day(edge) for edge in self.stand(values).course]
 
-    def passages(self, values: Values) -> Iterator[Passage]:
-        """Every entry and exit, past and, as far as can be told, to come."""
+    def stands(self, values: Values) -> list[tuple[str, Stand]]:
+        """How a subject stands in each variant that it may be in."""
         if self.row.each_name is None:
-            return self._passages_of("", values)
-        return chain.from_iterable(starmap(self._passages_of, self._variants(values)))
+            return [("", self.stand(values))]
+        return [(variant, self.stand(of)) for variant, of in self._variants(values)]
 
-    def says_other_things(self, old: Values, new: Values) -> bool:
-        """Whether its signals may be others for a subject with the second measures."""
-        if self._reads_the_same(old, new):
-            return False
-        return self.row.each_name is not None or self.stand(old) != self.stand(new)
+    def passages(self, stands: Iterable[tuple[str, Stand]]) -> Iterator[Passage]:
+        """Every entry and exit, past and, as far as can be told, to come."""
+        return chain.from_iterable(starmap(self._passages_of, stands))
 
-    def _reads_the_same(self, old: Values, new: Values) -> bool:
+    def reads_other_things(self, old: Values, new: Values) -> bool:
+        """Whether some measure is another one."""
         slots = self._read_in_order
-        return all(map(is_, map(old.__getitem__, slots), map(new.__getitem__, slots)))
+        return any(map(is_not, map(old.__getitem__, slots), map(new.__getitem__, slots)))
 
-    def _passages_of(self, variant: str, values: Values) -> Iterator[Passage]:
-        stand = self.stand(values)
+    def _passages_of(self, variant: str, stand: Stand) -> Iterator[Passage]:
         for number, (edge, due_ms) in enumerate(zip(stand.course, stand.due_ms, strict=True)):
             enters = number % 2 == 0
             if enters or self.row.value == "members":

@@ -92,7 +92,8 @@ class PersonSettling:
     ) -> None:
         """Tells of memberships that a person has entered or left, and notes what is to come."""
         memberships, user = self._program.memberships, shown_user(root)
-        if not memberships:
+        touched = self._program.touched(before, values)
+        if not touched:
             return
 
         def stands(passage: Passage) -> Standing:
@@ -101,7 +102,7 @@ class PersonSettling:
 
         awaited, told_until_ms = self.agenda.of(root), self._told_until_ms
         was, now, coming = news(
-            memberships, before, values, told_until_ms, watermark_ms, stands, awaited
+            memberships, touched, before, values, told_until_ms, watermark_ms, stands, awaited
         )
         self.agenda.replace(root, coming)
         for place in sorted(was.keys() | now.keys()):
