@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from operator import itemgetter
 from typing import NamedTuple
@@ -54,16 +54,16 @@ class _Answers:
     def difference(self, old: Values, new: Values, moves: Moves, cells: Cells) -> None:
         if not (old[self._answers] or new[self._answers]):
             return  # as of most
-        was, now = Counter(self._latest(old)), Counter(self._latest(new))
-        for answer in (was - now).elements():
-            self._add_answer(answer, -1, moves)
-        for answer in (now - was).elements():
-            self._add_answer(answer, +1, moves)
-        used, uses = Counter(self._used(old, was)), Counter(self._used(new, now))
-        for use in (used - uses).elements():
-            self._add_use(use, -1, moves)
-        for use in (uses - used).elements():
-            self._add_use(use, +1, moves)
+        was, now = dict.fromkeys(self._latest(old)), dict.fromkeys(self._latest(new))
+        used, uses = dict.fromkeys(self._used(old, was)), dict.fromkeys(self._used(new, now))
+        for sign, answers, others in ((-1, was, now), (+1, now, was)):
+            for answer in answers:
+                if answer not in others:
+                    self._add_answer(answer, sign, moves)
+        for sign, done, others_done in ((-1, used, uses), (+1, uses, used)):
+            for use in done:
+                if use not in others_done:
+                    self._add_use(use, sign, moves)
 
     def _latest(self, values: Values) -> Iterator[_Latest]:
         days: dict[int, WholeFact] = values[self._answers] or {}
@@ -84,9 +84,7 @@ class _Answers:
                 assert value is not None, "answers without a value are passed over"
                 yield _Latest(period, start, end, time_ms, value)
 
-    def _used(self, values: Values, answers: Counter[_Latest]) -> Iterator[_Use]:
-        if not answers:
-            return
+    def _used(self, values: Values, answers: Iterable[_Latest]) -> Iterator[_Use]:
         for answer in answers:
             found = Counter[str]()
             for name, done in (values[self._uses] or {}).items():

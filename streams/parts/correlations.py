@@ -1,11 +1,11 @@
 """Rows that correlate what a subject did in a month with what came of it later, compiled."""
 
 from bisect import bisect_left, bisect_right
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from schemas.row_forms.comparing import (
     ActiveIn,
@@ -29,6 +29,7 @@ from streams.parts.answers import answers
 from streams.parts.part import Cells, Part, Subject
 from streams.parts.states import meets, state_value
 
+_T = TypeVar("_T")
 Named = Mapping[str, Sequence[Change]]
 YOf = Callable[[Values, int], tuple[int, int] | None]
 """y of a subject in a month, as numerator and denominator; None: it takes no part."""
@@ -139,15 +140,15 @@ class _Correlation:
     def _month(self, ms: int) -> int:
         return self._calendar.index(MONTH, ms)
 
-    def _runs(self, values: Values) -> Counter[_Run]:
-        """Where a subject takes part, and with which y."""
-        found: Counter[_Run] = Counter()
+    def _runs(self, values: Values) -> dict[int, _Run]:
+        """Where a subject takes part, and with which y: by their first months, in order."""
+        found: dict[int, _Run] = {}
         if all(values[slot] is None for slot in self._y_slots):
             return found
         for start, end in self._ranges(values):
             y = self._later(values, start) if self._takes_part(values, start) else None
             if y is not None:
-                found[_Run(start, end, *y)] += 1
+                found[start] = _Run(start, end, *y)
         return found
 
     def _ranges(self, values: Values) -> Iterator[tuple[int, int | None]]:
@@ -185,15 +186,18 @@ class _Correlation:
             return self._measures.counts_by_month(x.count, self._since_ms)
         return self._measures.timeline_by_name(x.sum, self._since_ms)
 
-    def _points(self, values: Values, ys: Counter[_Run], names: set[str]) -> Counter[_Point]:
-        found: Counter[_Point] = Counter()
-        ordered = sorted(ys)
+    def _points(
+        self, values: Values, ys: Mapping[int, _Run], names: set[str]
+    ) -> dict[tuple[str, int], _Point]:
+        """By name and month."""
+        found: dict[tuple[str, int], _Point] = {}
+        starts = [*ys]
         for name, months in self._xs(values, names):
             for month, x in months.items():
-                at = bisect_right(ordered, month, key=itemgetter(0)) - 1
-                run = ordered[at] if at >= 0 else None
+                at = bisect_right(starts, month) - 1
+                run = ys[starts[at]] if at >= 0 else None
                 if x and run is not None and (run.end is None or month < run.end):
-                    found[_Point(name, month, x, run.y, run.denominator)] += 1
+                    found[name, month] = _Point(name, month, x, run.y, run.denominator)
         return found
 
     def _xs(self, values: Values, names: set[str]) -> Iterator[tuple[str, Mapping[int, int]]]:
@@ -202,14 +206,15 @@ class _Correlation:
         if self._row.each_name is not None:
             yield from ((name, value[name]) for name in names if name in value)
             return
-        months: Counter[int] = Counter()
+        months: dict[int, int] = defaultdict(int)
         if isinstance(x, Summed):
             for name, timeline in value.items():
                 for time_ms, _, amount, _ in timeline:
                     months[self._month(time_ms)] += _times(x, name) * (amount or 0)
         else:
             for of_name in value.values():
-                months.update(of_name)
+                for month, n in of_name.items():
+                    months[month] += n
         yield "", months
 
     # ---- what changed
@@ -222,18 +227,18 @@ class _Correlation:
             return  # it takes no part in any month
         before, after = old[self._x] or {}, new[self._x] or {}
         names = before.keys() | after.keys()
-        if moved and dict.__ne__(was, now):  # none of them counts 0
-            for run in (was - now).elements():
+        if moved and was != now:
+            for run in _without(was, now):
                 self._add_y(run, -1, moves)
-            for run in (now - was).elements():
+            for run in _without(now, was):
                 self._add_y(run, +1, moves)
         else:
             names = {name for name in names if before.get(name) is not after.get(name)}
         if names:
             points, others = self._points(old, was, names), self._points(new, now, names)
-            for point in points - others:
+            for point in _without(points, others):
                 self._add_x(point, -1, moves)
-            for point in others - points:
+            for point in _without(others, points):
                 self._add_x(point, +1, moves)
 
     def _add_y(self, run: _Run, sign: int, moves: Moves) -> None:
@@ -251,6 +256,11 @@ class _Correlation:
             for part, n in limbs(of, amount, by):
                 key = span_key(self._row.id, variant, ALL, MONTH, part)
                 moves.add_run(key, month, month + 1, sign * n)
+
+
+def _without(found: Mapping[Any, _T], others: Mapping[Any, _T]) -> Iterator[_T]:
+    """Those that the others do not have, or not like that."""
+    return (each for place, each in found.items() if others.get(place) != each)
 
 
 def _times(amount: Summed, name: str) -> int:
