@@ -50,8 +50,8 @@ class MemberFacts:
         """Membership -> account -> when it is in."""
         self._values: dict[Place, dict[int, Fraction | None]] = {}
         self._names: dict[Place, dict[int, list[str]]] = {}
-        self._unsaved: dict[bytes, Callable[[], Any]] = {}
-        """Key of a state record -> what makes its content."""
+        self._unsaved: set[tuple[Any, ...]] = set()
+        """The keys of state records."""
         self._rankings: list[MemberRanking] = []
 
     def join(self, ranking: "MemberRanking") -> None:
@@ -67,7 +67,7 @@ class MemberFacts:
             self.put_value((kpi, account, period), at, fraction_of(numerator, denominator))
         for kpi, account, period, at, names in told.names:
             self._names.setdefault((kpi, account, period), {})[at] = names
-            self._save(MEMBER_NAMES, (kpi, account, period), at, self._names)
+            self._unsaved.add((MEMBER_NAMES, kpi, account, period, at // CHUNK))
             self._tell(Read(kpi, period), at)
 
     def _take_stands(self, kpi: str, account: str, stands: list[Stand]) -> None:
@@ -77,7 +77,7 @@ class MemberFacts:
             accounts[account] = stands
         else:
             accounts.pop(account, None)
-        self._unsaved[state_key(MEMBER_STANDS, kpi, account)] = lambda: accounts.get(account)
+        self._unsaved.add((MEMBER_STANDS, kpi, account))
         for ranking in self._rankings:
             if ranking.membership == kpi:
                 for stand in (*before, *stands):
@@ -89,8 +89,7 @@ class MemberFacts:
     def _drop_account(self, account: str) -> None:
         for what, told in ((MEMBER_VALUES, self._values), (MEMBER_NAMES, self._names)):
             for place in [place for place in told if place[1] == account]:
-                for at in list(told.pop(place)):
-                    self._save(what, place, at, told)
+                self._unsaved.update((what, *place, at // CHUNK) for at in told.pop(place))
 
     def knows(self, account: str) -> bool:
         """True if an account is, or ever was, in a membership that is ranked."""
@@ -99,7 +98,7 @@ class MemberFacts:
     def put_value(self, place: Place, at: int, exact: Fraction | None) -> None:
         """A value of an account."""
         self._values.setdefault(place, {})[at] = exact
-        self._save(MEMBER_VALUES, place, at, self._values)
+        self._unsaved.add((MEMBER_VALUES, *place, at // CHUNK))
         self._tell(Read(place[0], place[2]), at)
 
     def _tell(self, read: Read, at: int) -> None:
@@ -130,25 +129,25 @@ class MemberFacts:
                 before = calendar.index(place[2], before_ms)
                 for at in [at for at in values if at < before]:
                     del values[at]
-                    self._save(what, place, at, told)
+                    self._unsaved.add((what, *place, at // CHUNK))
 
     # ---- checkpoints
 
-    def _save(self, what: str, place: Place, at: int, told: Mapping[Place, Any]) -> None:
-        chunk = at // CHUNK
-
-        def content() -> Any:
-            values = told.get(place, {})
-            indexes = (i for i in range(chunk * CHUNK, (chunk + 1) * CHUNK) if i in values)
-            return [(i, _packed(values[i])) for i in indexes] or None
-
-        self._unsaved[state_key(what, *place, chunk)] = content
-
     def take_unsaved(self) -> Iterator[tuple[bytes, bytes | None]]:
-        unsaved, self._unsaved = self._unsaved, {}
-        for key, content in sorted(unsaved.items(), key=lambda each: each[0]):
-            found = content()
-            yield key, None if found is None else state_value(found)
+        unsaved, self._unsaved = self._unsaved, set()
+        for record in sorted(unsaved):
+            found = self._content(*record)
+            yield state_key(*record), state_value(found) if found else None
+
+    def _content(self, what: str, *place: Any) -> Any:
+        if what == MEMBER_STANDS:
+            kpi, account = place
+            return self._stands[kpi].get(account)
+        kpi, account, period, chunk = place
+        told: Mapping[Place, Any] = self._values if what == MEMBER_VALUES else self._names
+        values = told.get((kpi, account, period), {})
+        indexes = (i for i in range(chunk * CHUNK, (chunk + 1) * CHUNK) if i in values)
+        return [(i, _packed(values[i])) for i in indexes]
 
     def load(self, what: str, place: Sequence[Any], content: Any) -> None:
         if what == MEMBER_STANDS:

@@ -58,6 +58,7 @@ class Source(Protocol):
     depends_on_watermark: bool
     never_settles: bool
     zero_tells: bool
+    may_be_empty: bool
 
     def value(self, period: str, index: int, watermark_ms: int) -> Value: ...
 
@@ -158,14 +159,18 @@ class Timeline:
         self._first, self._opened, self._closed = first, opened, closed
         self._watermark_ms, self._first_fact_ms = watermark_ms, first_fact_ms
         self._due_ms = self._next_due_ms()
-        looked_at = []
-        for index in sorted(due):
-            if not self._zeros and index not in self._known and source.is_empty(period, index):
-                continue
-            if index > closed and not provisional:
+        looked_at = sorted(due)
+        if not self._zeros and source.may_be_empty:
+            looked_at = [
+                index
+                for index in looked_at
+                if index in self._known or not source.is_empty(period, index)
+            ]
+        if not provisional:
+            after = bisect_right(looked_at, closed)
+            for index in looked_at[after:]:
                 self._pending.widen(index, index + 1)
-                continue
-            looked_at.append(index)
+            del looked_at[after:]
         for run, value in source.runs(period, looked_at, watermark_ms):
             for alike, published in self._revised(run, value, closed):
                 self._unsaved.update(range(alike[0] // CHUNK, alike[-1] // CHUNK + 1))

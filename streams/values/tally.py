@@ -152,6 +152,8 @@ class PlainSource(ABC):
     """True: so it may even afterwards, and a value is final once its period is over."""
     zero_tells = False
     """True: 0 is no sign that there is nothing; of nothing the value is null."""
+    may_be_empty = False
+    """True: it can tell of some periods that nothing lies in them."""
 
     @property
     def held(self) -> int:
@@ -299,6 +301,8 @@ class CellTally(Tally):
     The cells of a day are kept in chunks of neighbouring x, so that a day on which very many
     subjects began is many small state records, of which a checkpoint rewrites the changed ones.
     """
+
+    may_be_empty = True
 
     def __init__(self, calendar: Calendar) -> None:
         super().__init__(calendar)
