@@ -4,6 +4,7 @@ Days are numbered from 1970-01-01 in the plan's time zone, weeks and months like
 windows are integer arithmetic and a day with 23 or 25 hours is still one day.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -147,6 +148,11 @@ class Calendar:
             bounds = self.day_start_ms(first), self.day_start_ms(after)
             self._bounds[period][index] = bounds
         return bounds
+
+    def all_bounds_ms(self, period: str, indexes: Iterable[int]) -> list[tuple[int, int]]:
+        """The same of many periods."""
+        known = self._bounds[period]
+        return [known.get(index) or self.bounds_ms(period, index) for index in indexes]
 
     def end_ms(self, period: str, index: int) -> int:
         """The end of a period, UTC milliseconds."""

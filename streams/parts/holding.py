@@ -1,7 +1,8 @@
 """Conditions of memberships, compiled: from when to when each holds, by a subject's measures."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from itertools import groupby
 from operator import and_
 from typing import Any, NamedTuple
 
@@ -49,6 +50,8 @@ from streams.parts.part import Subject
 from streams.parts.scores import Score
 
 WINDOW_DAYS = 30
+Windows = Iterable[tuple[int, int]]
+"""At the ends of days in a row, the sums over the last window and over the one before it."""
 
 
 class Leaf(NamedTuple):
@@ -254,8 +257,8 @@ def _latest(when: Latest, slot: int) -> Leaf:
 def _halved(when: Halved, slot: int, calendar: Calendar) -> Leaf:
     at_least = int(when.at_least)
 
-    def halved(now: int, before: int) -> bool:
-        return before >= at_least and 2 * now <= before
+    def halved(windows: Windows) -> list[bool]:
+        return [before >= at_least and 2 * now <= before for now, before in windows]
 
     def course(values: Values) -> Course:
         active: dict[str, ActiveDays] | None = values[slot]
@@ -295,16 +298,17 @@ def _seldom(when: Seldom, slot: int, calendar: Calendar) -> Leaf:
 
 
 def _at_day_ends(
-    holds: Callable[[int, int], bool], counts: RunningTotals, days: range, calendar: Calendar
+    holds: Callable[[Windows], list[bool]], counts: RunningTotals, days: range, calendar: Calendar
 ) -> Course:
     """When it holds at the ends of days, by the sums over the last window and the one before it."""
-    found: list[Edge] = []
-    held = False
     windows = counts.windows(range(days.start - WINDOW_DAYS, days.stop), WINDOW_DAYS)
-    for day, now, before in zip(days, windows[WINDOW_DAYS:], windows, strict=False):
-        if holds(now, before) is not held:
-            held = not held
+    found: list[Edge] = []
+    day, held = days.start, False
+    for is_held, alike in groupby(holds(zip(windows[WINDOW_DAYS:], windows, strict=False))):
+        if is_held is not held:
+            held = is_held
             found.append((calendar.day_start_ms(day + 1), AT_DAY_END))
+        day += len([*alike])
     return tuple(found)
 
 
@@ -328,8 +332,11 @@ def _reached(when: Reached, anchor_slot: int, slot: int, measure: Reaching) -> L
 def _grown(when: Grown, slot: int, calendar: Calendar) -> Leaf:
     at_least, percent = int(when.at_least), int(when.percent)
 
-    def grown(now: int, before: int) -> bool:
-        return before > 0 and now >= at_least and 100 * now >= percent * before
+    def grown(windows: Windows) -> list[bool]:
+        return [
+            before > 0 and now >= at_least and 100 * now >= percent * before
+            for now, before in windows
+        ]
 
     def course(values: Values) -> Course:
         counts = DayCounts.days(values[slot])
@@ -356,14 +363,15 @@ def _scores(when: Scores, score: Score) -> Leaf:
     def states(values: Values, days: range | None = None) -> Iterator[tuple[Edge, bool]]:
         """(end of a day, whether it holds there) where that may change, of all days or some."""
         nothing_since = None if days is None else days.start
-        for run, quantities in score.quantities(values, period, days):
+        held = None
+        for run, quantities in score.alike(values, period, days):
             if nothing_since is not None and nothing_since < run.start:
                 yield edge(nothing_since), False
-            held = None
-            for day, holds in zip(run, map(test, quantities), strict=True):
-                if holds is not held:
-                    held = holds
-                    yield edge(day), holds
+                held = False
+            holds = test(quantities)
+            if holds is not held:
+                held = holds
+                yield edge(run.start), holds
             nothing_since = run.stop
         if nothing_since is not None and (days is None or nothing_since < days.stop):
             yield edge(nothing_since), False

@@ -6,6 +6,7 @@ else happens, to come; whoever needs the number of a day computes it, and it is 
 
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from schemas.outputs import Number
@@ -97,20 +98,27 @@ class Score:
     def scores(self, values: Values, period: str, days: range) -> Iterator[tuple[int, Scored]]:
         """The score of each of some days; null of those on which a user has none."""
         at = days.start
-        for day, scored in self.scored(values, period, days):
-            yield from ((before, NOTHING) for before in range(at, day))
-            yield day, scored
-            at = day + 1
+        for run, scored in self.scored(values, period, days):
+            yield from ((day, NOTHING) for day in range(at, run.start))
+            yield from ((day, scored) for day in run)
+            at = run.stop
         yield from ((day, NOTHING) for day in range(at, days.stop))
 
-    def scored(self, values: Values, period: str, days: range) -> Iterator[tuple[int, Scored]]:
-        """The score of each of some days on which a user has one."""
-        before, scored = None, NOTHING
+    def scored(self, values: Values, period: str, days: range) -> Iterator[tuple[range, Scored]]:
+        """The scores of those of some days on which a user has one; often many are the same."""
+        for run, quantities in self.alike(values, period, days):
+            yield run, Scored(self._value(*quantities), quantities)
+
+    def alike(
+        self, values: Values, period: str, days: range | None = None
+    ) -> Iterator[tuple[range, tuple[int, ...]]]:
+        """Days in a row with a score, of some or of all, and what it is made of on each of them."""
         for run, quantities in self.quantities(values, period, days):
-            for day, of_day in zip(run, quantities, strict=True):
-                if of_day != before:
-                    before, scored = of_day, Scored(self._value(*of_day), of_day)
-                yield day, scored
+            start = run.start
+            for of_day, same in groupby(quantities):
+                stop = start + len([*same])
+                yield range(start, stop), of_day
+                start = stop
 
     def quantities(
         self, values: Values, period: str, days: range | None = None

@@ -51,18 +51,25 @@ class Told:
         told = offset >= 0 and self.days >> offset & 1
         return self.revised.get(day, 1) if told else 0
 
-    def tell(self, day: int) -> int:
-        """Notes that a day is told; the revision it is told as."""
-        revision = self.revision(day) + 1
-        if revision > 1:
-            self.revised[day] = revision
-        elif not self.days:
-            self.base, self.days = day, 1
-        elif day < self.base:
-            self.base, self.days = day, self.days << self.base - day | 1
-        else:
+    def tell(self, days: Sequence[int]) -> Iterator[tuple[int, Sequence[int]]]:
+        """Notes that days in order are told; the revision they are told as, and which they are."""
+        if not self.days:
+            self.base = days[0]
+        elif days[0] < self.base:
+            self.base, self.days = days[0], self.days << self.base - days[0]
+        told = 0
+        for day in days:
+            told |= 1 << day - self.base
+        if not told & self.days:
+            self.days |= told
+            yield 1, days
+            return
+        for day in days:
+            revision = self.revision(day) + 1
+            if revision > 1:
+                self.revised[day] = revision
             self.days |= 1 << day - self.base
-        return revision
+            yield revision, (day,)
 
     def first(self) -> int | None:
         """The first day of which something is told."""
@@ -202,7 +209,7 @@ class UserScores:
             now = each.score.scores(values, each.period, days)
             for (day, old), (_, new) in zip(was, now, strict=True):
                 if old != new:
-                    yield from self._told_of(each, root, ((day, new),), written)
+                    yield from self._told_of(each, root, (((day,), new),), written)
 
     def _close(
         self, root: str, values: Values, closed: int, written: KpiRecords
@@ -239,35 +246,29 @@ class UserScores:
         self,
         each: _Series,
         root: str,
-        scores: Iterable[tuple[int, Scored]],
+        scores: Iterable[tuple[Sequence[int], Scored]],
         written: KpiRecords,
     ) -> Iterator[Outgoing]:
-        """Tells the scores of some days; of days in a row they are often the very same."""
+        """Tells the scores of days, which of days in a row are often the very same."""
         place = root, each.score.row.id, each.period
-        told, bounds_ms = self._told.get(place), self._calendar.bounds_ms
-        said: list[tuple[Published, list[tuple[int, int]]]] = []
-        before: tuple[Scored, int] | None = None
-        for day, scored in scores:
-            if not scored.value and (told is None or not told.revision(day)):
-                continue  # nothing is said of nothing
+        told, series = self._told.get(place), _fields(each, root)
+        for days, scored in scores:
+            if not scored.value:  # nothing is said of nothing
+                days = [day for day in days if told is not None and told.revision(day)]
+            if not days:
+                continue
             if told is None:
                 told = self._told[place] = Told()
-            revision = told.tell(day)
-            if before is None or before[0] is not scored or before[1] != revision:
-                before = scored, revision
-                value, parts = each.score.shown(scored)
-                if each.since:
-                    parts = {**(parts or {}), **each.since}
+            self._unsaved.add(place)
+            value, parts = each.score.shown(scored)
+            if each.since:
+                parts = {**(parts or {}), **each.since}
+            for revision, alike in told.tell(days):
                 status = FINAL if revision == 1 else AMENDED
-                said.append((Published(value, parts, status, revision), []))
-            said[-1][1].append(bounds_ms(each.period, day))
-        if not said:
-            return
-        self._unsaved.add(place)
-        series = _fields(each, root)
-        for published, bounds in said:
-            for key, record in written.values(series, bounds, published):
-                yield Outgoing(KPIS, None, key, record)
+                published = Published(value, parts, status, revision)
+                bounds = self._calendar.all_bounds_ms(each.period, alike)
+                for key, record in written.values(series, bounds, published):
+                    yield Outgoing(KPIS, None, key, record)
 
     def _key(self, each: _Series, root: str, day: int) -> KpiKey:
         return KpiKey(*_fields(each, root), *self._calendar.bounds_ms(each.period, day))

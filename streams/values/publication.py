@@ -177,9 +177,8 @@ class Timeline:
                 yield alike, self._said_of(alike, published), value
 
     def _said_of(self, indexes: Iterable[int], published: Published) -> Said:
-        period, bounds_ms = self._period, self._calendar.bounds_ms
-        bounds = [bounds_ms(period, index) for index in indexes]
-        return Said((*self._key, period), bounds, published)
+        bounds = self._calendar.all_bounds_ms(self._period, indexes)
+        return Said((*self._key, self._period), bounds, published)
 
     def forget(self, before_ms: int) -> Iterator[KpiKey]:
         """Drops what ended before a time, and publishes it no more; the keys of what was."""
