@@ -25,4 +25,4 @@ class Tally(CellTally):
     def _in_at_ends(self, period: str, indexes: Sequence[int]) -> list[int]:
         if period == DAY:
             return self.running_totals(indexes)
-        return self.running_totals(self.calendar.days(period, i)[1] - 1 for i in indexes)
+        return self.running_totals([self.calendar.days(period, i)[1] - 1 for i in indexes])

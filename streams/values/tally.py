@@ -120,12 +120,18 @@ class Steps:
     def at(self, index: int) -> int:
         return self.at_each((index,))[0]
 
-    def at_each(self, indexes: Iterable[int]) -> list[int]:
+    def at_each(self, indexes: Sequence[int]) -> list[int]:
+        """`indexes`: in order."""
         if self._sums is None:
             changed = sorted(self._differences)
             self._sums = changed, [0, *accumulate(self._differences[i] for i in changed)]
         changed, sums = self._sums
-        return [sums[bisect_right(changed, index)] for index in indexes]
+        if len(changed) > len(indexes):
+            return [sums[bisect_right(changed, index)] for index in indexes]
+        found: list[int] = []
+        for n, index in enumerate(changed):
+            found += [sums[n]] * (bisect_left(indexes, index) - len(found))
+        return found + [sums[-1]] * (len(indexes) - len(found))
 
     def __len__(self) -> int:
         """At how many indexes the number changes."""
@@ -421,7 +427,7 @@ class CellTally(Tally):
         """Every day that has cells, in order."""
         return sorted(self._days)
 
-    def running_totals(self, days: Iterable[int]) -> list[int]:
+    def running_totals(self, days: Sequence[int]) -> list[int]:
         """For each day the sum of all cells up to and including it."""
         return self._totals.at_each(days)
 
