@@ -158,7 +158,9 @@ class Prediction:
             for day in [day for day in self._kept if day <= settled - self._keeps_days]:
                 self._unsaved.update((day, chunk) for chunk in self._kept.pop(day))
         for day in sorted(day for day in self._news if day <= closed):
-            yield from self._score(day, sorted(self._news.pop(day), key=_by_id), PROVISIONAL)
+            accounts = sorted(self._news.pop(day), key=_by_id)
+            self._unsaved.update((day, chunk_of(account)) for account in accounts)
+            yield from self._score(day, accounts, PROVISIONAL)
 
     def _learn(self, day: int) -> None:
         """Learns from the snapshots whose outcome a day shows."""
@@ -189,7 +191,6 @@ class Prediction:
                 continue
             snapshot.score = value
             snapshot.revision += 1
-            self._unsaved.add((day, chunk_of(account)))
             self._remember(day, account)
             if since_ms is not None:
                 parts = {**(parts or {}), SINCE: iso(since_ms)}

@@ -177,7 +177,7 @@ class DayEdges(Open):
         if day == newest:
             if first <= time_ms <= last:
                 return value
-            return older, day, min(first, time_ms), max(last, time_ms)
+            return (older, day, time_ms, last) if time_ms < first else (older, day, first, time_ms)
         if day > newest:
             return {**older, newest: (first, last)}, day, time_ms, time_ms
         known = older.get(day)
