@@ -5,6 +5,7 @@ The same form serves a person over all accounts (company level) and a person ins
 """
 
 from collections.abc import Callable, Container, Iterable
+from itertools import compress
 from operator import is_not
 from typing import Any, NamedTuple
 
@@ -34,7 +35,7 @@ from streams.calendar import Calendar
 from streams.contributions import Moves, Shape, SpanGroup
 from streams.measures.active_days import ActiveDays
 from streams.measures.kinds import ALL
-from streams.measures.of_subjects import Measures, Values
+from streams.measures.of_subjects import Measures, Values, picked
 from streams.operators import distinct, share
 from streams.operators.conditions import MaskFunction
 from streams.parts.attributed import attributed, is_attributed
@@ -170,8 +171,12 @@ class SubjectProgram:
         """Rows whose entries and exits are signals."""
         self.scores = tuple(scores.values())
         self._parts = tuple(parts)
+        self._followed = sorted(
+            frozenset[int]().union(*(part.slots for part in parts), *self._slots_of_memberships())
+        )
+        self._picked = picked(self._followed)
         self._following: dict[tuple[bool, ...], _Following] = {}
-        """By which measures have changed."""
+        """By which of these measures have changed."""
         self.activation = self._activation(plan, signal_since_ms) if signals else None
         slots_read = [part.slots for part in parts] + [frozenset(self.activation or ())]
         read_by_parts = frozenset[int]().union(*slots_read)
@@ -232,15 +237,24 @@ class SubjectProgram:
         return self._changed(old, new).memberships
 
     def _changed(self, old: Values, new: Values) -> "_Following":
-        changed = tuple(map(is_not, old, new))
+        changed = tuple(map(is_not, self._picked(old), self._picked(new)))
         found = self._following.get(changed)
         if found is None:
-            slots = {slot for slot, is_changed in enumerate(changed) if is_changed}
+            slots = set(compress(self._followed, changed))
             found = self._following[changed] = _Following(
                 tuple(part for part in self._parts if part.slots & slots),
-                tuple(each for each in self.memberships if (each.read | each.slots) & slots),
+                tuple(
+                    each
+                    for each, read in zip(
+                        self.memberships, self._slots_of_memberships(), strict=True
+                    )
+                    if read & slots
+                ),
             )
         return found
+
+    def _slots_of_memberships(self) -> list[frozenset[int]]:
+        return [each.read | each.slots for each in self.memberships]
 
 
 class _Following(NamedTuple):

@@ -1,6 +1,7 @@
 """The measures of one kind of subject: each has its place in the state; equal ones are shared."""
 
 from collections.abc import Callable, Container, Iterable, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeGuard, TypeVar, cast
 
 from schemas.batches import Attributes, FactOfEvent, types_in
@@ -61,6 +62,14 @@ EntryValue = tuple[int, str, str, tuple[str, ...], int]
 """UTC ms, no id, account key, no segments, phase: see courses."""
 KeptEntry = tuple[int, EntryValue | None]
 """The first entry of an account before a time (UTC ms), if there is one."""
+
+
+def picked(slots: Iterable[int]) -> Callable[[Values], tuple[Any, ...]]:
+    """Takes the values of some measures out of those of all, in the order of their places."""
+    ordered = sorted(slots)
+    if len(ordered) > 1:
+        return itemgetter(*ordered)
+    return lambda values: tuple(values[slot] for slot in ordered)
 
 
 def is_entry(fact: FirstFact | WholeFact | EntryValue) -> TypeGuard[EntryValue]:

@@ -21,13 +21,14 @@ from streams.contributions import Moves, tally_key
 from streams.courses import (
     ALWAYS,
     AT_DAY_END,
+    AT_INSTANT,
     Course,
     Edge,
     combined,
     sampled,
 )
 from streams.measures.kinds import ALL
-from streams.measures.of_subjects import EntryValue, KeptEntry, Values
+from streams.measures.of_subjects import EntryValue, KeptEntry, Values, picked
 from streams.parts.holding import Conditions, Leaf
 from streams.parts.part import Cells, Subject
 from streams.parts.scores import Score
@@ -173,8 +174,8 @@ class Membership:
         self._one_condition = not isinstance(row.when, AllHold | AnyHolds | HoldsNot)
         self.slots = frozenset[int]().union(*(leaf.slots for leaf in self._leaves))
         """The measures it follows from."""
-        self._read_in_order = sorted(self.slots)
-        self._known: dict[tuple[int, ...], tuple[Stand, list[Any]]] = {}
+        self._measures_of = picked(self.slots)
+        self._known: dict[tuple[int, ...], tuple[Stand, tuple[Any, ...]]] = {}
         """By the identities of the measures, which stand behind so that nothing else gets them."""
         self._place = self._entry = self._kept = None
         if crowds is not None:
@@ -256,7 +257,7 @@ class Membership:
 
     def _found(self, values: Values, old: Values = (), before: Stand = OUT) -> Stand:
         """How a user stands; how it stood `before`, by its `old` measures, says much of it."""
-        measures = [values[slot] for slot in self._read_in_order]
+        measures = self._measures_of(values)
         place = tuple(map(id, measures))
         known = self._known.get(place)
         if known is None:
@@ -276,7 +277,8 @@ class Membership:
             if not course and len(courses) - 1 in self._needed:
                 return Stand((), courses, [])  # whatever else holds
         course = courses[0] if self._one_condition else combined(courses, self._holds)
-        instants = self._instants(values) if course else ()
+        by_facts = any(phase == AT_INSTANT for _, phase in course)
+        instants = self._instants(values) if by_facts else ()
         return Stand(course, courses, [_due_ms(edge, instants) for edge in course])
 
     def _again(self, leaf: Leaf, course: Course, old: Values, values: Values) -> Course:
@@ -291,15 +293,15 @@ class Membership:
         course = leaf.course(values)
         if not course or self.row.check == "instant":
             return course
-        return sampled(course, partial(self._day_end, set(leaf.instants(values))))
+        return sampled(course, partial(self._day_end, leaf, values))
 
-    def _day_end(self, facts_ms: Container[int], edge: Edge) -> Edge:
+    def _day_end(self, leaf: Leaf, values: Values, edge: Edge) -> Edge:
         """The day end at which an edge is seen. A fact at midnight belongs to the day it begins."""
         ms, phase = edge
         if phase == AT_DAY_END:
             return edge
         day = self._calendar.day(ms)
-        if ms == self._calendar.day_start_ms(day) and ms not in facts_ms:
+        if ms == self._calendar.day_start_ms(day) and ms not in leaf.instants(values):
             return ms, AT_DAY_END
         return self._calendar.day_start_ms(day + 1), AT_DAY_END
 
@@ -385,8 +387,7 @@ class Membership:
 
     def reads_other_things(self, old: Values, new: Values) -> bool:
         """Whether some measure is another one."""
-        slots = self._read_in_order
-        return any(map(is_not, map(old.__getitem__, slots), map(new.__getitem__, slots)))
+        return any(map(is_not, self._measures_of(old), self._measures_of(new)))
 
     def _passages_of(self, variant: str, stand: Stand) -> Iterator[Passage]:
         for number, (edge, due_ms) in enumerate(zip(stand.course, stand.due_ms, strict=True)):
