@@ -106,10 +106,13 @@ class Prediction:
         Gives (day, what is said). `known`: what other rows have found of the same measures.
         """
         known = Known() if known is None else known
-        numbers = self._numbers(values, days, known)
-        labelled = self._takes_part(values, days_back(days, self.row.after_days), known)
+        after_days = self.row.after_days
+        # its snapshots that are labelled are those of the same days, so much earlier
+        with_labelled = range(days.start - after_days, days.stop)
+        labelled = self._takes_part(values, with_labelled, known)
+        numbers = self._numbers(values, days, labelled[after_days:], known)
         by_rule = [] if self._rule is None else self._rule.days_of_edges(values)
-        for day, of_day, before in zip(days, numbers, labelled, strict=True):
+        for day, of_day, before in zip(days, numbers, labelled, strict=False):
             label = self._label(values, day) if before else None
             if of_day is None and label is None:
                 yield day, None
@@ -118,10 +121,9 @@ class Prediction:
             yield day, Told(of_day, is_in, label)
 
     def _numbers(
-        self, values: Values, days: range, known: Known
+        self, values: Values, days: range, takes_part: Sequence[bool], known: Known
     ) -> Sequence[tuple[int, ...] | None]:
         """The features at the end of each of some days; None: it takes no part."""
-        takes_part = self._takes_part(values, days, known)
         if not any(takes_part):
             return [None] * len(days)
         columns = (

@@ -1,6 +1,6 @@
 """Quantities of a subject over windows of days, compiled: for many days in a row at once."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -25,10 +25,14 @@ def days_with(value: dict[str, ActiveDays] | None) -> Windows:
 
 
 def different_names(value: dict[str, ActiveDays] | None) -> Windows:
-    found = list((value or {}).values())
+    return _different([(each.base, each.days) for each in (value or {}).values()])
+
+
+def _different(found: Sequence[tuple[int, int]]) -> Windows:
+    """How many of these there are: (day of bit 0, mask of the days on which one is there)."""
 
     def windows(days: range, width: int) -> Sequence[int]:
-        one = [flags(each.base, smeared(each.days, width), days) for each in found]
+        one = [flags(base, smeared(mask, width), days) for base, mask in found]
         if len(one) > NAMES_IN_A_BYTE:
             return list(map(sum, zip(*one, strict=True)))
         # a byte is a day: whole numbers of so many bytes add up all days at once
@@ -42,25 +46,14 @@ def facts_done(value: Any) -> Windows:
 
 
 def users_with(value: DayEntries | None) -> Windows:
-    if value is None:
+    if value is None or not value.days:
         return _none
-    entries = value.days
-
-    def windows(days: range, width: int) -> list[int]:
-        first = days.start + 1 - width
-        inside, found = Counter[str](), []
-        for day in range(first, days.stop):
-            for _, user in entries.get(day, ()):
-                inside[user] += 1
-            for _, user in entries.get(day - width, ()) if day - width >= first else ():
-                inside[user] -= 1
-                if not inside[user]:
-                    del inside[user]
-            if day >= days.start:
-                found.append(len(inside))
-        return found
-
-    return windows
+    base = min(value.days)
+    masks: dict[str, int] = defaultdict(int)
+    for day, entries in value.days.items():
+        for _, user in entries:
+            masks[user] |= 1 << day - base
+    return _different([(base, mask) for mask in masks.values()])
 
 
 def days_back(days: range, by: int) -> range:
