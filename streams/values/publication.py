@@ -274,10 +274,18 @@ class Timeline:
         """What is to be published of a value, and at which indexes of a run it is the very same."""
         all_known, settles = self._known, not self._source.never_settles
         never_told = not self._zeros and self._is_nothing(value)
-        if never_told and all_known.keys().isdisjoint(run):
+        first_time = all_known.keys().isdisjoint(run)
+        if never_told and first_time:
             self.unsaid.append(([*run], value))
             return
         fingerprint = _fingerprint(value)
+        if first_time:  # as of most
+            n = bisect_right(run, closed)
+            for status, new in ((_FINAL, [*run[:n]]), (_PROVISIONAL, [*run[n:]])):
+                if new:
+                    all_known.update(dict.fromkeys(new, (status, 1, fingerprint)))
+                    yield new, self._published(value, status, 1)
+            return
         unsaid: list[int] = []
         alike: list[int] = []
         before = _PROVISIONAL, 0
