@@ -307,9 +307,12 @@ class DayCounts(Counting):
 
     def __init__(self, facts: FactSelector) -> None:
         self.selectors = (facts,)
+        self._has_bounds = facts.above is not None or facts.or_ is not None
 
     def add(self, value: CountsValue | None, fact: Fact) -> CountsValue | None:
-        return _with(value, fact.day, 1) if is_above(self.selectors[0], fact) else value
+        if self._has_bounds and not is_above(self.selectors[0], fact):
+            return value
+        return _with(value, fact.day, 1)
 
     def merge(self, values: Sequence[CountsValue | None]) -> CountsValue | None:
         merged: Counter[int] = Counter()

@@ -42,6 +42,8 @@ class DayEntries:
         for day, entries in days.items():
             if not entries:
                 del found[day]
+        if not self._known:
+            return DayEntries(found)
         known = {
             of: _Known(course, changed.union(days)) for of, (course, changed) in self._known.items()
         }

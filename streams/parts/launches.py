@@ -60,9 +60,8 @@ def _any(edges: Mapping[int, tuple[int, int]], days: range, start_ms: int, end_m
 
     So of a day that reaches out of it at one end, the first or the last instant tells.
     """
-    for day in days:
-        if day in edges:
-            first, last = edges[day]
-            if start_ms <= first < end_ms or start_ms <= last < end_ms:
-                return True
-    return False
+    there = filter(days.__contains__, edges) if len(edges) < len(days) else filter(edges.get, days)
+    return any(
+        start_ms <= first < end_ms or start_ms <= last < end_ms
+        for first, last in map(edges.__getitem__, there)
+    )

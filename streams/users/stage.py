@@ -194,6 +194,7 @@ class Users:
                 self._take_launch(steps, moment)
                 continue
             whole, part = leaf.values, None if parts is None else parts[number]
+            touched = False
             for place, (kind, name, attributes, measures) in enumerate(steps):
                 value = of_facts[place] if of_facts else None
                 fact = Fact(kind, name, moment, day, segments, attributes, value)
@@ -202,7 +203,9 @@ class Users:
                         known = values[slot]
                         value = measure.add(known, fact)
                         if value is not known:
-                            self.held.touch(leaf)
+                            if not touched:
+                                touched = True
+                                self.held.touch(leaf)
                             values[slot] = value
 
     def _parts_of(self, rows: Rows, leaves: Sequence[Leaf | None]) -> list[list[Any] | None]:

@@ -216,7 +216,7 @@ class Book:
         return row.published and not isinstance(row, CorrelationRow)
 
     def _source(self, key: TallyKey) -> Source | None:
-        found = self._formulas.get(key) or self._tallies.get(key)
+        found = self._tallies.get(key) or self._formulas.get(key)
         return None if found is None else found[0]
 
     def adds_up(self, key: TallyKey) -> bool:
