@@ -37,7 +37,8 @@ class Learner:
     def __init__(self, features: Sequence[str], rate: float) -> None:
         self._features = features
         self._model = linear_model.LogisticRegression(optim.SGD(rate), intercept_lr=rate)
-        self._weights: Mapping[str, float] | None = None
+        self._parts = (BIAS, *features)
+        self._weights: Sequence[float] | None = None
         """Those of the model; None: not read from it since something was learnt."""
         self._scores: dict[tuple[int, ...], Score] = {}
         """By numbers, likewise."""
@@ -58,11 +59,11 @@ class Learner:
 
     def _score(self, numbers: Iterable[int]) -> Score:
         if self._weights is None:
-            self._weights = self._model.weights
-        weights, bias = self._weights, self._model.intercept
-        parts = {name: weights[name] * of for name, of in self._x(numbers).items()}
-        value = self._model.loss.mean_func(sum(parts.values()) + bias)
-        return Score(value, {BIAS: bias, **parts})
+            self._weights = self.learnt[1]
+        bias = self._model.intercept
+        added = [weight * (n / (1 + n)) for weight, n in zip(self._weights, numbers, strict=True)]
+        value = self._model.loss.mean_func(sum(added) + bias)
+        return Score(value, dict(zip(self._parts, (bias, *added), strict=True)))
 
     def learn(self, numbers: Iterable[int], label: bool) -> None:
         self._model.learn_one(self._x(numbers), label)
