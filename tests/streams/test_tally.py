@@ -44,6 +44,8 @@ def test_steps_are_the_sum_of_all_spans_at_an_index(added: list[tuple[int, int |
         assert steps.at(start) == expected[start]
 
     assert [steps.at(i) for i in range(-2, 120)] == [expected[i] for i in range(-2, 120)]
+    for indexes in range(-2, 120), range(-2, 120, 7), [3, 3, 40]:
+        assert steps.at_each(indexes) == [expected[i] for i in indexes]
     changes = [i for i in range(120) if expected[i] != expected[i - 1]]
     assert [i for i in range(120) if steps.difference(i)] == changes
     assert steps.first() == min(changes, default=None)

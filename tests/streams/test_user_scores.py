@@ -12,6 +12,7 @@ from streams.catalogue import catalogue_ids
 from streams.catalogue.checks import plan_problems
 from streams.engine import Engine
 from streams.state_keys import SCORES, read_key
+from streams.users.scores import Told
 from streams.users.stage import Users
 from tests.records import Record, last_of_each_key, result_of
 
@@ -25,6 +26,17 @@ PLAN: dict[str, Any] = {
     "horizon": "all",
     "kpis": {"only": ["power_users"], "settings": {"core_features": ["export", "share"]}},
 }
+
+
+def test_each_day_is_told_in_its_own_revision():
+    told = Told()
+    assert [*told.tell(range(10, 13))] == [(1, range(10, 13))]
+    assert [*told.tell([5, 12, 13])] == [(1, (5,)), (2, (12,)), (1, (13,))]
+    assert [*told.tell([12])] == [(3, (12,))]
+    assert [told.revision(day) for day in (4, 5, 6, 9, 10, 12, 13, 14)] == [0, 1, 0, 0, 1, 3, 1, 0]
+    assert [*told.forget(12)] == [5, 10, 11]
+    assert [*told.tell(range(3, 5))] == [(1, range(3, 5))]
+    assert told.first() == 3
 
 
 def event(day: int, user: str = "u1", **more: Any) -> bytes:
