@@ -11,7 +11,6 @@ from streams.accounts.listing import kpis_of_members
 from streams.accounts.schedule import Schedule
 from streams.accounts.state import Account
 from streams.alerting.rules import Series
-from streams.calendar import HOUR
 from streams.compiled_plan import CompiledPlan
 from streams.contributions import Cell, TallyKey
 from streams.measures.kinds import ALL
@@ -21,7 +20,6 @@ from streams.values.book import Book, Change
 from streams.values.book_rows import BookRows
 from streams.values.publication import Horizon
 from streams.values.records import add_said, removals
-from streams.values.tally import HOURLY
 
 Entities = list[tuple[bytes, bytes | None]]
 
@@ -53,7 +51,7 @@ class AccountBooks:
     ) -> None:
         """`horizon_days`: for so long values are kept; None: for ever. `throttled`: provisional
         values are published once a minute at most. `keeps_state` False: there are no records of
-        state, which are as many as those of values, and nothing is counted for a later plan.
+        state, which are as many as those of values.
         """
         catalogue = compiled.catalogue
         self.shown = catalogue.shown_per_account
@@ -71,7 +69,6 @@ class AccountBooks:
             compiled.calendar,
             level="account",
             heard=self.shown | self._heard,
-            keeps_state=keeps_state,
         )
         self.rows = self._rows.rows
         self._horizon_days, self._keeps_state = horizon_days, keeps_state
@@ -92,10 +89,7 @@ class AccountBooks:
 
     def holds(self, cell: Cell) -> bool:
         """True of what counts for an account, too."""
-        (kpi, _, segment), part, _, _ = cell
-        if kpi not in self.rows or segment != ALL:
-            return False
-        return part < HOURLY or self._rows.counts(kpi, HOUR)
+        return cell[0].kpi in self.rows and cell[0].segment == ALL
 
     def touch(self, key: str) -> None:
         """Says that there may be something to publish of an account."""

@@ -60,10 +60,6 @@ def tally_of(row: Row, variant: str, calendar: Calendar) -> Tally:
     """An empty tally for a row."""
     if isinstance(row, DistinctRow | JointRow | EntitledRow):
         return distinct.Tally(calendar)
-    if isinstance(row, MembershipRow) and row.value == "entries":
-        return count.Tally(calendar)
-    if isinstance(row, MilestoneRow | MembershipRow | TriedRow):
-        return membership.Tally(calendar)
     if isinstance(row, ShareRow):
         return share.Tally(calendar)
     if isinstance(row, CountRow):
@@ -91,6 +87,10 @@ def tally_of(row: Row, variant: str, calendar: Calendar) -> Tally:
         return coverage.Tally(calendar) if covered else total.Tally(calendar, SECOND_MS)
     if isinstance(row, CorrelationRow):
         return correlation.Tally(calendar, row.after_days)
+    if isinstance(row, MembershipRow) and row.value == "entries":
+        return count.Tally(calendar)
+    if isinstance(row, MilestoneRow | MembershipRow | TriedRow):
+        return membership.Tally(calendar)
     within_ms = None
     if isinstance(row, LaunchRow):
         return conversion.Tally(calendar, row.within_days * DAY_MS, None)
@@ -187,7 +187,7 @@ class Book:
             return []
         level = self._read.level
         shown = (key.kpi, key.variant or None, level, self._subject, key.segment)
-        since_ms = self._read.since_ms(key)
+        since_ms = row.since_ms(level, key.variant, key.segment)
         # What is taken back of a time that is forgotten may be all that there is of a series.
         kept_ms = self._horizon.kept_from_ms
         return [
@@ -264,8 +264,6 @@ class Book:
         return self._series(key)[0]
 
     def add_span(self, key: SpanKey, start: int, end: int | None, n: int) -> None:
-        if not self._read.counts(key.tally.kpi, key.period):
-            return
         tally = self._to_change(key.tally)
         assert isinstance(tally, SpanTally)
         tally.add(key.period, key.part, start, end, n)

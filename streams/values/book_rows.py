@@ -23,14 +23,10 @@ class BookRows:
         *,
         level: str,
         heard: Container[str] | None = None,
-        keeps_state: bool = True,
     ) -> None:
-        """`heard`: the KPIs whose values are told; others are only read. None: all are told.
-
-        `keeps_state` False: no later plan goes on with what is counted, and may ask for more of it.
-        """
+        """`heard`: the KPIs whose values are told; others are only read. None: all are told."""
         self.rows, self.calendar, self.level = rows, calendar, level
-        self._heard, self._keeps_state = heard, keeps_state
+        self._heard = heard
         self.readers: dict[str, list[TallyKey]] = {}
         """KPI -> the formulas that read it."""
         self.null_of_nothing = {id for id, row in rows.items() if empty_of(row) is None}
@@ -45,23 +41,11 @@ class BookRows:
                     self._stated[key] = Stated(row, "", ALL, calendar, days)
                 for kpi in kpis_read(row):
                     self.readers.setdefault(kpi, []).append(key)
-        self._since_ms: dict[TallyKey, int | None] = {}
         self.read_in: dict[str, set[str]] = defaultdict(set)
         """KPI -> the kinds of periods in which formulas read it."""
         for stated in self._stated.values():
             for kpi, _, _, period in stated.places:
                 self.read_in[kpi].add(period)
-
-    def since_ms(self, key: TallyKey) -> int | None:
-        """From when on a series counts; None: it always did."""
-        if key not in self._since_ms:
-            row = self.rows[key.kpi]
-            self._since_ms[key] = row.since_ms(self.level, key.variant, key.segment)
-        return self._since_ms[key]
-
-    def counts(self, kpi: str, period: str) -> bool:
-        """False: nobody asks for a KPI in such periods, and nobody will."""
-        return self._keeps_state or period in self.read_in[kpi] or self.hears(kpi)
 
     def hears(self, kpi: str) -> bool:
         """False: nobody is told of the values of a KPI, only formulas read them."""

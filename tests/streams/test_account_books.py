@@ -11,9 +11,7 @@ from streams.accounts.state import Account
 from streams.compiled_plan import CompiledPlan
 from streams.contributions import TallyKey
 from streams.measures.kinds import ALL
-from streams.operators.count import COUNTED
 from streams.stage import Outgoing
-from streams.values.tally import HOURLY
 
 DAY = 20_516
 PLAN = """
@@ -23,18 +21,6 @@ sessions: Session
 kpis: {only: [sessions], levels: {account: [sessions]}}
 """
 CELL = TallyKey("sessions", "", ALL), 0, DAY, 0
-
-
-@pytest.mark.parametrize("keeps_state", [True, False])
-def test_hours_that_nobody_reads_are_counted_for_a_later_plan_alone(keeps_state: bool) -> None:
-    plan = PLAN.replace("{account: [sessions]}", "{account: [features_of_interest]}")
-    plan = plan.replace("[sessions]", "[features_of_interest]") + "features: {pdf: Pdf}"
-    books = AccountBooks(
-        CompiledPlan(load_plan(plan)), None, throttled=False, keeps_state=keeps_state
-    )
-    uses = TallyKey("feature_uses", "feature=pdf", ALL)
-    assert books.holds((uses, COUNTED, DAY, 0))
-    assert books.holds((uses, COUNTED + HOURLY, DAY * 24, 0)) is keeps_state
 
 
 @pytest.mark.parametrize("keeps_state", [True, False])

@@ -6,7 +6,7 @@ from schemas.plan.check import load_plan
 from schemas.times import DAY_MS, HOUR_MS
 from streams.calendar import Calendar
 from streams.compiled_plan import CompiledPlan
-from streams.contributions import SpanKey, TallyKey
+from streams.contributions import TallyKey
 from streams.measures.kinds import ALL
 from streams.operators.count import COUNTED
 from streams.operators.lag import ENDED
@@ -87,20 +87,6 @@ def test_a_series_that_only_a_formula_reads_remembers_changes_of_what_it_reads()
         published = [*book.publish(NOON_MS, DAY * DAY_MS, 0, at_once=True)]
         (ranked,) = (each for each in published if each.tally.kpi == "features_of_interest")
         assert ranked.value.number == 1
-
-
-@pytest.mark.parametrize(
-    ("heard", "keeps_state", "n"), [((), True, 3), (("wau",), False, 3), ((), False, 0)]
-)
-def test_what_nobody_asks_for_is_counted_where_a_later_plan_may_ask(
-    heard: tuple[str, ...], keeps_state: bool, n: int
-):
-    plan = load_plan(PLAN.replace("action_to_activation_lag", "wau"))
-    rows = {"wau": CompiledPlan(plan).catalogue.rows["wau"]}
-    read = BookRows(rows, Calendar(), level="account", heard=heard, keeps_state=keeps_state)
-    book, users = Book(read), TallyKey("wau", "", ALL)
-    book.add_span(SpanKey(users, "week", 0), DAY // 7, None, 3)
-    assert book.exact(users, "week", DAY // 7, NOON_MS) == n
 
 
 def test_a_series_that_begins_with_what_is_taken_back_of_a_forgotten_day_says_nothing():
