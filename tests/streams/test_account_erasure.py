@@ -20,6 +20,7 @@ from tests.streams.test_erasure import (
     BROWSER,
     FIRST,
     KEY,
+    OF_ROLES,
     PLAN,
     USER,
     added_up,
@@ -47,6 +48,7 @@ from tests.test_catalogue_properties import (
 ACCOUNT = "account-to-forget"
 OF_IT = {"context": {"groupId": ACCOUNT}}
 BEGIN = [event | {"userId": "u0"} for event in FIRST if event["context"]["groupId"] != "a2"]
+BEGIN += OF_ROLES
 """By somebody whom nobody leaves out."""
 REQUEST = {
     "messageId": "request",

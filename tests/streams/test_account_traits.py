@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import orjson
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.plan.check import load_plan
@@ -13,6 +13,7 @@ from streams.calendar import Calendar
 from streams.engine import Engine
 from streams.measures.account_traits import AccountTrait, value_of
 from streams.measures.kinds import Fact
+from tests.laws import law
 from tests.records import last_of_each_key
 
 ZONE = "Europe/Berlin"
@@ -138,7 +139,7 @@ def happened(draw: st.DrawFn) -> list[Said]:
     said=happened().flatmap(lambda s: st.tuples(st.just(s), st.permutations(s))),
     steps=st.integers(1, 30),
 )
-@settings(max_examples=60, deadline=None)
+@law
 def test_a_trait_holds_from_the_day_on_which_it_was_told_last(
     said: tuple[list[Said], list[Said]], steps: int
 ):

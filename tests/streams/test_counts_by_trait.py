@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import orjson
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.plan.check import load_plan
@@ -17,6 +17,7 @@ from streams.compiled_plan import CompiledPlan
 from streams.engine import Engine
 from streams.measures.day_sums import SumsByDay, added
 from streams.measures.kinds import Fact
+from tests.laws import law
 from tests.records import last_of_each_key
 
 ZONE = "Europe/Berlin"
@@ -142,7 +143,7 @@ def test_counts_sums_means_and_hours_are_split():
     steps=st.integers(1, 30),
     warm=st.sampled_from((0, 1_000)),
 )
-@settings(max_examples=60, deadline=None)
+@law
 def test_they_count_for_what_the_trait_is_at_the_end_of_their_day(
     did: tuple[list[Did], list[Did]], steps: int, warm: int
 ):
