@@ -5,7 +5,7 @@ retracted. A value that was never written counts as 0 or null.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from types import MappingProxyType
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from schemas.times import parse_iso
+from streams.engine import Engine
 from tests.oracle import KPIS, SIGNALS, Key, Oracle, Standing
 
 PUBLISHED_STATUSES = ("provisional", "final", "amended")
@@ -51,6 +52,19 @@ def key_of(record: Record) -> Key:
         _moment_ms(record["start"]),
         _moment_ms(record["end"]),
     )
+
+
+def last_when_over(
+    engine: Engine, records: Sequence[bytes], until_ms: int, now_ms: int, *, steps: int = 1_000
+) -> dict[Key, Record]:
+    """What an engine says last of each key, that was fed `steps` records at a time to the end."""
+    for start in range(0, len(records), steps):
+        engine.feed(records[start : start + steps])
+        engine.settle()
+    engine.advance(until_ms)
+    engine.settle(now_ms)
+    assert not engine.outputs["dead-letters"]
+    return last_of_each_key(engine.outputs["kpis"])
 
 
 def last_of_each_key(lines: Iterable[bytes]) -> dict[Key, Record]:

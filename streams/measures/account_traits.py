@@ -5,6 +5,7 @@ it does of the traits of users, and that value holds from the beginning of the d
 which facts come does not matter, and nothing grows with the number of calls.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
@@ -33,11 +34,16 @@ class AccountTrait(Timeline):
         time_ms, event_id, _ = fact.moment
         attributes = (*fact.attributes, (_ID, event_id))
         told: Change = self._calendar.day_start_ms(fact.day), "", time_ms, attributes
-        merged = _latest_of_days([*(value or ()), told])
-        return value if value is not None and merged == value else merged
+        known = value or []
+        at = bisect_left(known, told[0], key=itemgetter(0))
+        end = at + (at < len(known) and known[at][0] == told[0])
+        if at < end and _when_told(known[at]) >= _when_told(told):
+            return known
+        return [*known[:at], told, *known[end:]]
 
     def merge(self, values: Sequence[Any]) -> list[Change] | None:
-        return _latest_of_days([change for value in values for change in value or ()]) or None
+        changes = sorted((each for value in values for each in value or ()), key=_when_told)
+        return list({change[0]: change for change in changes}.values()) or None
 
     def forget(self, value: list[Change], before: int) -> list[Change]:
         """Of what was told before a day only what made a difference is kept."""
@@ -57,11 +63,6 @@ def held_from_ms(changes: Sequence[Change]) -> int:
     """Since when the last value has held."""
     *_, last = (next(alike) for _, alike in groupby(changes, key=value_of))
     return last[0]
-
-
-def _latest_of_days(changes: list[Change]) -> list[Change]:
-    ordered = sorted(changes, key=_when_told)
-    return [[*of_day][-1] for _, of_day in groupby(ordered, key=itemgetter(0))]
 
 
 def _when_told(change: Change) -> tuple[int, int, str]:

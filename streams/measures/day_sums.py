@@ -4,7 +4,7 @@ A trait holds for whole days, so that the sums of a day are all that has to be k
 Accounts add them up, as they do for everybody, and tell users once a flush.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -35,13 +35,18 @@ class SumsByDay(Counting):
     def __init__(self, kpi: str) -> None:
         self.selectors = (FactSelector(kind=ADDED, name=kpi),)
 
-    def add(self, value: DaySums | None, fact: Fact) -> DaySums | None:
+    def add(self, value: DaySums | None, fact: Fact) -> DaySums:
         said: dict[str, Any] = dict(fact.attributes)
         place = said["variant"], said["part"], said["x"], said.get("hour")
-        return _sum([value, {fact.day: {place: fact.value or 0}}])
+        days, more = value or {}, {place: fact.value or 0}
+        return {**days, fact.day: _sum(days.get(fact.day, {}), more)}
 
     def merge(self, values: Sequence[DaySums | None]) -> DaySums | None:
-        return _sum(values)
+        found: DaySums = {}
+        for value in values:
+            for day, sums in (value or {}).items():
+                found[day] = _sum(found[day], sums) if day in found else sums
+        return found or None
 
     def forget(self, value: DaySums, before: int) -> DaySums | None:
         return since(value, before)
@@ -58,14 +63,6 @@ class SumsByDay(Counting):
         }
 
 
-def _sum(values: Sequence[Mapping[int, Sums] | None]) -> DaySums | None:
-    """As new objects where something was added; days of one of them alone are shared."""
-    found: DaySums = {}
-    for value in values:
-        for day, sums in (value or {}).items():
-            known = found.get(day)
-            if known is not None:
-                sums = {p: known.get(p, 0) + sums.get(p, 0) for p in known.keys() | sums.keys()}
-                sums = {place: n for place, n in sums.items() if n}
-            found[day] = sums
-    return found or None
+def _sum(one: Sums, other: Sums) -> Sums:
+    places = {**one, **other}
+    return {p: n for p in places if (n := one.get(p, 0) + other.get(p, 0))}

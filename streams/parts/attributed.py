@@ -18,7 +18,7 @@ from schemas.selectors import ENTRY, FactSelector
 from schemas.times import HOUR_MS
 from streams.calendar import HOUR
 from streams.contributions import Moves
-from streams.fact_cells import numbers_of, tallies_in
+from streams.fact_cells import kinds_added, numbers_of, tallies_in
 from streams.measures.kept_facts import KeptFact
 from streams.measures.kinds import ALL, WholeFact
 from streams.measures.of_subjects import Values
@@ -32,34 +32,23 @@ SegmentsOf = Callable[[Values, KeptFact], tuple[str, ...]]
 
 def is_split(row: Row, dimension: Dimension) -> TypeGuard[FactRow]:
     """True if what facts add to a row is split by such states of their accounts."""
-    of_account = dimension.is_of_accounts() and getattr(row, "subject", "") in ("any", "account")
-    return of_account and _is_split_of(row, dimension)
+    return dimension.is_of_accounts() and _is_split_of(row, "account", dimension)
 
 
 def is_split_by_traits(row: Row, dimension: Dimension) -> TypeGuard[FactRow]:
     """True if what facts add to a row is split by such a trait of their users."""
-    of_user = dimension.trait is not None and getattr(row, "subject", "") in ("any", "user")
-    return of_user and _is_split_of(row, dimension)
+    return dimension.trait is not None and _is_split_of(row, "user", dimension)
 
 
-def _is_split_of(row: Row, dimension: Dimension) -> TypeGuard[FactRow]:
+def _is_split_of(row: Row, subject: str, dimension: Dimension) -> TypeGuard[FactRow]:
     """The plan asks for it by kind, and a row is split as a whole or not at all."""
     return (
         dimension.kinds is not None
         and of_facts(row)
         and row.segments
-        and _kinds(row) <= {*dimension.kinds}
+        and row.subject in ("any", subject)
+        and kinds_added(row) <= {*dimension.kinds}
     )
-
-
-def _kinds(row: FactRow) -> set[str]:
-    """The kinds of facts that a row adds up."""
-    found, waiting = set[str](), [t.of for t in row.terms] if isinstance(row, SumRow) else [row.of]
-    while waiting:
-        facts = waiting.pop()
-        found |= {facts.kind} if isinstance(facts.kind, str) else {*facts.kind}
-        waiting += [] if facts.or_ is None else [facts.or_]
-    return found
 
 
 def split_by_states(rows: Iterable[Row], plan: Plan) -> list[Row]:
@@ -145,7 +134,9 @@ def attributed(row: FactRow, subject: Subject) -> list[Part]:
     slots, segments = (
         _by_states(row, subject) if credit is None else _by_first_touch(row, credit, subject)
     )
-    return [_KeptKind(row, kind, subject, slots, segments).part for kind in sorted(_kinds(row))]
+    return [
+        _KeptKind(row, kind, subject, slots, segments).part for kind in sorted(kinds_added(row))
+    ]
 
 
 def _by_states(row: FactRow, subject: Subject) -> tuple[frozenset[int], SegmentsOf]:

@@ -14,7 +14,7 @@ from streams.engine import Engine
 from streams.measures.account_traits import AccountTrait, value_of
 from streams.measures.kinds import Fact
 from tests.laws import law
-from tests.records import last_of_each_key
+from tests.records import last_when_over
 
 ZONE = "Europe/Berlin"
 FIRST_MS = parse_iso("2026-03-24") - HOUR_MS
@@ -92,15 +92,10 @@ def record(said: Said) -> bytes:
 def values(written: str, records: list[bytes], *, steps: int = 1_000) -> dict[Any, Any]:
     """(KPI, segment, period, start) -> value of what is not nothing; `steps` records at a time."""
     engine = Engine(load_plan(written), partitions=2)
-    for start in range(0, len(records), steps):
-        engine.feed(records[start : start + steps])
-        engine.settle()
-    engine.advance(FIRST_MS + 12 * DAY_MS)
-    engine.settle(NOW_MS)
-    assert not engine.outputs["dead-letters"]
+    last = last_when_over(engine, records, FIRST_MS + 12 * DAY_MS, NOW_MS, steps=steps)
     return {
         (key.kpi, key.segment, key.period, key.start_ms): record["value"]
-        for key, record in last_of_each_key(engine.outputs["kpis"]).items()
+        for key, record in last.items()
         if record["value"]
     }
 

@@ -18,7 +18,7 @@ from streams.engine import Engine
 from streams.measures.day_sums import SumsByDay, added
 from streams.measures.kinds import Fact
 from tests.laws import law
-from tests.records import last_of_each_key
+from tests.records import last_of_each_key, last_when_over
 
 ZONE = "Europe/Berlin"
 FIRST_MS = parse_iso("2026-03-24") - HOUR_MS
@@ -103,15 +103,10 @@ def saying_so(did: list[Did]) -> list[bytes]:
 def values(of: Plan, records: list[bytes], steps: int = 1_000, warm: int = 1_000) -> dict[Any, Any]:
     """What is not nothing of the KPIs that are split, in segments."""
     engine = Engine(of, partitions=2, warm=warm)
-    for start in range(0, len(records), steps):
-        engine.feed(records[start : start + steps])
-        engine.settle()
-    engine.advance(FIRST_MS + 12 * DAY_MS)
-    engine.settle(NOW_MS)
-    assert not engine.outputs["dead-letters"]
+    last = last_when_over(engine, records, FIRST_MS + 12 * DAY_MS, NOW_MS, steps=steps)
     return {
         key: (record["value"], record["parts"])
-        for key, record in last_of_each_key(engine.outputs["kpis"]).items()
+        for key, record in last.items()
         if key.kpi in SPLIT and key.level == "company" and key.segment != "all" and record["value"]
     }
 
