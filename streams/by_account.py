@@ -1,11 +1,12 @@
-"""What is known of a subject, by the account whose events told it: where an account may be erased.
+"""What is known of a subject, by the account whose events told it: where an account may be erased,
+or where what a user does is split by its account.
 
 The state of a user or of a thing is of all accounts together, and does not say who told what. So
 each account has its part, and when it goes, the others make the whole anew. Nearly every subject is
 of one account only: then its part is the whole, and is kept once.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import ItemsView, Iterator, Mapping, Sequence
 from typing import Any
 
 from schemas.keys import GONE
@@ -83,6 +84,10 @@ class Parts:
         for each in (values,) if part.values is values else (values, part.values):
             packed = read_value(state_value(measures.packed(each)))
             each[:] = measures.unpacked(_replaced(packed, account, name))
+
+    def items(self) -> ItemsView[str, Part]:
+        """What each account told."""
+        return self._of.items()
 
     @property
     def pointer(self) -> Pointer | None:

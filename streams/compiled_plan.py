@@ -14,6 +14,7 @@ from schemas.rows import FactRow
 from streams.accounts.crowds import Crowds
 from streams.accounts.entitlements import Entitlements
 from streams.accounts.program import AccountProgram
+from streams.accounts.stands_told import StandsTold
 from streams.accounts.things_of_accounts import ThingsOfAccounts
 from streams.alerting.board import Board
 from streams.alerting.rules import Rules
@@ -110,6 +111,7 @@ class CompiledPlan:
             signals=True,
             signal_since_ms=self.signal_since_ms,
             split_by_traits=self.split_by_traits,
+            stands=self.splits_users,
         )
         LatestNames(self.asked_names, measures, self.calendar)  # what these need stands there, too
         return found
@@ -118,6 +120,16 @@ class CompiledPlan:
     def split_by_traits(self) -> list[FactRow]:
         """The rows of facts that are split by traits of users."""
         return split_by_traits(self.catalogue.of_company.values(), self.plan)
+
+    @cached_property
+    def splits_users(self) -> bool:
+        """True if KPIs about users are split by what their accounts stand at."""
+        return any(each.users for each in self.plan.segments)
+
+    @property
+    def splits_persons(self) -> bool:
+        """True if KPIs about users are split by what is known of these, or of their accounts."""
+        return self.splits_users or any(each.trait is not None for each in self.plan.segments)
 
     @cached_property
     def asked_names(self) -> tuple[Asked, ...]:
@@ -156,6 +168,7 @@ class MemberPrograms:
             signals=True,
             signal_since_ms=since_ms,
             split_by_traits=compiled.split_by_traits,
+            stands=compiled.splits_users,
         )
         """The rows about users as users has them."""
         self.latest_names = LatestNames(compiled.asked_names, self.measures, calendar)
@@ -193,6 +206,8 @@ class MemberPrograms:
         """Those of them that are also published of each account."""
         self.entitlements = Entitlements(rows.values(), self.measures)
         """What accounts tell their users that they have."""
+        self.stands_told = StandsTold(plan, calendar, self.everywhere)
+        """What accounts tell their users that they stand at."""
         self.things_told = ThingsOfAccounts(rows.values(), self.measures)
         """What accounts tell the things that their facts name."""
         self.predictions = self.together.predictions(catalogue.rows.values())
@@ -201,6 +216,7 @@ class MemberPrograms:
             self.together.slots
             | self.standing.slots
             | self.entitlements.slots
+            | self.stands_told.slots
             | self.things_told.slots
         ).union(*(each.slots for each in self.predictions))
         """Measures of all members together that are kept."""

@@ -77,7 +77,7 @@ class Forgetting:
         self.span_days = self._shown_days + longest
         """What lies so far behind the watermark, and further, may be forgotten."""
         measures, readers = readers_of(compiled, stage, kind)
-        traits = stage == USERS and any(each.trait is not None for each in compiled.plan.segments)
+        by_days = stage == USERS and compiled.splits_persons
         self._slots: list[tuple[int, Forgetful]] = [
             (slot, measure)
             for slot, measure in enumerate(measures.all)
@@ -87,7 +87,7 @@ class Forgetting:
                 or all(reaches.get(kpi) is not None for kpi in readers.get(slot, ()))
             )
             # a first day of each value of a trait would have to be kept, too
-            and not (traits and isinstance(_inner(measure), Days))
+            and not (by_days and isinstance(_inner(measure), Days))
         ]
         self.slots = frozenset(slot for slot, _ in self._slots)
         """Where they stand."""

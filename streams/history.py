@@ -110,7 +110,7 @@ def _dimension(plan: Plan, dimension: Dimension) -> str:
     """
     # Without what it does not say: a release that can say more splits nothing in another way.
     data = dimension.model_dump(mode="json")
-    newer = ("account_trait", "values", "of")
+    newer = ("account_trait", "users", "values", "of")
     said = {key: value for key, value in data.items() if value or key not in newer}
     if dimension.of is not None:
         parts = [each for each in plan.segments if each.name in dimension.of]

@@ -33,6 +33,7 @@ from schemas.selectors import FactSelector
 from streams.accounts.crowds import Crowds
 from streams.calendar import Calendar
 from streams.contributions import Moves, Shape, SpanGroup
+from streams.day_segments import is_split
 from streams.measures.active_days import ActiveDays
 from streams.measures.kinds import ALL
 from streams.measures.of_subjects import Measures, Values, picked
@@ -110,13 +111,15 @@ class SubjectProgram:
         states: bool = False,
         crowds: Crowds | None = None,
         split_by_traits: Iterable[FactRow] = (),
+        stands: bool = False,
     ) -> None:
         """`measures`: where it adds those it needs; new ones by default. `level`: of its values.
 
         `signals`: activation is one. `signal_since_ms`: from when on, None: from the beginning.
         `states`: rows are split by the states of accounts, too. `crowds`: what accounts know of
         their users, to which this adds what it needs; None for others. `split_by_traits`: rows of
-        facts, of which a user adds what is split so.
+        facts, of which a user adds what is split so. `stands`: accounts tell users what they stand
+        at, as rows are split by it.
         """
         self.measures = measures or Measures(plan, calendar)
         subject = Subject(plan, calendar, self.measures, level, states=states)
@@ -164,6 +167,12 @@ class SubjectProgram:
         for row in split_by_traits:
             parts.append(sums_by_traits(row, subject))
             self.slots_of[row.id] = self.slots_of.get(row.id, frozenset()) | parts[-1].slots
+        self.stands = self.measures.account_stands() if stands else None
+        """Where accounts tell what they stand at; None: they do not."""
+        if self.stands is not None:
+            for id, read in self.slots_of.items():
+                if any(is_split(self.measures.all[slot]) for slot in read):
+                    self.slots_of[id] = read | {self.stands}
         self.groups = tuple(SpanGroup(tuple(s), f.build()) for f, s in groups.values())
         for number, (slot, segments) in enumerate(groups):
             parts.append(_spans(number, slot, segments=segments))
@@ -178,7 +187,8 @@ class SubjectProgram:
         self._following: dict[tuple[bool, ...], _Following] = {}
         """By which of these measures have changed."""
         self.activation = self._activation(plan, signal_since_ms) if signals else None
-        slots_read = [part.slots for part in parts] + [frozenset(self.activation or ())]
+        told = self.activation or (), () if self.stands is None else (self.stands,)
+        slots_read = [part.slots for part in parts] + [frozenset(each) for each in told]
         read_by_parts = frozenset[int]().union(*slots_read)
         self.tried = tuple(each for each in trials if each.entry in read_by_parts)
         """Memberships of which only the first entry counts, and is no signal."""

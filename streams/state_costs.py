@@ -137,7 +137,13 @@ def readers_of(compiled: CompiledPlan, stage: str, kind: str) -> tuple[Measures,
     member = compiled.member
     programs = [member.everywhere, member.person, member.together, member.standing]
     found = {slot: set(kpis) for slot, kpis in _readers(programs).items()}
-    for others in (member.account, member.entitlements, member.things_told, member.latest_names):
+    for others in (
+        member.account,
+        member.entitlements,
+        member.stands_told,
+        member.things_told,
+        member.latest_names,
+    ):
         for kpi, slots in others.slots_of.items():
             for slot in slots:
                 found.setdefault(slot, set()).add(kpi)

@@ -140,7 +140,12 @@ def plan(**more: Any) -> Plan:
                         "attribute": "tier",
                         "kinds": ["payment", "cost", "outcome"],
                     },
-                    "size": {"account_trait": "size", "kinds": ["payment"], "values": ["small"]},
+                    "size": {
+                        "account_trait": "size",
+                        "users": True,
+                        "kinds": ["payment"],
+                        "values": ["small"],
+                    },
                     "role": {"trait": "role", "kinds": ["session", "feature"], "values": ["dev"]},
                 },
                 "exclude": {"users": [{"trait": "internal", "equals": True}]},
@@ -289,7 +294,9 @@ def outcome(told: list[bytes], run: Run) -> Outcome:
     return outcome_of(worked(everything(), told, run))
 
 
-def worked(of: Plan, told: list[bytes], run: Run, key: bytes | None = None) -> Engine:
+def worked(
+    of: Plan, told: list[bytes], run: Run, key: bytes | None = None, until_ms: int = UNTIL_MS
+) -> Engine:
     """All stages, once they have done everything. `key`: see Engine."""
     engine = Engine(
         of,
@@ -310,7 +317,7 @@ def worked(of: Plan, told: list[bytes], run: Run, key: bytes | None = None) -> E
             if number % run.restart_every == run.restart_every - 1:
                 engine.settle(now_ms := now_ms + FLUSH_MS)
                 engine.restart()
-        engine.advance(UNTIL_MS)
+        engine.advance(until_ms)
         engine.settle(now_ms := now_ms + FLUSH_MS)
     return engine
 

@@ -270,10 +270,10 @@ class Dimension(Frozen):
 
     kinds: only events that make such facts have the dimension; None: all events. state: the
     attribute of the account's latest fact of a kind. account_trait: a trait of the account, of
-    group calls. KPIs about accounts are split by these two, and with kinds what is added up from
-    such facts. values: those with a segment of their own, all others
-    being folded into one; None: every value has one. of: two other dimensions, each with values,
-    that this one combines.
+    group calls. KPIs about accounts are split by these two, with users KPIs about users, too, and
+    with kinds what is added up from such facts. values: those with a segment of their own, all
+    others being folded into one; None: every value has one. of: two other dimensions, each with
+    values, that this one combines.
     """
 
     name: str
@@ -282,6 +282,7 @@ class Dimension(Frozen):
     kinds: tuple[FactKind, ...] | None = None
     state: AccountState | None = None
     account_trait: str | None = None
+    users: bool = False
     values: tuple[str, ...] | None = None
     of: tuple[str, str] | None = None
 

@@ -130,6 +130,24 @@ class WrittenDimension(Written):
             )
         return account_trait
 
+    users: bool = Field(
+        default=False,
+        description="With `fact` or `account_trait`: KPIs about users are split by it, too: by "
+        "the account in which they do something.",
+    )
+
+    @field_validator("users")
+    @classmethod
+    def _goes_with_accounts(cls, users: bool, info: ValidationInfo) -> bool:
+        given = next((key for key in ("property", "trait") if info.data.get(key)), None)
+        if users and given is not None:
+            raise mistake(
+                f"`users` goes with `fact` or `account_trait`: a `{given}` splits KPIs about users "
+                "anyway",
+                "leave it out",
+            )
+        return users
+
     def is_of_accounts(self) -> bool:
         """True if it is about what an account stands at."""
         return self.fact is not None or self.account_trait is not None
@@ -215,6 +233,7 @@ def dimensions(
                 trait=source.trait,
                 state=_account_state(source),
                 account_trait=source.account_trait,
+                users=source.users,
                 kinds=None if source.kinds is None else tuple(kinds_of(source.kinds)),  # type: ignore[arg-type]
                 values=None if source.values is None else tuple(source.values),
             )

@@ -18,7 +18,7 @@ from schemas.batches import (
     decode_facts,
 )
 from schemas.batches import Values as FactValues
-from schemas.keys import ACCOUNT, GONE, partition_of, shown_account
+from schemas.keys import GONE, partition_of, shown_account
 from schemas.keys import THING as THING_KEY
 from streams.accounts.books import AccountBooks
 from streams.accounts.counted import Counted
@@ -28,6 +28,7 @@ from streams.accounts.event_codes import Coded, EventCodes, MemberStep
 from streams.accounts.held import HeldAccounts
 from streams.accounts.held_things import HeldThings
 from streams.accounts.member_sums import MemberSums
+from streams.accounts.member_words import MemberWords
 from streams.accounts.program import entry_signal
 from streams.accounts.publishing import AccountPublishing
 from streams.accounts.seen_events import SeenEvents
@@ -102,7 +103,7 @@ class Accounts:
         self._excludes_users = bool(plan.exclude_users)
         programs = self.programs = compiled.member
         self._names = programs.names
-        self._entitlements = programs.entitlements
+        self._words = MemberWords(compiled)
         self._codes = EventCodes(compiled)
         self.segments = SegmentBound(plan.segments)
         self._seen = SeenEvents(plan, ids_max, bounded=bounded)
@@ -395,7 +396,7 @@ class Accounts:
 
     def flush(self, now_ms: int) -> Flushed:
         out, watermark_ms = Flushed([], []), self.watermark_ms
-        if self._entitlements:
+        if self._words:
             self._tell_members()
         due = self._settling.take_due(watermark_ms)
         touched, touched_together = self._settle(due, out)
@@ -435,19 +436,10 @@ class Accounts:
         return touched, touched_together
 
     def _tell_members(self) -> None:
-        """Tells the users of accounts what these have, where they do not know it."""
-        held = self.held
-        members = dict(held.unsaved)
-        for key, old in held.before_together.items():
-            account = held.all[key]
-            if self._entitlements.changed(old, account.together):
-                members.update((member.place, member) for member in account.members.values())
-        for (key, leaf), member in members.items():
-            if leaf and key.startswith(ACCOUNT):
-                together = held.all[key].together
-                for fact, ms, value in self._entitlements.news(key, together, member.values):
-                    coded = self._codes.of(((fact,), ()))
-                    self._take(member, coded, coded.steps, ms, "", (value,))
+        """Tells the users of accounts what these have and stand at, where they do not know it."""
+        for member, (fact, ms, value) in self._words.news(self.held):
+            coded = self._codes.of(((fact,), ()))
+            self._take(member, coded, coded.steps, ms, "", (value,))
 
     def _announce(self, now_ms: int, out: Flushed) -> None:
         """Facts for users and deltas for tallies, headed by how far this partition has come."""

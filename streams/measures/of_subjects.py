@@ -17,6 +17,7 @@ from schemas.plan.models import (
 from schemas.selectors import ENTRY, FactSelector
 from streams.calendar import Calendar
 from streams.courses import AT_DAY_END
+from streams.measures.account_stands import AccountStands
 from streams.measures.account_traits import AccountTrait
 from streams.measures.activation_rules import AllNames, DaysWithin, NthTime
 from streams.measures.by_days import (
@@ -287,6 +288,10 @@ class Measures:
         return self._slot(
             "account trait", [facts], None, lambda: AccountTrait(name, self._calendar)
         )
+
+    def account_stands(self) -> int:
+        """What accounts told a user of what they stand at."""
+        return self._slot("account stands", [], None, AccountStands)
 
     def whole_timeline(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """All facts, in order, with all that they carry."""

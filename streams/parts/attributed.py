@@ -95,6 +95,8 @@ def _is_half_split(kpi: str, rows: Mapping[str, Row], dimensions: Sequence[Dimen
 
 
 def _is_half_split_by(dimension: Dimension, row: Row) -> bool:
+    if dimension.users and getattr(row, "subject", None) == "user" and not of_facts(row):
+        return isinstance(row, MembershipRow) or is_of_memberships(row)
     if not dimension.is_of_accounts():
         if dimension.trait is not None:
             if of_facts(row):

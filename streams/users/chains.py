@@ -9,13 +9,12 @@ from typing import TypeVar
 
 from schemas.batches import VERSION, ChainOf, ChildOf, LeafCopy, PeerBatch, encode
 from schemas.keys import partition_of
-from streams.by_account import Pointer, unpacked
+from streams.by_account import Pointer
 from streams.compiled_plan import CompiledPlan
 from streams.erasure import Suppressed
 from streams.measures.of_subjects import Values
 from streams.roles import USER_FACTS_ROLE
 from streams.stage import Outgoing
-from streams.state_keys import read_value
 from streams.users.held import HeldLeaves
 from streams.users.identity import chain_through, root_of
 from streams.users.state import Copy, Leaf
@@ -52,7 +51,6 @@ class LeafChains:
         """
         self._held, self._differ, self._suppressed = held, differ, suppressed
         self._partitions, self._plan_hash = partitions, compiled.hash
-        self._measures = compiled.person.measures
         self._peers: dict[int, _Peers] = {}
 
     # ---- what is told
@@ -140,13 +138,11 @@ class LeafChains:
         self._differ(self._held.values_of([state], everybody=False), self._held.nobody)
 
     def _copy_of(self, copy: LeafCopy) -> Copy:
-        values, accounts, traits = read_value(copy.state or b"")
-        state = Copy(self._measures.unpacked(values), copy.version)
-        hidden = self._suppressed
-        state.accounts = tuple(
-            each for each in accounts if hidden is None or not hidden.hides(each)
-        )
-        state.traits = unpacked(traits)
+        state, hidden = Copy([], copy.version), self._suppressed
+        self._held.load_state(state, copy.state or b"")
+        state.packed = None  # it was never saved here
+        if hidden is not None:
+            state.accounts = tuple(each for each in state.accounts if not hidden.hides(each))
         return state
 
     # ---- what goes out
@@ -177,7 +173,7 @@ class LeafChains:
         """Sends the states of leaves that changed to their roots."""
         for leaf in self._held.to_send.values():
             if leaf.root != leaf.key:
-                self._send_copy(leaf, leaf.root, self._held.packed(leaf, apart=False))
+                self._send_copy(leaf, leaf.root, self._held.packed_copy(leaf))
 
     def take_records(self) -> Iterator[Outgoing]:
         """What was to be told since the last call."""

@@ -15,6 +15,7 @@ from streams.measures.of_subjects import Values
 from streams.measures.told_names import names_of
 from streams.state_keys import COPY, LEAF, PERSON, read_value, state_key, state_value
 from streams.traits import TraitSegments, latest, merged
+from streams.users.account_segments import AccountSegments
 from streams.users.identity import chain_through, root_of
 from streams.users.leaf_forgetting import LeafForgetting
 from streams.users.state import NOBODY, Copy, Leaf, LeafState, Person
@@ -31,8 +32,14 @@ class HeldLeaves:
         plan, self._program = compiled.plan, compiled.person
         self._measures, self._calendar = self._program.measures, compiled.calendar
         self._segments = TraitSegments(plan.segments, self._measures.all, self._calendar)
+        self._of_accounts: AccountSegments | None = None
+        if self._program.stands is not None:
+            self._of_accounts = AccountSegments(
+                plan, self._calendar, self._measures, self._program.stands
+            )
         self._excluding = [compile_where([condition]) for condition in plan.exclude_users]
-        self._traits_matter = bool(plan.exclude_users) or any(d.trait for d in plan.segments)
+        self._is_as_told = not plan.exclude_users and not compiled.splits_persons
+        """True: a leaf alone is the person, whatever else is known of it."""
         self.launches = Launches(self._program.launches)
         self.nobody: Values = self._program.empty()
         """The measures of somebody who does not count."""
@@ -92,7 +99,7 @@ class HeldLeaves:
 
     def _unpacked(self, key: str, packed: bytes) -> Leaf:
         leaf = self.leaves[key] = Leaf(key, self._program.empty())
-        self._load_state(leaf, packed)
+        self.load_state(leaf, packed)
         return leaf
 
     def remove(self, key: str) -> None:
@@ -142,7 +149,7 @@ class HeldLeaves:
     def values(self, root: str) -> Values:
         """The measures of a person: those of all its leaves together."""
         own = self.alone(root)
-        if own is not None and not self._traits_matter:
+        if own is not None and self._is_as_told:
             return self.launches.put(own.values)
         return self.values_of(list(self.leaves_of(root).values()))
 
@@ -151,10 +158,14 @@ class HeldLeaves:
         been told at another time."""
         if not leaves or self.excluded(leaves):
             return self.nobody
-        values, traits = leaves[0].values, leaves[0].traits
+        values: Values = leaves[0].values
+        traits = leaves[0].traits
         if len(leaves) > 1:
-            values = self._measures.merged([leaf.values for leaf in leaves])
             traits = merged(leaf.traits for leaf in leaves)
+        if self._of_accounts is not None:
+            values = self._of_accounts.values(leaves)
+        elif len(leaves) > 1:
+            values = self._measures.merged([leaf.values for leaf in leaves])
         applied = self._segments.applied(values, traits)
         return self.launches.put(applied) if everybody else applied
 
@@ -171,7 +182,7 @@ class HeldLeaves:
         for key, packed in self.cold.items():
             if key not in merged and key not in self.before:
                 leaf = LeafState([])
-                self._load_state(leaf, packed)
+                self.load_state(leaf, packed)
                 yield key, self.values_of([leaf])
         roots = merged.union(leaf.key for leaf in self.leaves.values() if leaf.root == leaf.key)
         for root in sorted(roots - self.before.keys()):
@@ -211,8 +222,14 @@ class HeldLeaves:
                     cooled[key] = leaf.packed
         self.cold.add(cooled)
 
+    def packed_copy(self, leaf: Leaf) -> bytes:
+        """The state of a leaf, as it is sent: without what is kept apart of each account, unless
+        what the person is follows from that.
+        """
+        return self.packed(leaf, apart=self._of_accounts is not None)
+
     def packed(self, leaf: LeafState, *, apart: bool = True) -> bytes:
-        """The state of a leaf, as it is saved and sent.
+        """The state of a leaf, as it is saved.
 
         `apart` False: without what is kept apart of each account.
         """
@@ -266,7 +283,7 @@ class HeldLeaves:
     def load_copy(self, root: str, leaf: str, content: Sequence[Any]) -> None:
         """Takes back a record of the state of a leaf from elsewhere."""
         copy = Copy(self._program.empty(), content[1])
-        self._load_state(copy, content[0])
+        self.load_state(copy, content[0])
         self.person(root).copies[leaf] = copy
 
     def load_person(self, root: str, content: Sequence[Any]) -> None:
@@ -283,7 +300,8 @@ class HeldLeaves:
         }
         person.revised = revised
 
-    def _load_state(self, into: LeafState, packed: bytes) -> None:
+    def load_state(self, into: LeafState, packed: bytes) -> None:
+        """Takes back what was packed."""
         values, accounts, traits, *apart = read_value(packed)
         into.values = self._measures.unpacked(values)
         into.accounts = tuple(accounts)

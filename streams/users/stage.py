@@ -97,8 +97,10 @@ class Users:
         self._launched = False
         """True: there are other launches than were saved."""
         self._excludes = bool(plan.exclude_users)
-        self._splits = plan.erasure is not None
-        """True: what accounts told is kept apart, as each of them may be erased."""
+        self._splits = plan.erasure is not None or compiled.splits_users
+        """True: what accounts told is kept apart, as each of them may be erased, or stands for
+        itself.
+        """
         self._to_tallies = ToTallies(self._program.groups, self._calendar, tally_partitions)
         self._scores = UserScores(self._program.scores, self._calendar, horizon_days, self.board)
         self._rounds: Rounds | None = None

@@ -24,7 +24,9 @@ class LeafState:
         as large."""
         self.traits: TraitDays = {}
         self.parts: Parts | None = None
-        """At home, where accounts may be erased: what each of them told."""
+        """What each account told: at home, where accounts may be erased; in copies, too, where KPIs
+        about users are split by their account.
+        """
 
 
 class Leaf(LeafState):

@@ -7,9 +7,12 @@ import orjson
 import pytest
 
 from schemas.plan.check import load_plan
+from schemas.selectors import FactSelector
 from schemas.times import DAY_MS, iso, parse_iso
+from streams.compiled_plan import CompiledPlan
 from streams.engine import Engine
-from streams.forgetting import EVERY_DAYS, Looks
+from streams.forgetting import EVERY_DAYS, Forgetting, Looks
+from streams.state_costs import USERS
 from streams.state_keys import LEAF, MEMBER, read_key
 from tests.oracle import Key
 from tests.records import Record, last_of_each_key
@@ -152,6 +155,23 @@ def test_one_replay_of_files_forgets_nothing():
         engine.feed([event("u1", "a1", day)])
         engine.settle()
     assert sum(getattr(stage, "shortened", 0) for stage in engine.stages.values()) == 0
+
+
+@pytest.mark.parametrize(
+    ("segment", "forgets"),
+    [
+        ("{property: tier}", True),
+        ("{account_trait: tier}", True),
+        ("{account_trait: tier, users: true}", False),
+        ("{trait: tier}", False),
+    ],
+)
+def test_days_of_users_stay_where_the_first_of_each_value_follows_from_them(
+    segment: str, forgets: bool
+):
+    compiled = CompiledPlan(load_plan(PLAN + f"segments: {{tier: {segment}}}"))
+    days = compiled.person.measures.days(FactSelector(kind="activity"))
+    assert (days in Forgetting(compiled, USERS, LEAF, 80).slots) == forgets
 
 
 def test_nobody_is_looked_at_before_there_is_something_to_forget():

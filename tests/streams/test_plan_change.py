@@ -282,6 +282,10 @@ def test_a_plan_can_change_back_and_what_was_lost_on_the_way_begins_anew() -> No
             "segment tier is by what accounts stand at",
         ),
         (
+            {"segments": PLAN["segments"] | {"tier": {"account_trait": "tier", "users": True}}},
+            "segment tier is by what accounts stand at",
+        ),
+        (
             {"milestones": {"distinct_users": [1, 3, 5], "activated_users": [2]}},
             "account_user_milestones/users=5 is a milestone beside known ones",
         ),
@@ -300,6 +304,7 @@ BY_VALUES: dict[str, Any] = {
     "country": {"property": "country", "values": ["se"]},
     "city": {"property": "city", "values": ["x"]},
     "role": {"trait": "role", "values": ["dev"]},
+    "size": {"account_trait": "size", "values": ["small"]},
 }
 
 
@@ -309,6 +314,10 @@ BY_VALUES: dict[str, Any] = {
         (
             {"segments": BY_VALUES | {"role": {"trait": "role", "values": ["dev", "ops"]}}},
             "segment role was removed or changed",
+        ),
+        (
+            {"segments": BY_VALUES | {"size": BY_VALUES["size"] | {"users": True}}},
+            "segment size was removed or changed",
         ),
         (
             {"segments": BY_VALUES, "combinations": [["country", "role"]]},
@@ -335,6 +344,15 @@ def test_a_release_that_can_list_values_splits_nothing_in_another_way() -> None:
     # as definitions were before there were `values` and `of`
     assert definitions(plan())["dimension/country"] == "property " + fingerprint(
         {"name": "country", "property": "country", "trait": None, "kinds": None, "state": None}
+    )
+
+
+def test_a_release_that_can_split_users_by_their_account_splits_nothing_in_another_way() -> None:
+    # as definitions were before there was `users`
+    by_account = plan(segments={"size": {"account_trait": "size"}})
+    said = {"name": "size", "property": None, "trait": None, "kinds": None, "state": None}
+    assert definitions(by_account)["dimension/size"] == "property " + fingerprint(
+        said | {"account_trait": "size"}
     )
 
 

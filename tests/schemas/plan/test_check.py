@@ -337,6 +337,26 @@ THE_REST = {
         "segments: {plan: {trait: plan, account_trait: plan}}",
         "2 `trait` and `account_trait` exclude each other at segments.plan",
     ),
+    "users by a trait of their own": (
+        "segments: {plan: {trait: plan, users: true}}",
+        "2 `users` goes with `fact` or `account_trait`: a `trait` splits KPIs about users anyway "
+        "at segments.plan.users; leave it out",
+    ),
+    "users by what their events say": (
+        "segments: {plan: {property: plan, users: true}}",
+        "2 `users` goes with `fact` or `account_trait`: a `property` splits KPIs about users "
+        "anyway at segments.plan.users; leave it out",
+    ),
+    "users by an account that is named": (
+        "segments: {plan: {account_trait: plan, users: acme}}",
+        "2 expected true or false, not `acme` at segments.plan.users",
+    ),
+    "a combination of users by their account and by their trait": (
+        "segments: {a: {account_trait: a, users: true, values: [x]}, "
+        "b: {trait: b, values: [y]}}\ncombinations: [[a, b]]",
+        "3 `a` is what an account stands at, and `b` is not: no KPI is split by both at "
+        "combinations; combine two with `fact` or `account_trait`, or two without",
+    ),
     "a dimension that is no name": (
         "segments: {the plan: {trait: plan}}",
         "2 `the plan` is no dimension name (letters, digits, `_`) at segments.the plan",

@@ -1,0 +1,76 @@
+"""What an account stands at, and that its users know of it: where KPIs about users are split by it.
+
+A person counts once over all accounts, so what it did is split where it is one person: in users.
+An account tells each of its users from which day on it has been in which segment, by facts that
+replace what it told before. What a member was told is part of its state, and only the difference is
+told.
+"""
+
+from collections.abc import Iterator
+
+from schemas.plan.models import Plan
+from streams.accounts.entitlements import News
+from streams.calendar import Calendar
+from streams.day_segments import is_split
+from streams.measures.account_stands import NOTHING_TOLD, AccountStands, StandsByDay
+from streams.measures.of_subjects import Values
+from streams.parts.states import NO_DIMENSIONS, dimensions_of
+from streams.program import SubjectProgram
+
+
+class StandsTold:
+    """What the accounts of a plan tell of themselves, for the dimensions that ask for it."""
+
+    def __init__(self, plan: Plan, calendar: Calendar, everywhere: SubjectProgram) -> None:
+        """`everywhere`: the rows about users, over the measures of a member, to which this adds
+        what it needs.
+        """
+        self._calendar, self._told = calendar, everywhere.stands
+        measures, dimensions = everywhere.measures, NO_DIMENSIONS
+        if self._told is not None:
+            dimensions = dimensions_of(plan, measures)
+        self._dimensions = dimensions.among({each.name for each in plan.segments if each.users})
+        self._split = [slot for slot in sorted(everywhere.slots) if is_split(measures.all[slot])]
+        self.slots = self._dimensions.slots
+        """Measures of all members together that this reads."""
+        self.slots_of = {
+            id: self.slots for id, slots in everywhere.slots_of.items() if self._told in slots
+        }
+        """The same by the rows for which it does."""
+
+    def __bool__(self) -> bool:
+        return self._told is not None
+
+    def changed(self, old: Values, new: Values) -> bool:
+        """Whether an account may stand elsewhere than before, by the measures of all members."""
+        return any(old[slot] is not new[slot] for slot in self.slots)
+
+    def stands(self, together: Values) -> StandsByDay:
+        """Where an account stands at the end of each day on which that changed."""
+        found = {}
+        for name, (slot, attribute, segment) in self._dimensions.each.items():
+            last = {
+                self._calendar.day(change[0]): segment(dict(change[3]).get(attribute))
+                for change in together[slot] or ()
+            }
+            known, days = segment(None), dict[int, str]()
+            for day, now in last.items():
+                if now != known:
+                    known = days[day] = now
+            found[name] = days
+        return found
+
+    def news(self, account: str, stands: StandsByDay, member: Values) -> Iterator[News]:
+        """What a member of an account that stands so has to be told; nothing, if it has done
+        nothing that is split.
+        """
+        if self._told is None or all(member[slot] is None for slot in self._split):
+            return
+        told: StandsByDay = (member[self._told] or {}).get(account, NOTHING_TOLD)
+        for name, days in stands.items():
+            known = told.get(name, {})
+            for day in sorted(days.keys() | known.keys()):
+                if days.get(day) != known.get(day):
+                    segment, holds = (days[day], 1) if day in days else (known[day], 0)
+                    ms = self._calendar.day_start_ms(day)
+                    yield News(AccountStands.fact(segment), ms, holds)
