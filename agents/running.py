@@ -42,7 +42,8 @@ from agents.worker import UNBOUNDED, StageSpec, Worker
 from streams.roles import FACTS_ROLE
 from streams.stage import RecordBatch
 
-REPLAY_PACE = Pace(quiet_s=None, records=150_000)
+REPLAY_PACE = Pace(quiet_s=None, records=150_000, changes=200_000, most_records=600_000)
+"""A checkpoint of so many changes takes some ten seconds, and some hundred megabytes until then."""
 LIVE_PACE = Pace()
 T = TypeVar("T")
 SETTLE_POLL_S = 0.001

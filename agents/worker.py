@@ -409,7 +409,7 @@ class Worker:
                 states.append(StageState(owned.home, flushed.entities))
         records, self._records = self._records, []
         snapshot_s = time.perf_counter() - started
-        self._load.add(snapshot_s)
+        self._load.end_snapshot(snapshot_s, sum(len(state.entities) for state in states))
         self._observer.took_snapshot(snapshot_s)
         return Checkpoint(states, records, positions, now_ms) if positions else None
 

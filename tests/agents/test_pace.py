@@ -83,3 +83,24 @@ def test_a_small_rest_is_no_round_of_its_own(read: int, to_come: float | None, i
     load = Load(now_s=0.0)
     load.add(0.1, records=read)
     assert Pace(quiet_s=None, records=1000, to_come=lambda: to_come).is_due_after(load) is is_due
+
+
+@pytest.mark.parametrize(
+    ("read", "changes", "is_due"),
+    [
+        (999, 2000, False),
+        (1000, 2000, True),
+        (1000, 500, True),  # as many as are wanted
+        (1999, 250, False),
+        (2000, 250, True),
+        (3000, 1, True),  # the most
+        (1000, 0, True),  # it says nothing of what is to come
+    ],
+)
+def test_a_replay_waits_for_longer_while_little_changes(read: int, changes: int, is_due: bool):
+    pace, load = Pace(quiet_s=None, records=1000, changes=500, most_records=3000), Load(now_s=0.0)
+    load.add(0.1, records=1000)
+    load.begin_snapshot(now_s=1.0)
+    load.end_snapshot(0.1, changes)
+    load.add(0.1, records=read)
+    assert pace.is_due_after(load) is is_due
