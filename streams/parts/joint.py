@@ -16,6 +16,8 @@ GRIDS = (DAY, WEEK, MONTH)
 
 BySegment = Mapping[str, ActiveDays]
 Named = Mapping[str, BySegment]
+Both = tuple[ActiveDays | None, ActiveDays | None]
+"""The days of the two ways."""
 
 
 def joint(row: JointRow, subject: Subject) -> Part:
@@ -43,8 +45,9 @@ class _Joint:
             for segment in olds.keys() | news.keys():
                 one, other = was.get(segment), now.get(segment)
                 if one is not other or olds.get(segment) is not news.get(segment):
-                    self._add(name, segment, one, olds.get(segment), -1, moves)
-                    self._add(name, segment, other, news.get(segment), +1, moves)
+                    both_before = one, olds.get(segment)
+                    both_after = other, news.get(segment)
+                    self._move(name, segment, both_before, both_after, moves)
 
     def _segments(self, days: BySegment | None) -> BySegment:
         if not days or self._split:
@@ -57,28 +60,32 @@ class _Joint:
             return {"": self._segments(also)} if also else {}
         return also if self._split else {name: {ALL: days} for name, days in also.items()}
 
-    def _add(
-        self,
-        name: str,
-        segment: str,
-        days: ActiveDays | None,
-        also: ActiveDays | None,
-        sign: int,
-        moves: Moves,
-    ) -> None:
-        if days is None or also is None:
+    def _move(self, name: str, segment: str, before: Both, after: Both, moves: Moves) -> None:
+        """Tells the periods that are gained or lost, of a history of which most stays as it is."""
+        there = [days for both in (before, after) for days in both if days is not None]
+        if not there:
             return
-        base = min(days.base, also.base)
-        first, second = (each.from_base(base, self._calendar) for each in (days, also))
+        base = min(days.base for days in there)
+        was, now = (self._from_base(both, base) for both in (before, after))
         for period in self._row.periods:
             grid, width = GRID[period], WINDOW_DAYS.get(period, 1)
             number = GRIDS.index(grid)
-            both = smeared(first.masks[number], width) & smeared(second.masks[number], width)
+            old, new = _jointly(was, number, width), _jointly(now, number, width)
+            if old == new:
+                continue
             start = self._calendar.index_of_day(grid, base)
-            for begin, end in runs(both):
-                for variant in self._variants(name):
-                    key = span_key(self._row.id, variant, segment, period, COUNTED)
-                    moves.add_run(key, start + begin, None if end is None else start + end, sign)
+            for sign, moved in ((-1, old & ~new), (+1, new & ~old)):
+                for begin, end in runs(moved):
+                    for variant in self._variants(name):
+                        key = span_key(self._row.id, variant, segment, period, COUNTED)
+                        moves.add_run(key, start + begin, None if end is None else start + end, sign)
+
+    def _from_base(self, both: Both, base: int) -> tuple[ActiveDays, ActiveDays] | None:
+        """None unless there are both."""
+        days, also = both
+        if days is None or also is None:
+            return None
+        return days.from_base(base, self._calendar), also.from_base(base, self._calendar)
 
     def _variants(self, name: str) -> Iterator[str]:
         variant = self._row.variant
@@ -86,3 +93,11 @@ class _Joint:
             yield f"{variant.shown_as}={name}"
         if variant is None or variant.total:
             yield ""
+
+
+def _jointly(both: tuple[ActiveDays, ActiveDays] | None, grid: int, width: int) -> int:
+    """The periods of so many places of a grid with days of both."""
+    if both is None:
+        return 0
+    first, second = (days.masks[grid] for days in both)
+    return smeared(first, width) & smeared(second, width)

@@ -9,12 +9,12 @@ from functools import lru_cache
 
 from schemas.row_forms.people import LaunchRow
 from schemas.times import DAY_MS
-from streams.contributions import tally_key
+from streams.contributions import Moves, tally_key
 from streams.measures.by_days import DayEdges
 from streams.measures.kinds import ALL
 from streams.measures.of_subjects import Values
 from streams.operators import conversion
-from streams.parts.part import Cells, Part, Subject, of_cells
+from streams.parts.part import Cells, Part, Subject
 
 LAUNCHES_MAX = 1 << 10
 """The windows of so many launches are remembered: every user is looked at in each of them."""
@@ -38,21 +38,36 @@ def launches(row: LaunchRow, subject: Subject) -> Part:
         days = range(calendar.day(start_ms), calendar.day(end_ms) + 1)
         return end_ms, days, conversion.whole_hour_ms(end_ms)
 
-    def add(values: Values, sign: int, into: Cells) -> None:
-        known: Mapping[str, int] = values[place] or {}
-        if not known or values[among] is None:
+    def add(values: Values, name: str, start_ms: int | None, sign: int, into: Cells) -> None:
+        """What a user contributes to one launch, times a sign."""
+        if start_ms is None or values[among] is None:
             return
-        active, by_name = DayEdges.days(values[among]), values[used] or {}
-        for name, start_ms in known.items():
-            end_ms, days, mature_ms = window(start_ms)
-            if not _any(active, days, start_ms, end_ms):
-                continue
-            tally = tally_key(row.id, f"{row.each_name}={name}", ALL)
-            into[tally, conversion.ALL_SUBJECTS, days.start, mature_ms] += sign
-            if name in by_name and _any(DayEdges.days(by_name[name]), days, start_ms, end_ms):
-                into[tally, conversion.SUCCESSES, days.start, mature_ms] += sign
+        end_ms, days, mature_ms = window(start_ms)
+        if not _any(DayEdges.days(values[among]), days, start_ms, end_ms):
+            return
+        tally = tally_key(row.id, f"{row.each_name}={name}", ALL)
+        into[tally, conversion.ALL_SUBJECTS, days.start, mature_ms] += sign
+        by_name = values[used] or {}
+        if name in by_name and _any(DayEdges.days(by_name[name]), days, start_ms, end_ms):
+            into[tally, conversion.SUCCESSES, days.start, mature_ms] += sign
 
-    return of_cells({place, among, used}, add)
+    def difference(old: Values, new: Values, moves: Moves, into: Cells) -> None:
+        launched: Mapping[str, int] = old[place] or {}
+        launches: Mapping[str, int] = new[place] or {}
+        if not launched and not launches:
+            return
+        before, after = old[used] or {}, new[used] or {}
+        changed = DayEdges.changed(old[among], new[among])
+        for name in launched.keys() | launches.keys():
+            was_ms, now_ms = launched.get(name), launches.get(name)
+            if was_ms == now_ms is not None and before.get(name) is after.get(name):
+                days = window(now_ms)[1]
+                if days.stop <= changed.start or changed.stop <= days.start:
+                    continue  # as for most: they were long ago
+            add(old, name, was_ms, -1, into)
+            add(new, name, now_ms, +1, into)
+
+    return Part(frozenset({place, among, used}), difference)
 
 
 def _any(edges: Mapping[int, tuple[int, int]], days: range, start_ms: int, end_ms: int) -> bool:

@@ -36,7 +36,7 @@ from streams.parts.standings import Standings
 from streams.signals import Standing
 
 ENTERED = 0
-STANDS_MAX = 1 << 13
+STANDS_MAX = 1 << 15
 """So many stands of users are remembered of a membership: what one was, and is, is asked for
 repeatedly. What they follow from stays in memory for so long.
 """
