@@ -20,7 +20,7 @@ from streams.compiled_plan import CompiledPlan
 from streams.contributions import Deltas, Moves
 from streams.measures.kinds import ALL
 from streams.measures.of_subjects import Values
-from streams.parts.memberships import Passage, news, passages
+from streams.parts.passages import Passage, news, passages
 from streams.signals import Revisions, Standing
 from streams.stage import Flushed, Outgoing
 from streams.state_keys import AGENDA, state_key, state_value

@@ -78,7 +78,9 @@ class _Joint:
                 for begin, end in runs(moved):
                     for variant in self._variants(name):
                         key = span_key(self._row.id, variant, segment, period, COUNTED)
-                        moves.add_run(key, start + begin, None if end is None else start + end, sign)
+                        moves.add_run(
+                            key, start + begin, None if end is None else start + end, sign
+                        )
 
     def _from_base(self, both: Both, base: int) -> tuple[ActiveDays, ActiveDays] | None:
         """None unless there are both."""

@@ -6,17 +6,17 @@ published before its time, and signals wait for theirs in the agenda.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import chain, starmap, zip_longest
+from itertools import zip_longest
 from operator import is_not
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any
 
 from schemas.conditions import AllHold, AnyHolds, Holds, HoldsNot, Member
 from schemas.row_forms.people import MembershipRow
 from schemas.times import iso
 from streams.accounts.crowds import Crowds
-from streams.agenda import Coming
 from streams.contributions import Moves, tally_key
 from streams.courses import (
     ALWAYS,
@@ -31,9 +31,9 @@ from streams.measures.kinds import ALL
 from streams.measures.of_subjects import EntryValue, KeptEntry, Values, picked
 from streams.parts.holding import Conditions, Leaf
 from streams.parts.part import Cells, Subject
+from streams.parts.passages import OUT, Passage, Stand, Stands
 from streams.parts.scores import Score
 from streams.parts.standings import Standings
-from streams.signals import Standing
 
 ENTERED = 0
 STANDS_MAX = 1 << 15
@@ -41,108 +41,6 @@ STANDS_MAX = 1 << 15
 repeatedly. What they follow from stays in memory for so long.
 """
 NOTHING_KEPT: KeptEntry = (-(1 << 62), None)
-
-
-class Passage(NamedTuple):
-    """A subject enters or leaves."""
-
-    signal: str
-    variant: str
-    """'' if the membership has none."""
-    at_ms: int
-    due_ms: int | None
-    """The watermark that shows that it happens; None: a fact does it, whatever is still to come."""
-    evidence: dict[str, Any]
-
-
-class Passages(NamedTuple):
-    """The signals of a subject."""
-
-    told: dict[tuple[str, str, int], Standing]
-    """(signal, variant, UTC ms) -> those that stand by now."""
-    coming: list[Coming]
-    """Those that time will give."""
-
-
-def passages(
-    of: Iterable[Passage], watermark_ms: int | None, stands: Callable[[Passage], Standing]
-) -> Passages:
-    """What a subject gives, and will give, that enters and leaves like that."""
-    found = Passages({}, [])
-    for passage in of:
-        due_ms = passage.due_ms
-        if due_ms is None or (watermark_ms is not None and due_ms <= watermark_ms):
-            found.told[passage.signal, passage.variant, passage.at_ms] = stands(passage)
-        else:
-            found.coming.append(Coming(due_ms, stands(passage)))
-    return found
-
-
-class News(NamedTuple):
-    """How the signals of a subject may have changed."""
-
-    was: dict[tuple[str, str, int], Standing]
-    """(signal, variant, UTC ms) -> those that stood, without the ones that stand as before."""
-    now: dict[tuple[str, str, int], Standing]
-    """The same of those that stand by now."""
-    coming: list[Coming]
-    """All that time will give."""
-
-
-def news(
-    memberships: Sequence["Membership"],
-    touched: Iterable["Membership"],
-    old: Values,
-    new: Values,
-    told_until_ms: int | None,
-    watermark_ms: int | None,
-    stands: Callable[[Passage], Standing],
-    awaited: Sequence[Coming],
-) -> News:
-    """What a subject gives whose measures were `old` up to one watermark and are `new` at another.
-
-    `touched`: those of the memberships of which some measure changed. Where a subject stands as
-    before, everything is still so, and what was `awaited` of a membership (since that first
-    watermark) still comes.
-    """
-    changed: list[Membership] = []
-    before: list[Passage] = []
-    after: list[Passage] = []
-    for each in touched:
-        was_in, is_in = each.stands(old), each.stands(new)
-        if was_in != is_in:
-            changed.append(each)
-            before += each.passages(was_in)
-            after += each.passages(is_in)
-    was = passages(before, told_until_ms, stands).told
-    now, coming = passages(after, watermark_ms, stands)
-    same = set[str]()
-    if awaited:
-        same.update(*(each.signals for each in memberships if each not in changed))
-    for due_ms, standing in awaited:
-        if standing.signal not in same:
-            continue
-        if watermark_ms is not None and due_ms <= watermark_ms:
-            now[standing.signal, standing.variant or "", standing.at_ms] = standing
-        else:
-            coming.append(Coming(due_ms, standing))
-    return News(was, now, coming)
-
-
-class Stand(NamedTuple):
-    """When a subject is in, and why."""
-
-    course: Course
-    because: list[Course]
-    """When each condition holds; where one that is needed never does, those behind it are missing.
-    """
-    due_ms: list[int | None]
-    """Of each edge of the course the watermark that shows it; None: a fact makes it, whatever is
-    still to come.
-    """
-
-
-OUT = Stand((), [], [])
 
 
 class Membership:
@@ -375,24 +273,29 @@ class Membership:
         """The days at whose ends a subject is in from then on, is out, and so on."""
         return [self.day(edge) for edge in self.stand(values).course]
 
-    def stands(self, values: Values) -> list[tuple[str, Stand]]:
-        """How a subject stands in each variant that it may be in."""
+    def stands(self, values: Values) -> Stands:
         if self.row.each_name is None:
             return [("", self.stand(values))]
         return [(variant, self.stand(of)) for variant, of in self._variants(values)]
 
-    def passages(self, stands: Iterable[tuple[str, Stand]]) -> Iterator[Passage]:
-        """Every entry and exit, past and, as far as can be told, to come."""
-        return chain.from_iterable(starmap(self._passages_of, stands))
+    def passages(
+        self, stands: Stands, without: Mapping[str, int] = MappingProxyType({})
+    ) -> Iterator[Passage]:
+        """Every entry and exit, past and, as far as can be told, to come; of a variant `without` so
+        many first ones.
+        """
+        for variant, stand in stands:
+            yield from self._passages_of(variant, stand, without.get(variant, 0))
 
     def reads_other_things(self, old: Values, new: Values) -> bool:
         """Whether some measure is another one."""
         return any(map(is_not, self._measures_of(old), self._measures_of(new)))
 
-    def _passages_of(self, variant: str, stand: Stand) -> Iterator[Passage]:
-        for number, (edge, due_ms) in enumerate(zip(stand.course, stand.due_ms, strict=True)):
+    def _passages_of(self, variant: str, stand: Stand, first: int) -> Iterator[Passage]:
+        for number in range(first, len(stand.course)):
             enters = number % 2 == 0
             if enters or self.row.value == "members":
+                edge, due_ms = stand.course[number], stand.due_ms[number]
                 evidence = {"because": self.because(edge, stand)}
                 yield Passage(self.signals[number % 2], variant, edge[0], due_ms, evidence)
 

@@ -14,7 +14,7 @@ from streams.agenda import Agenda
 from streams.alerting.board import Board
 from streams.compiled_plan import CompiledPlan
 from streams.measures.of_subjects import Values
-from streams.parts.memberships import Passage, news
+from streams.parts.passages import Passage, news
 from streams.roles import USER_STATE_ROLE
 from streams.signals import Revisions, Standing
 from streams.stage import Flushed, Outgoing
