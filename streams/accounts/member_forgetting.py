@@ -84,7 +84,7 @@ class MemberForgetting:
             kept = cells_since(cells, before, self._calendar)
             changed = self._of.of_packed(values, before)
             self._at_rest &= not kept and self._of.is_at_rest(values, today, packed=True)
-            if not changed and len(kept) == len(cells):
+            if not changed and kept is cells:
                 return None
             cold[leaf] = state_value((*content[:-1], packed_cells(kept)))
             account.cold = cold_group(cold)
@@ -92,7 +92,7 @@ class MemberForgetting:
         if member is None or member.packed is None:
             return None
         kept = cells_since(member.counted, before, self._calendar)
-        changed = self._of.of_values(member.values, before) or len(kept) < len(member.counted)
+        changed = self._of.of_values(member.values, before) or kept is not member.counted
         member.counted = kept
         at_rest = self._of.is_at_rest(member.values, today, packed=False)
         self._at_rest &= at_rest and not kept

@@ -10,6 +10,7 @@ from schemas.keys import ACCOUNT
 from schemas.times import HOUR_MS
 from streams.accounts.books import AccountBooks
 from streams.accounts.counted import Counted
+from streams.accounts.counted_cells import add_cell, each_cell
 from streams.accounts.event_codes import Coded
 from streams.accounts.held import HeldAccounts
 from streams.accounts.state import NO_CELLS, Member
@@ -77,7 +78,7 @@ class MemberSums:
         if self._keeps and (member.leaf or (self._may_go and member.account)):
             if member.counted is NO_CELLS:
                 member.counted = {}
-            member.counted[cell] = member.counted.get(cell, 0) + n
+            add_cell(member.counted, cell, n)
             self._held.unsaved[member.place] = member
             if member.excluded:
                 return
@@ -85,12 +86,12 @@ class MemberSums:
 
     def take_back(self, member: Member) -> None:
         """What the facts of a member added counts no more."""
-        for cell, n in member.counted.items():
+        for cell, n in each_cell(member.counted):
             self._add_cell(member.account, cell, -n)
 
     def put_back(self, member: Member) -> None:
         """It counts again."""
-        for cell, n in member.counted.items():
+        for cell, n in each_cell(member.counted):
             self._add_cell(member.account, cell, n)
 
     def _add_cell(self, account_key: str, cell: Cell, n: int) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, cast
 
+from streams.accounts.counted_cells import CountedCells
 from streams.accounts.crowds import Gathering
 from streams.accounts.program import AccountTotals
 from streams.cold import NO_RECORDS, cold_group, records_of
-from streams.contributions import Cell
 from streams.measures.of_subjects import KeptEntry
 from streams.signals import NONE_REVISED
 from streams.values.book import Book
@@ -16,7 +16,7 @@ NO_ENTRIES: Mapping[str, KeptEntry] = MappingProxyType({})
 NO_MEMBERS = cast(dict[str, "Member"], MappingProxyType({}))
 NO_LEAVES = cast(dict[str, set[str]], MappingProxyType({}))
 NOTHING = cast(list[Any], ())
-NO_CELLS = cast(dict[Cell, int], MappingProxyType({}))
+NO_CELLS = cast(CountedCells, MappingProxyType({}))
 """All accounts whose members are cold share these, and members of whom nothing is counted the last
 one. Nobody can write into them."""
 
