@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 
 from schemas.plan.check import Problem
-from schemas.plan.models import ALL, AlertRule, Plan, Watch
+from schemas.plan.models import ALL, AlertRule, Dimension, Plan, Watch
 from schemas.plan.values import did_you_mean
 from schemas.row_forms.comparing import PredictionRow
 from schemas.row_forms.people import MembershipRow, MilestoneRow
 from schemas.row_forms.values import ScoreRow
-from schemas.rows import Row, has_named_variants, variants_of
+from schemas.rows import Row, has_named_variants, of_facts, variants_of
 from schemas.segments import NO_VALUE, OTHER, dimension_of
 from streams.calendar import DAY
 
@@ -45,6 +45,15 @@ def _watch(
         listed = ", ".join(known) or "none"
         yield Problem(place, f"the plan has no segment `{dimension}`", f"it has {listed}")
         return
+    row = planned[watch.kpi]
+    if not row.segments:
+        yield Problem(place, f"`{watch.kpi}` has no segments", "watch all of it")
+    elif _needs_users(row, known[dimension]):
+        yield Problem(
+            place,
+            f"`{watch.kpi}` is about users, and `{dimension}` about accounts",
+            f"add `users: true` to segments.{dimension}",
+        )
     values = known[dimension].values
     value = watch.segment.removeprefix(f"{dimension}=")
     if values is not None and value not in (*values, OTHER, NO_VALUE):
@@ -53,6 +62,12 @@ def _watch(
             f"`{value}` is not among the values of `{dimension}`, and has no segment of its own",
             f"list it, or watch `{dimension}={OTHER}`",
         )
+
+
+def _needs_users(row: Row, dimension: Dimension) -> bool:
+    """True of a row about users that is not split by a dimension of accounts."""
+    of_users = getattr(row, "subject", None) == "user" and not of_facts(row)
+    return of_users and dimension.is_of_accounts() and not dimension.users
 
 
 def _series(

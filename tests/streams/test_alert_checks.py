@@ -109,10 +109,21 @@ def test_a_rule_that_can_run_is_not(rule: str) -> None:
 
 SEGMENTS = """
 product: Checks
-segments: {{plan: {{trait: plan, values: [pro]}}, land: {{property: land, values: [de]}}}}
+segments:
+  plan: {{trait: plan, values: [pro]}}
+  land: {{property: land, values: [de]}}
+  tier: {{fact: plan_change, attribute: tier}}
+  size: {{account_trait: size, users: true}}
 combinations: [[plan, land]]
-kpis: {{only: [dau]}}
-alerts: {{rules: [{{id: a, kpi: dau, segment: "{}", period: day, above: 1}}]}}
+features: {{export: Exported}}
+events:
+- {{event: Changed, is: plan_change, attributes: {{tier: {{property: tier}}}}}}
+- event: Shipped
+  is: delivery
+  name: {{property: feature}}
+  attributes: {{status: {{property: status}}}}
+kpis: {{only: [dau, feature_launch_adoption], also: [feature_launch_adoption]}}
+alerts: {{rules: [{{id: a, kpi: {kpi}, segment: "{segment}", period: {period}, above: 1}}]}}
 """
 
 
@@ -124,10 +135,20 @@ alerts: {{rules: [{{id: a, kpi: dau, segment: "{}", period: day, above: 1}}]}}
         ("plan=(none)", None),
         ("plan&land=pro&de", None),
         ("plan=free", "`free` is not among the values of `plan`"),
-        ("land&plan=de&pro", "it has plan, land, plan&land"),
+        ("land&plan=de&pro", "it has plan, land, tier, size, plan&land"),
+        ("size=small", None),
+        ("tier=paid", "add `users: true` to segments.tier"),
     ],
 )
 def test_a_rule_can_watch_the_segments_that_there_are(segment: str, problem: str | None) -> None:
-    plan = load_plan(SEGMENTS.format(segment), known_kpis=catalogue_ids())
+    text = SEGMENTS.format(kpi="dau", period="day", segment=segment)
+    plan = load_plan(text, known_kpis=catalogue_ids())
     found = [str(each) for each in plan_problems(plan)]
     assert found == [] if problem is None else any(problem in each for each in found), found
+
+
+def test_a_rule_cannot_watch_a_segment_of_what_has_none() -> None:
+    text = SEGMENTS.format(kpi="feature_launch_adoption", period="month", segment="land=de")
+    plan = load_plan(text, known_kpis=catalogue_ids())
+    (found,) = plan_problems(plan)
+    assert "`feature_launch_adoption` has no segments" in str(found)
