@@ -40,6 +40,7 @@ class FileIngest:
     """Takes the lines of a file. To the reader of a dead letter every file has partition 0."""
 
     watermark_ms: int | None = None
+    members_changed = 0
 
     def __init__(self, ingest: Ingest) -> None:
         self._ingest = ingest

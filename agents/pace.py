@@ -32,10 +32,6 @@ class Load:
         self.busy_ratio = 0.0
         """Of late: half of it is of the time between the last two snapshots."""
         self._late_records = self._late_busy_s = 0.0
-        self._snapshot_records = 0
-        """What was read for the last snapshot."""
-        self._records_per_change = 0.0
-        """Of the last snapshot; 0: nothing is known."""
 
     def add(self, busy_s: float, records: int = 0) -> None:
         self.busy_s += busy_s
@@ -47,20 +43,7 @@ class Load:
         # What was read before a snapshot is worked on in it, and counts as busy only after it.
         self._late_records = self._late_records / 2 + self.records
         self._late_busy_s = self._late_busy_s / 2 + self.busy_s
-        self._snapshot_records = self.records
         self.snapshot_at_s, self.busy_s, self.records = now_s, 0.0, 0
-
-    def end_snapshot(self, busy_s: float, changes: int) -> None:
-        """`changes`: how many records of state it has."""
-        self.busy_s += busy_s
-        if changes:
-            self._records_per_change = self._snapshot_records / changes
-
-    def records_for(self, changes: int) -> float:
-        """About how many records bring so many changes, as it was for the last snapshot; 0: nobody
-        knows.
-        """
-        return self._records_per_change * changes
 
     def backlog(self, busy_s: float) -> float | None:
         """How many records of a backlog are so much work, to the end of all that follows from
@@ -76,16 +59,18 @@ class Pace:
     """How far checkpoints are apart.
 
     Every `quiet_s` while the worker has time to spare, every `busy_s` when it has none; with
-    None only when it is asked for, or (a replay) after `records` input records, or as many more, up
-    to `most_records`, as are expected to bring so many `changes`. `to_come` says about how many
+    None only when it is asked for, or (a replay) after `records` input records; after up to
+    `most_records` as long as fewer than `few_members` changed. `ahead` records may be read before
+    the next stage begins with them; None: what is work enough. `to_come` says about how many
     records there still are of an input that ends; None: nobody knows.
     """
 
     quiet_s: float | None = 0.1
     busy_s: float = 1.0
     records: int | None = None
-    changes: int = 0
     most_records: int = 0
+    few_members: int = 0
+    ahead: int | None = None
     to_come: Callable[[], float | None] = lambda: None
 
     def interval_s(self, busy_ratio: float) -> float | None:
@@ -100,25 +85,18 @@ class Pace:
         # up is enough, and the last step to `busy_s` is for one that would not.
         return self.quiet_s + load**2 * (self.busy_s - self.quiet_s)
 
-    def is_due_after(self, load: Load) -> bool:
+    def is_due_after(self, load: Load, members_changed: Callable[[], int]) -> bool:
         """Whether enough was read since the last checkpoint, however little time it took.
 
         A worker with a backlog reads in no time what it then works on for long, and nothing else
-        can happen meanwhile.
+        can happen meanwhile. A replay's checkpoint settles each membership that changed, however
+        much of it did, and they are unpacked until then: the fewer, the longer it pays to wait.
         """
-        enough = self._enough(load)
+        enough = load.backlog(self.busy_s) if self.records is None else self.records
         if enough is None or load.records < enough:
             return False
+        if self.records is not None and members_changed() < self.few_members:
+            enough = self.most_records
         to_come = self.to_come()
         is_last = to_come is not None and to_come < REST * enough
-        return not is_last or load.records >= (1 + REST) * enough
-
-    def _enough(self, load: Load) -> float | None:
-        """So many records are enough; None: there is no backlog.
-
-        A replay's checkpoint takes so long as there are changes, and they are in memory until then,
-        however many records each of them is from.
-        """
-        if self.records is None:
-            return load.backlog(self.busy_s)
-        return max(self.records, min(load.records_for(self.changes), self.most_records))
+        return load.records >= ((1 + REST) * enough if is_last else enough)

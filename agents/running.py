@@ -41,9 +41,12 @@ from agents.web import Address
 from agents.worker import UNBOUNDED, StageSpec, Worker
 from streams.roles import FACTS_ROLE
 from streams.stage import RecordBatch
+from streams.warmth import WARM
 
-REPLAY_PACE = Pace(quiet_s=None, records=150_000, changes=200_000, most_records=600_000)
-"""A checkpoint of so many changes takes some ten seconds, and some hundred megabytes until then."""
+REPLAY_PACE = Pace(
+    quiet_s=None, records=150_000, most_records=600_000, few_members=WARM, ahead=50_000
+)
+"""So many members are kept unpacked anyway."""
 LIVE_PACE = Pace()
 T = TypeVar("T")
 SETTLE_POLL_S = 0.001

@@ -21,6 +21,7 @@ def stages_of_topics(topology: Topology, input_partitions: Mapping[str, int]) ->
             input_partitions[input.topic],
             partial(topology.ingest, input),
             stateful=False,
+            first=True,
             agent=INGEST,
         )
         for input in topology.plan.inputs
@@ -35,7 +36,7 @@ def stages_of_files(
 
     `ingest` makes the stage partition that reads a file, from its number; it remembers how far.
     """
-    reading = StageSpec(INGEST, [topic], files, ingest)
+    reading = StageSpec(INGEST, [topic], files, ingest, first=True)
     return [reading, *stages_behind_ingest(topology)]
 
 

@@ -55,7 +55,8 @@ class StageSpec:
     """A stage as the worker sees it.
 
     `topics` all have `partitions` partitions, and partition p of each feeds the one stage
-    partition that `make(p)` returns. `agent` names the Faust agent that reads the topics.
+    partition that `make(p)` returns. `first`: it reads what nobody of the flow writes, so that what
+    it made may go on before a checkpoint. `agent` names the Faust agent that reads the topics.
     """
 
     name: str
@@ -63,6 +64,7 @@ class StageSpec:
     partitions: int
     make: Callable[[int], StagePartition]
     stateful: bool = True
+    first: bool = False
     agent: str = ""
 
     @property
@@ -82,6 +84,8 @@ class Owned:
     deliveries: dict[TP, int] = field(default_factory=lambda: defaultdict(int))
     passed_on: bool = False
     """True: something of it waits for the next checkpoint already."""
+    saved_ahead: dict[bytes, bytes | None] = field(default_factory=dict)
+    """Its state as it was when that went on."""
 
     def moved(self) -> bool:
         return self.passed_on or self.positions != self.committed
@@ -165,34 +169,40 @@ class Worker:
         busy_s, n = time.perf_counter() - started, len(delivery.batch.offsets)
         self._load.add(busy_s, n)
         self.busy_s[owned.home.stage] += busy_s
-        if not self._stateful(owned.home):
+        if self._is_first(owned.home):
             self._unpassed += n
-            if self._unpassed >= (self._load.backlog(PASS_ON_S) or PASS_ON_RECORDS):
+            ahead = self._pace.ahead or self._load.backlog(PASS_ON_S) or PASS_ON_RECORDS
+            if self._unpassed >= ahead:
                 self._pass_on_inputs()
-        if self._pace.is_due_after(self._load):
+        if self._pace.is_due_after(self._load, self._members_changed):
             self._due.set()
 
-    def _pass_on_inputs(self) -> None:
-        """Lets the next stage begin with what stages without state have read, before a checkpoint.
+    def _members_changed(self) -> int:
+        return sum(owned.logic.members_changed for owned in self._owned.values())
 
-        They have nothing to save, so that to flush them more often costs nothing.
+    def _pass_on_inputs(self) -> None:
+        """Lets the next stage begin with what the first ones have read, before a checkpoint.
+
+        They have little to save, so that to flush them more often costs nothing.
         """
         self._unpassed = 0
         started = time.perf_counter()
         now_ms = self._clock()
-        reading = {home: owned for home, owned in self._owned.items() if not self._stateful(home)}
+        reading = {home: owned for home, owned in self._owned.items() if self._is_first(home)}
         behind = {
             tp: owned.positions[tp]
             for tp, owned in self._by_tp.items()
             if owned.home not in reading
         }
         for owned in reading.values():
+            flushed = owned.logic.flush(now_ms)
             owned.passed_on = True
-            self._pass_on(owned.logic.flush(now_ms).records, behind, now_ms)
+            owned.saved_ahead.update(flushed.entities)
+            self._pass_on(flushed.records, behind, now_ms)
         self._load.add(time.perf_counter() - started)
 
-    def _stateful(self, home: Home) -> bool:
-        return self._by_name[home.stage].stateful
+    def _is_first(self, home: Home) -> bool:
+        return self._by_name[home.stage].first
 
     def position(self, tp: TP) -> int | None:
         """Position of the next record of `tp` to be processed; None when it is not owned."""
@@ -402,14 +412,17 @@ class Worker:
             flushed = owned.logic.flush(now_ms)
             if not (flushed.entities or flushed.records or owned.moved()):
                 continue
-            owned.passed_on = False
+            entities = flushed.entities
+            if owned.saved_ahead:
+                entities = [*(owned.saved_ahead | dict(entities)).items()]
+            owned.passed_on, owned.saved_ahead = False, {}
             positions.update(owned.positions)
             self._pass_on(flushed.records, unflushed, now_ms)
-            if flushed.entities:
-                states.append(StageState(owned.home, flushed.entities))
+            if entities:
+                states.append(StageState(owned.home, entities))
         records, self._records = self._records, []
         snapshot_s = time.perf_counter() - started
-        self._load.end_snapshot(snapshot_s, sum(len(state.entities) for state in states))
+        self._load.add(snapshot_s)
         self._observer.took_snapshot(snapshot_s)
         return Checkpoint(states, records, positions, now_ms) if positions else None
 

@@ -62,6 +62,11 @@ class StagePartition(Protocol):
         ...
 
     @property
+    def members_changed(self) -> int:
+        """How many members of accounts changed since the last flush: it takes so long."""
+        ...
+
+    @property
     def watermark_ms(self) -> int | None:
         """Event time up to which this partition has seen everything; None: not known yet."""
         ...

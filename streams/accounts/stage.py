@@ -152,6 +152,10 @@ class Accounts:
         return self._sources.watermark_ms
 
     @property
+    def members_changed(self) -> int:
+        return len(self.held.unsaved)
+
+    @property
     def memberships(self) -> int:
         """Memberships held."""
         return self.held.memberships

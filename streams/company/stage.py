@@ -143,6 +143,9 @@ class CompanyValues:
 class Company:
     """The only partition of the company stage; reads `company`."""
 
+    members_changed = 0
+    """It holds none."""
+
     def __init__(
         self,
         compiled: CompiledPlan,

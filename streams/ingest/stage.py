@@ -76,6 +76,9 @@ class _Target(NamedTuple):
 class Ingest:
     """One partition of one input."""
 
+    members_changed = 0
+    """It holds none."""
+
     def __init__(
         self,
         compiled: CompiledPlan,

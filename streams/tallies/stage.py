@@ -44,6 +44,9 @@ BATCH_VALUES = 5000
 class Tallies:
     """One partition of the tallies; reads `tallies`."""
 
+    members_changed = 0
+    """It holds none."""
+
     def __init__(
         self,
         compiled: CompiledPlan,

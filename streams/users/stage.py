@@ -66,6 +66,9 @@ from streams.watermark import Announcements, Sources
 class Users:
     """One partition of the users stage; reads `user-facts`."""
 
+    members_changed = 0
+    """It holds none."""
+
     def __init__(
         self,
         compiled: CompiledPlan,

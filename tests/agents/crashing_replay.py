@@ -22,7 +22,7 @@ from agents.cli import main
 from agents.pace import Pace
 from agents.results import ResultFiles
 
-agents.replay.REPLAY_PACE = Pace(quiet_s=None, records=800)
+agents.replay.REPLAY_PACE = Pace(quiet_s=None, records=800, ahead=300)
 agents.file_readers.DEFAULT_LINES = agents.file_readers.PART_LINES = 400
 
 POINTS: dict[str, Any] = {

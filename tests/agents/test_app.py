@@ -17,7 +17,7 @@ from tests.agents.toy import Count
 
 def app() -> DataPlaneApp:
     stages = [
-        StageSpec("ingest", ["a"], 1, Count, stateful=False),
+        StageSpec("ingest", ["a"], 1, Count, stateful=False, first=True),
         StageSpec("tallies", ["b"], 2, Count, agent="company"),
         StageSpec("company", ["c", "d"], 1, Count),
     ]

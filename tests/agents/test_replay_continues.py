@@ -149,7 +149,7 @@ def test_killed_again_and_again_it_comes_to_the_same(folder: Path, tmp_path: Pat
 
 @pytest.fixture
 def small_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agents.replay.REPLAY_PACE", Pace(quiet_s=None, records=800))
+    monkeypatch.setattr("agents.replay.REPLAY_PACE", Pace(quiet_s=None, records=800, ahead=300))
     monkeypatch.setattr("agents.file_readers.DEFAULT_LINES", 400)
 
 

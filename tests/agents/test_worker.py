@@ -31,6 +31,7 @@ class Sum:
     """State: the sum of all values, under one key."""
 
     watermark_ms = None
+    members_changed = 0
 
     def __init__(self, partition: int) -> None:
         self.total = 0

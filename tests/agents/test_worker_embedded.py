@@ -57,7 +57,10 @@ def test_every_input_partition_is_told_of_its_end_once():
             made.append(self)
 
     first, second = stages("t")
-    flow = [StageSpec(first.name, first.topics, PARTITIONS, Noted, stateful=False), second]
+    flow = [
+        StageSpec(first.name, first.topics, PARTITIONS, Noted, stateful=False, first=True),
+        second,
+    ]
     asyncio.run(run_embedded(flow, feed(events(USERS, 3)), Outputs(), prefix="t"))
     assert [(split.partition, split.ends) for split in made] == [(p, 1) for p in range(PARTITIONS)]
 

@@ -24,6 +24,7 @@ class Split:
     """Stateless: forwards each event to the partition of its user, many in one record."""
 
     watermark_ms = None
+    members_changed = 0
 
     def __init__(self, partition: int, delay_s: float = 0.0) -> None:
         self.partition = partition
@@ -59,6 +60,7 @@ class Count:
     """
 
     watermark_ms = None
+    members_changed = 0
 
     def __init__(self, partition: int) -> None:
         self.partition = partition
@@ -114,6 +116,7 @@ def stages(
                 PARTITIONS,
                 lambda partition: Split(partition, delay_s),
                 stateful=False,
+                first=True,
                 agent="ingest",
             )
             for topic in inputs
