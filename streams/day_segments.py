@@ -98,12 +98,15 @@ class DaySegments:
     def _of_mask(self, whole: ActiveDays, mask: int) -> ActiveDays:
         if mask == whole.days:  # as of most, of whom one thing is known for good
             return whole
-        base, first = whole.base, (mask & -mask).bit_length() - 1
-        found = ActiveDays(base + first)
+        week, month = self._calendar.week, self._calendar.month
+        first = (mask & -mask).bit_length() - 1
+        base = whole.base + first
+        weeks = months = 0
         for start, end in runs(mask):
-            for day in range(start, end or start):
-                found = found.with_day(base + day, self._calendar)
-        return found
+            for day in range(whole.base + start, whole.base + (end or start)):
+                weeks |= 1 << week(day) - week(base)
+                months |= 1 << month(day) - month(base)
+        return ActiveDays(base, mask >> first, weeks, months)
 
 
 def is_split(measure: Measure) -> bool:
