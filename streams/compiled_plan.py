@@ -212,8 +212,11 @@ class MemberPrograms:
         """What accounts tell the things that their facts name."""
         self.predictions = self.together.predictions(catalogue.rows.values())
         """The rows that predict what comes of accounts."""
+        self.account = AccountProgram(rows.values(), plan, self.measures, calendar)
+        """The rows about accounts that count their members."""
         self.together_slots = (
             self.together.slots
+            | self.account.stands
             | self.standing.slots
             | self.entitlements.slots
             | self.stands_told.slots
@@ -222,8 +225,6 @@ class MemberPrograms:
         """Measures of all members together that are kept."""
         self.entered = self.together.entered(self.together_slots)
         """Memberships of accounts of whose first entries something is made."""
-        self.account = AccountProgram(rows.values(), self.measures, calendar)
-        """The rows about accounts."""
         self.heard = self.account.slots | self.person.slots | self.crowds.slots
         """Measures of which the account hears."""
 

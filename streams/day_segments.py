@@ -35,8 +35,13 @@ Courses = Mapping[str, Course]
 
 def course_of(told: Mapping[int, Any], segment: Callable[[Any], str]) -> Course:
     """`told`: local day -> what holds from it on. `segment`: of that; None: nothing is known."""
-    days = sorted(told)
-    return Course(days, [segment(None), *(segment(told[day]) for day in days)])
+    days, segments = list[int](), [segment(None)]
+    for day in sorted(told):
+        now = segment(told[day])
+        if now != segments[-1]:
+            days.append(day)
+            segments.append(now)
+    return Course(days, segments)
 
 
 class DaySegments:
@@ -65,7 +70,7 @@ class DaySegments:
 
     def _applied(self, measure: Measure, value: Any, courses: Courses) -> Any:
         if isinstance(measure, Days):
-            return self._split(value, courses)
+            return self.split(value, courses)
         if isinstance(measure, First):
             return self._with_own(value, courses)
         if isinstance(measure, WholeTimeline):
@@ -85,7 +90,8 @@ class DaySegments:
             found[name] = course.on(day)
         return time_ms, event_id, account, with_pairs(found, self._pairs), *rest
 
-    def _split(self, days: dict[str, ActiveDays], courses: Courses) -> dict[str, ActiveDays]:
+    def split(self, days: dict[str, ActiveDays], courses: Courses) -> dict[str, ActiveDays]:
+        """Active days, with those in each of these segments."""
         whole = days[ALL]
         masks = {name: _masks(whole, course) for name, course in courses.items()}
         of_pairs = [_both(pair, masks, days) for pair in self._pairs]

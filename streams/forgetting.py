@@ -54,6 +54,7 @@ from streams.measures.by_days import Days
 from streams.measures.kinds import ByName, Forgetful, Measure
 from streams.parts.holding import WINDOW_DAYS
 from streams.state_costs import USERS, readers_of
+from streams.state_keys import MEMBER
 from streams.values.book import LONGEST_PERIOD_DAYS
 
 EVERY_DAYS = 91
@@ -88,6 +89,7 @@ class Forgetting:
             )
             # a first day of each value of a trait would have to be kept, too
             and not (by_days and isinstance(_inner(measure), Days))
+            and not (kind == MEMBER and slot in compiled.member.account.never_forgotten)
         ]
         self.slots = frozenset(slot for slot, _ in self._slots)
         """Where they stand."""

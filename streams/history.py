@@ -130,6 +130,9 @@ def _meaning(plan: Plan, row: Row, catalogue: Catalogue) -> list[Any]:
         computed.pop("variant", None)
     if isinstance(row, MilestoneRow):
         del computed["reach"]
+    counts_members = isinstance(row, DistinctRow | ShareRow) and row.subject == "account"
+    if counts_members and row.segments and any(d.is_of_accounts() for d in plan.segments):
+        computed["by_stands"] = True  # in older state no segment of these has numbers
     if not isinstance(row, DistinctRow | JointRow | EntitledRow | ShareRow | ScoreRow | OverValues):
         # All periods but hours are added up from days: another one needs nothing of its own.
         computed["periods"] = isinstance(row, FactRow) and HOUR in row.periods

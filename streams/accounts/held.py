@@ -195,7 +195,14 @@ class HeldAccounts:
             self.before_together[account.key] = [*account.together]
 
     def take_persons(self) -> dict[str, list[tuple[str, Values]]]:
-        """Account -> persons that may have changed since the last call, as (root, what it was)."""
+        """Account -> persons that may have changed since the last call, as (root, what it was): all
+        of an account that stands elsewhere.
+        """
+        for key, old in self.before_together.items():
+            account = self.all[key]
+            if self._program.moves(account.totals, old, account.together):
+                for root in {member.root for member in account.members.values()}:
+                    self.touch_person(account, root)
         touched: dict[str, list[tuple[str, Values]]] = {}
         for (key, root), before in self._before.items():
             touched.setdefault(key, []).append((root, before))
@@ -215,11 +222,13 @@ class HeldAccounts:
         account.totals, account.gathering = AccountTotals(self._program), Gathering(self._crowds)
         for leaf, packed in records.items():
             self._load_member(account, leaf, packed)
+        self.add_together(account)
+        self._program.moves(account.totals, self.nobody, account.together)
         if account.key:
             for root in {member.root for member in account.members.values()}:
                 values = self.values(account.leaves(root))
                 self.replace(account, root, self.nobody, values)
-        self.add_together(account)
+            account.totals.counted_by = account.totals.courses
         if account.key.startswith(ACCOUNT):
             self._crowds.settle(account.gathering, account.together)
             self._recall(account)

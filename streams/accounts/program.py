@@ -1,28 +1,33 @@
 """Rows about accounts, compiled: what a member tells its account, and the account the company.
 
 An account never scans its members. It keeps how many of them count in each period, and its members
-in the order of their firsts; a member that changes adds and takes away its own part.
+in the order of their firsts; a member that changes adds and takes away its own part. Only when an
+account turns out to stand elsewhere on some day are all of them counted anew: what they do in it is
+split by what it stands at when the day ends.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from schemas.conditions import Different, parts_of
+from schemas.conditions import Different, InWindow, parts_of
 from schemas.keys import shown_user
+from schemas.plan.models import Plan
 from schemas.row_forms.people import DistinctRow, MilestoneRow, ShareRow
 from schemas.rows import Row, variants_of
 from schemas.selectors import FactSelector
 from streams.accounts.member_counts import MemberCounts
 from streams.calendar import DAY, GRID, MONTH, WEEK, WINDOW_DAYS, Calendar
 from streams.contributions import Moves, Shape, SpanGroup, tally_key
+from streams.day_segments import Courses, DaySegments
 from streams.measures.active_days import ActiveDays
 from streams.measures.kinds import ALL, Moment
 from streams.measures.of_subjects import Measures
 from streams.measures.told_names import Names
 from streams.operators.conditions import MaskFunction, MembersKey, smeared
 from streams.parts.part import Cells
+from streams.parts.states import NO_DIMENSIONS, dimensions_of, states_by_day
 from streams.program import span_conditions
 
 Entry = tuple[int, str, str, str]
@@ -42,6 +47,9 @@ class AccountTotals:
         self.orders: list[list[Entry]] = [[] for _ in program.orders]
         self.named: dict[tuple[_Named, str], MemberCounts] = {}
         """(what names are asked for, name) -> users active in the window who have it"""
+        self.counted_by = self.courses = program.nowhere
+        """Where the account stood when its members were counted, and where it stands now: the very
+        same if that is no news."""
         self.standings: Standings | None = None
         """What follows from all this; None: that has to be found."""
 
@@ -100,7 +108,9 @@ def entry_signal(row: MilestoneRow) -> str:
 class AccountProgram:
     """The rows of subject account that a plan runs."""
 
-    def __init__(self, rows: Iterable[Row], measures: Measures, calendar: Calendar) -> None:
+    def __init__(
+        self, rows: Iterable[Row], plan: Plan, measures: Measures, calendar: Calendar
+    ) -> None:
         """`measures`: those of a member, to which this adds what it needs."""
         self._calendar = calendar
         self._measures = measures
@@ -115,8 +125,10 @@ class AccountProgram:
         since: dict[int, int | None] = {}
         self.slots_of: dict[str, frozenset[int]] = {}
         """The measures of a member that each row reads."""
+        of_segments = list[DistinctRow | ShareRow]()
         for row in rows:
             if isinstance(row, DistinctRow | ShareRow) and row.subject == "account":
+                of_segments += [row] if row.segments else []
                 since_ms = row.since_ms()
                 measure = measures.days(row.facts, since_ms)
                 since[measure] = since_ms
@@ -151,6 +163,25 @@ class AccountProgram:
             for (measure, segments), (function, _) in groups.items()
         )
         self._measured = tuple(dict.fromkeys(measure for measure, _ in groups))
+        self._dimensions = dimensions_of(plan, measures) if of_segments else NO_DIMENSIONS
+        self._by_days = DaySegments(self._dimensions.pairs, measures.all, calendar)
+        self.stands = self._dimensions.slots
+        """Measures of all members together that say what an account stands at."""
+        self.nowhere: Courses = states_by_day(
+            self._dimensions, [None] * len(measures.all), calendar
+        )
+        """Where one stands of which nothing is known."""
+        self._split = frozenset(measure for measure, segments in groups if segments and self.stands)
+        """Measures of a member that are split by it."""
+        self.never_forgotten = frozenset(
+            measures.days(row.facts, row.since_ms())
+            for row in of_segments
+            if self.stands and _looks_back_for_ever(row)
+        )
+        """Of these the first day in each segment counts for good, and another day may turn out to
+        have been that."""
+        for row in of_segments:
+            self.slots_of[row.id] |= self.stands
         self.groups = tuple(
             SpanGroup(tuple(slots), function.build()) for function, slots in groups.values()
         )
@@ -200,13 +231,14 @@ class AccountProgram:
     ) -> None:
         """Takes a person with measures `old` out of the totals and puts one with `new` in.
 
-        `root` '' is activity without a user.
+        `root` '' is activity without a user. The account stands at `totals.courses`.
         """
         totals.standings = None
+        moved = totals.courses is not totals.counted_by
         for measure in self._measured:
-            before, after = old[measure], new[measure]
-            if before is not after:
-                before, after = before or {}, after or {}
+            if old[measure] is not new[measure] or (moved and measure in self._split):
+                before = self._days(measure, old, totals.counted_by)
+                after = self._days(measure, new, totals.courses)
                 for segment in before.keys() | after.keys():
                     was, now = before.get(segment), after.get(segment)
                     if was != now:
@@ -223,6 +255,15 @@ class AccountProgram:
                     del order[bisect_left(order, left)]
                 if entered is not None:
                     insort(order, entered)
+
+    def _days(
+        self, measure: int, values: Sequence[Any], courses: Courses
+    ) -> Mapping[str, ActiveDays]:
+        """The active days of a member of an account that stands so, in all and by segment."""
+        days: dict[str, ActiveDays] | None = values[measure]
+        if days is None:
+            return {}
+        return self._by_days.split(days, courses) if courses and measure in self._split else days
 
     def _entry(self, values: Sequence[Any], slot: int, root: str) -> Entry | None:
         measure = self._measures.reaching_at(slot)
@@ -287,6 +328,17 @@ class AccountProgram:
 
     # ---- the account
 
+    def moves(self, totals: AccountTotals, old: Sequence[Any], together: Sequence[Any]) -> bool:
+        """Notes where an account stands by the measures of all its members, which were `old`.
+
+        True: elsewhere than when its members were counted, so all have to be counted anew.
+        """
+        if all(old[slot] is together[slot] for slot in self.stands):
+            return False
+        courses = states_by_day(self._dimensions, together, self._calendar)
+        totals.courses = totals.counted_by if courses == totals.counted_by else courses
+        return totals.courses is not totals.counted_by
+
     def standings(self, totals: AccountTotals) -> Standings:
         """How an account stands now."""
         if totals.standings is None:
@@ -294,11 +346,13 @@ class AccountProgram:
         return totals.standings
 
     def _found(self, totals: AccountTotals) -> Standings:
+        # There may be a segment in which nobody is any more.
         shapes = {
-            (number, segment): self._shape(totals, spans, segment)
+            (number, segment): shape
             for number, spans in enumerate(self._spans)
             for measure, segment, grid in totals.any
             if grid == DAY and measure == spans.measure and (segment == ALL or spans.segments)
+            if (shape := self._shape(totals, spans, segment)).days or segment == ALL
         }
         first = tuple(tuple(order[:n]) for order, n in zip(totals.orders, self._asked, strict=True))
         return Standings(shapes, first)
@@ -365,6 +419,17 @@ class AccountProgram:
             return 0
         since = self._calendar.day(entries[-1][0]) - base
         return -(1 << max(since, 0))
+
+
+def _looks_back_for_ever(row: DistinctRow | ShareRow) -> bool:
+    """True if it makes a difference whether a subject was ever active before."""
+    windows = (
+        part.active
+        for condition in span_conditions(row)
+        for part in parts_of(condition)
+        if isinstance(part, InWindow)
+    )
+    return "ever_before" in windows
 
 
 def _different(totals: AccountTotals, named: _Named, n: int, base: int) -> int:

@@ -95,6 +95,7 @@ class AccountSettling:
             held.replace(account, root, old, new)
             if account.book is not None and root:
                 self._person.difference(old, new, self._moves_in_account, own.cells)
+        totals.counted_by = totals.courses
         if account.book is not None:
             self._moves_in_account.spell_out(own)
             _add(own, account.book)

@@ -14,7 +14,7 @@ from streams.calendar import Calendar
 from streams.day_segments import is_split
 from streams.measures.account_stands import NOTHING_TOLD, AccountStands, StandsByDay
 from streams.measures.of_subjects import Values
-from streams.parts.states import NO_DIMENSIONS, dimensions_of
+from streams.parts.states import NO_DIMENSIONS, dimensions_of, states_by_day
 from streams.program import SubjectProgram
 
 
@@ -47,18 +47,11 @@ class StandsTold:
 
     def stands(self, together: Values) -> StandsByDay:
         """Where an account stands at the end of each day on which that changed."""
-        found = {}
-        for name, (slot, attribute, segment) in self._dimensions.each.items():
-            last = {
-                self._calendar.day(change[0]): segment(dict(change[3]).get(attribute))
-                for change in together[slot] or ()
-            }
-            known, days = segment(None), dict[int, str]()
-            for day, now in last.items():
-                if now != known:
-                    known = days[day] = now
-            found[name] = days
-        return found
+        courses = states_by_day(self._dimensions, together, self._calendar)
+        return {
+            name: dict(zip(course.days, course.segments[1:], strict=True))
+            for name, course in courses.items()
+        }
 
     def news(self, account: str, stands: StandsByDay, member: Values) -> Iterator[News]:
         """What a member of an account that stands so has to be told; nothing, if it has done

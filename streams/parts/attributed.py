@@ -10,7 +10,14 @@ from typing import TypeGuard
 
 from schemas.plan.models import Dimension, Plan
 from schemas.row_forms.facts import CountRow, Credit, MeanRow, RateRow, SumRow
-from schemas.row_forms.people import ConversionRow, LagRow, MembershipRow, MilestoneRow
+from schemas.row_forms.people import (
+    ConversionRow,
+    DistinctRow,
+    LagRow,
+    MembershipRow,
+    MilestoneRow,
+    ShareRow,
+)
 from schemas.row_forms.standing import BalanceRow, MovementRow
 from schemas.row_reading import kpis_read
 from schemas.rows import FactRow, OverValues, Row, credit_of, has_users_beside, of_facts
@@ -107,11 +114,12 @@ def _is_half_split_by(dimension: Dimension, row: Row) -> bool:
 
 
 def _is_by_states(row: Row) -> bool:
-    """True if a row is about what becomes of accounts, and so split by what they stand at."""
+    """True if a row is about accounts, and so split by what they stand at."""
     if isinstance(row, CountRow | SumRow | MeanRow | RateRow):
         return row.subject == "account" and row.each != "fact"
     stands = MembershipRow | ConversionRow | LagRow | BalanceRow | MovementRow
-    return isinstance(row, stands) and row.subject == "account"
+    by_days = DistinctRow | ShareRow
+    return isinstance(row, stands | by_days) and row.subject == "account"
 
 
 def is_of_memberships(row: Row) -> bool:

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 from schemas.plan.models import Dimension, Plan
 from schemas.selectors import FactSelector, StateTest
 from streams.attributes import is_among
+from streams.calendar import Calendar
 from streams.courses import AT_DAY_END
+from streams.day_segments import Courses, course_of
 from streams.measures.account_traits import VALUE
 from streams.measures.kinds import Change
 from streams.measures.of_subjects import Measures
@@ -97,6 +99,16 @@ def state_segments(dimensions: Dimensions, values: Sequence[Any], edge: Edge) ->
         state = state_before(values[slot], edge)
         found[name] = segment(None if state is None else dict(state[3]).get(attribute))
     return with_pairs(found, dimensions.pairs)
+
+
+def states_by_day(dimensions: Dimensions, values: Sequence[Any], calendar: Calendar) -> Courses:
+    """Where an account stands at the end of each day."""
+    found = {}
+    for name, (slot, attribute, segment) in dimensions.each.items():
+        last = {calendar.day(change[0]): change[3] for change in values[slot] or ()}
+        told = {day: dict(attributes).get(attribute) for day, attributes in last.items()}
+        found[name] = course_of(told, segment)
+    return found
 
 
 def state_value(timeline: Sequence[Change], ms: int) -> int:

@@ -157,4 +157,5 @@ def test_what_follows_from_it_is_in_no_segment_in_which_the_other_is_not():
     segments = {kpi: {of for k, of, _ in found if k == kpi} for kpi, _, _ in found}
     assert "country=se" in segments["active_accounts"]
     assert "tier=other" in segments["quiet"]
-    assert segments["active_share"] == {"all"}
+    shares = {segment.split("=")[0] for segment in segments["active_share"]}
+    assert shares == {"all", "tier", "contract", "tier&contract"}

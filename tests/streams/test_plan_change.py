@@ -356,6 +356,20 @@ def test_a_release_that_can_split_users_by_their_account_splits_nothing_in_anoth
     )
 
 
+def test_a_release_that_splits_active_accounts_by_what_they_are_counts_them_anew() -> None:
+    size = {"size": {"account_trait": "size"}}
+    split, whole = definitions(plan(segments=size)), definitions(plan(segments={}))
+    # as they were before there were such segments
+    differing = {id for id in whole if id.startswith("company/") and split[id] != whole[id]}
+    assert "company/active_accounts" in differing
+    assert differing <= {
+        "company/active_accounts",
+        "company/accounts_3plus_active",
+        "company/accounts_3plus_activated_rate",
+        "company/pes_account",
+    }
+
+
 def test_erasure_is_there_from_the_beginning_or_never() -> None:
     without, erasing = plan(), plan(erasure={"users": "Forget Me"})
     (refused,) = change_of(definitions(without), erasing).refused

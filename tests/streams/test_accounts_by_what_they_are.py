@@ -1,0 +1,207 @@
+"""Active accounts, by what they are: as if events said what that is at the end of their day.
+
+The rows that count accounts by their active members run twice: by a plan that splits accounts by a
+trait and by their latest plan change, in any order, split, batches and restarts; and, all at once,
+by a plan that splits them by properties, of events that say the same themselves.
+"""
+
+from functools import cache
+from typing import Any
+
+import orjson
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.plan.check import load_plan
+from schemas.plan.models import Plan
+from schemas.row_forms.people import DistinctRow, MilestoneRow, ShareRow
+from schemas.selectors import FactSelector
+from streams.catalogue import catalogue_rows
+from streams.compiled_plan import CompiledPlan
+from streams.engine import Engine
+from streams.forgetting import Forgetting
+from streams.state_costs import ACCOUNTS
+from streams.state_keys import MEMBER
+from tests.catalogue.running import PLAN
+from tests.laws import examples, law
+from tests.records import result_of
+from tests.streams.test_users_by_account import (
+    BY_ACCOUNT,
+    BY_PROPERTY,
+    UNTIL_MS,
+    WRITTEN,
+    ZONE,
+    Event,
+    Values,
+    engine_of,
+    event,
+    group,
+    happened,
+    saying_so,
+    then,
+    values,
+)
+from tests.test_catalogue_properties import Run, numbers, runs, worked
+
+WORDS = dict.fromkeys(("name", "group", "unit", "definition", "example"), "A row of the plan.")
+OF_ACCOUNTS = WORDS | {"operator": "distinct", "subject": "account"}
+ACTIVE = {"active": "P"}
+CAME_NEW = OF_ACCOUNTS | {
+    "id": "came_new",
+    "when": {"all": [ACTIVE, {"not": {"active": "ever_before"}}]},
+    "periods": ["day", "week"],
+}
+EVER_TWO = OF_ACCOUNTS | {
+    "id": "ever_two",
+    "when": {"members": {"first": {"kind": "activity"}}, "at_least": 2},
+    "periods": ["day"],
+}
+TWO_OF_THEM = WORDS | {
+    "id": "two_of_them",
+    "operator": "share",
+    "subject": "account",
+    "base": {"any": [ACTIVE, {"active": "previous"}]},
+    "passes": {"members": ACTIVE, "at_least": 2},
+    "periods": ["day", "week", "trailing_7d"],
+}
+IN_PROGRAM = sorted(
+    row.id
+    for row in catalogue_rows()
+    if isinstance(row, DistinctRow | ShareRow | MilestoneRow) and row.subject == "account"
+)
+NOT_OF_USERS = {
+    name: {key: said for key, said in of.items() if key != "users"}
+    for name, of in BY_ACCOUNT.items()
+}
+
+
+@cache
+def plan(by: str) -> Plan:
+    return load_plan(
+        yaml.safe_dump(
+            PLAN
+            | {
+                "timezone": ZONE,
+                "segments": {"account": NOT_OF_USERS, "property": BY_PROPERTY}[by],
+                "combinations": [["size", "tier"]],
+                "milestones": {"distinct_users": [1, 2], "activated_users": [1]},
+                "exclude": {"users": [{"trait": "internal", "equals": True}]},
+                "kpis": {
+                    "only": [*IN_PROGRAM, "dau"],
+                    "own": [CAME_NEW, EVER_TWO, TWO_OF_THEM],
+                    "levels": {"account": ["dau"]},
+                    "settings": {"accounts_active_users_min": 2},
+                },
+            }
+        )
+    )
+
+
+def outcome(by: str, said: list[Event], run: Run) -> dict[Any, Any]:
+    """What the numbers about accounts are, and those of users in each of them; and signals."""
+    engine = worked(plan(by), [orjson.dumps(each) for each in said], run, until_ms=UNTIL_MS)
+    result = result_of(engine.outputs)
+    assert not result.dead_letters
+    found = numbers(result.kpis).items()
+    about_accounts = {key: of for key, of in found if key.kpi != "dau" or key.level == "account"}
+    return about_accounts | {id: each | {"revision": 0} for id, each in result.signals.items()}
+
+
+@given(st.data())
+@settings(law, max_examples=examples(20))
+def test_they_count_for_what_they_are_at_the_end_of_each_day(data: st.DataObject):
+    said = data.draw(happened())
+    run = data.draw(runs(len(said)))
+    at_once = Run(range(len(said)), 1, 1, len(said), 1 << 30, 1000, 0)
+    expected = outcome("property", saying_so(said), at_once)
+    found = outcome("account", said, run)
+    both = {key: (found.get(key), expected.get(key)) for key in found.keys() | expected.keys()}
+    assert {key: each for key, each in both.items() if each[0] != each[1]} == {}
+
+
+# ---- one thing at a time
+
+BY_INDUSTRY = WRITTEN.replace("users: true, ", "").replace(
+    "dau, wau, activation_rate", "active_accounts"
+)
+OPENED = [
+    event("2T09:00", "u1", "a1"),
+    event("2T10:00", "u1", "a2"),
+    event("3T09:00", "u2", "a1"),
+    event("4T09:00", "u1", None),
+    event("4T09:00", None, "a2"),
+]
+FARM = group("1T12:00", "a2", "farm")
+BANK = group("2T23:59", "a1", "bank")
+FORGET = event("9T09:00", None, "a1", "Forget Account")
+
+
+def active(engine: Engine) -> Values:
+    return values(engine, "active_accounts")
+
+
+def of_march(*days: dict[str, int], week: dict[str, int], first: int = 2) -> Values:
+    """Active accounts of days of March, and of their week, by what they are."""
+    found: Values = {}
+    for period, start, of in (
+        ("week", 2, week),
+        *(("day", first + number, of) for number, of in enumerate(days)),
+    ):
+        for segment, n in of.items():
+            shown = segment if segment == "all" else f"industry={segment}"
+            found[period, f"2026-03-0{start}", shown] = n
+    return found
+
+
+def test_active_accounts_by_industry():
+    engine = engine_of([*OPENED, FARM], BY_INDUSTRY)
+    assert active(engine) == of_march(
+        {"all": 2, "farm": 1, "(none)": 1},
+        {"all": 1, "(none)": 1},
+        {"all": 1, "farm": 1},
+        week={"all": 2, "farm": 1, "(none)": 1},
+    )
+    # What is learnt late moves the past, and nobody is left in the segment of before.
+    assert active(then(engine, [BANK])) == of_march(
+        {"all": 2, "farm": 1, "bank": 1},
+        {"all": 1, "bank": 1},
+        {"all": 1, "farm": 1},
+        week={"all": 2, "farm": 1, "bank": 1},
+    )
+    later = [group("3T08:00", "a1", "zoo"), group("4T08:00", "a2", None)]
+    assert active(then(engine, later)) == of_march(
+        {"all": 2, "farm": 1, "bank": 1},
+        {"all": 1, "other": 1},
+        {"all": 1, "(none)": 1},
+        week={"all": 2, "farm": 1, "bank": 1, "other": 1, "(none)": 1},
+    )
+
+
+def test_what_an_account_was_goes_with_it():
+    engine = then(engine_of([*OPENED, FARM, BANK], BY_INDUSTRY), [FORGET])
+    of_a2 = [each for each in OPENED if "a1" not in str(each)]
+    assert active(engine) == active(engine_of([*of_a2, FARM], BY_INDUSTRY))
+
+
+def test_where_numbers_are_kept_those_of_an_erased_account_stay_what_they_were():
+    written = BY_INDUSTRY.replace("{accounts:", "{aggregates: keep, accounts:")
+    engine = engine_of([*OPENED, FARM, BANK], written)
+    before = active(engine)
+    assert ("day", "2026-03-02", "industry=bank") in before
+    assert active(then(engine, [FORGET])) == before
+
+
+@pytest.mark.parametrize(
+    ("by", "own", "forgets"),
+    [("account", CAME_NEW, False), ("account", EVER_TWO, True), ("property", CAME_NEW, True)],
+)
+def test_days_of_members_stay_where_the_first_in_each_segment_follows_from_them(
+    by: str, own: dict[str, Any], *, forgets: bool
+):
+    data = PLAN | {"segments": {"account": BY_ACCOUNT, "property": BY_PROPERTY}[by]}
+    kpis = {"only": ["active_accounts"], "own": [own]}
+    compiled = CompiledPlan(load_plan(yaml.safe_dump(data | {"kpis": kpis})))
+    days = compiled.member.measures.days(FactSelector(kind="activity"))
+    assert (days in Forgetting(compiled, ACCOUNTS, MEMBER, 80).slots) == forgets
