@@ -52,16 +52,16 @@ def launches(row: LaunchRow, subject: Subject) -> Part:
             into[tally, conversion.SUCCESSES, days.start, mature_ms] += sign
 
     def difference(old: Values, new: Values, moves: Moves, into: Cells) -> None:
-        launched: Mapping[str, int] = old[place] or {}
-        launches: Mapping[str, int] = new[place] or {}
-        if not launched and not launches:
+        known: Mapping[str, int] = old[place] or {}
+        found: Mapping[str, int] = new[place] or {}
+        if not known and not found:
             return
         before, after = old[used] or {}, new[used] or {}
         changed = DayEdges.changed(old[among], new[among])
-        for name in launched.keys() | launches.keys():
-            was_ms, now_ms = launched.get(name), launches.get(name)
+        for name in known.keys() | found.keys():
+            was_ms, now_ms = known.get(name), found.get(name)
             if was_ms == now_ms is not None and before.get(name) is after.get(name):
-                days = window(now_ms)[1]
+                _, days, _ = window(now_ms)
                 if days.stop <= changed.start or changed.stop <= days.start:
                     continue  # as for most: they were long ago
             add(old, name, was_ms, -1, into)
