@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 import orjson
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.plan.models import Plan
@@ -21,6 +21,7 @@ from schemas.rows import Row, of_facts
 from schemas.segments import dimension_of
 from schemas.times import iso
 from streams.catalogue import catalogue_rows
+from tests.laws import examples
 from tests.test_catalogue_properties import (
     Outcome,
     Run,
@@ -139,7 +140,7 @@ def without_contract(values: Mapping[Any, Any]) -> dict[Any, Any]:
     return {key: said for key, said in values.items() if not key.segment.startswith("contract=")}
 
 
-@fuzzed
+@settings(fuzzed, max_examples=examples(3))
 @given(st.data())
 def test_folded_and_combined_segments_are_those_that_events_would_say(data: st.DataObject):
     found = data.draw(in_segments())

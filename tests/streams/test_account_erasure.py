@@ -83,7 +83,7 @@ def renamed(event: dict[str, Any]) -> dict[str, Any]:
     return event | ids | of_it
 
 
-@settings(fuzzed, max_examples=examples(3))
+@settings(fuzzed, max_examples=examples(2))
 @given(st.data())
 def test_numbers_and_signals_are_those_of_a_log_without_the_account(data: st.DataObject):
     found = [renamed(each.event) for each in data.draw(events())]

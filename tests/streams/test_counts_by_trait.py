@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import orjson
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.plan.check import load_plan
@@ -17,7 +17,7 @@ from streams.compiled_plan import CompiledPlan
 from streams.engine import Engine
 from streams.measures.day_sums import SumsByDay, added
 from streams.measures.kinds import Fact
-from tests.laws import law
+from tests.laws import examples, law
 from tests.records import last_of_each_key, last_when_over
 
 ZONE = "Europe/Berlin"
@@ -138,7 +138,7 @@ def test_counts_sums_means_and_hours_are_split():
     steps=st.integers(1, 30),
     warm=st.sampled_from((0, 1_000)),
 )
-@law
+@settings(law, max_examples=examples(20))
 def test_they_count_for_what_the_trait_is_at_the_end_of_their_day(
     did: tuple[list[Did], list[Did]], steps: int, warm: int
 ):

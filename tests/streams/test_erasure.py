@@ -103,7 +103,7 @@ REQUEST = {
 }
 
 
-@settings(fuzzed, max_examples=examples(5))
+@settings(fuzzed, max_examples=examples(4))
 @given(st.data())
 def test_numbers_and_signals_are_those_of_a_log_without_whoever_is_erased(data: st.DataObject):
     found = [with_somebody_to_forget(each.event) for each in data.draw(events())]

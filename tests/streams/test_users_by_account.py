@@ -216,7 +216,7 @@ def outcome(by: str, said: list[Event], run: Run) -> dict[Any, Any]:
 
 
 @given(st.data())
-@settings(law, max_examples=examples(8))
+@settings(law, max_examples=examples(6))
 def test_they_count_for_what_the_account_is_at_the_end_of_their_day(data: st.DataObject):
     said = data.draw(happened())
     run = data.draw(runs(len(said)))
