@@ -205,15 +205,6 @@ class DayEdges(Open):
         older, newest, first, last = value
         return {**older, newest: (first, last)}
 
-    @classmethod
-    def changed(cls, old: EdgesValue | None, new: EdgesValue | None) -> range:
-        """The days from the first one to the last one on which two values differ."""
-        if old is new:
-            return range(0)
-        before, after = cls.days(old), cls.days(new)
-        days = [day for day in before.keys() | after.keys() if before.get(day) != after.get(day)]
-        return range(min(days), max(days) + 1) if days else range(0)
-
     def forget(self, value: EdgesValue, before: int) -> EdgesValue:
         """The latest day before it stays: since when there was silence follows from it."""
         older, newest, first, last = value

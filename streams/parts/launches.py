@@ -16,6 +16,8 @@ from streams.measures.of_subjects import Values
 from streams.operators import conversion
 from streams.parts.part import Cells, Part, Subject
 
+Edges = Mapping[int, tuple[int, int]]
+"""Local day -> its first and its last instant (UTC ms)."""
 LAUNCHES_MAX = 1 << 10
 """The windows of so many launches are remembered: every user is looked at in each of them."""
 
@@ -38,17 +40,18 @@ def launches(row: LaunchRow, subject: Subject) -> Part:
         days = range(calendar.day(start_ms), calendar.day(end_ms) + 1)
         return end_ms, days, conversion.whole_hour_ms(end_ms)
 
-    def add(values: Values, name: str, start_ms: int | None, sign: int, into: Cells) -> None:
+    def add(
+        active: Edges, using: Edges, name: str, start_ms: int | None, sign: int, into: Cells
+    ) -> None:
         """What a user contributes to one launch, times a sign."""
-        if start_ms is None or values[among] is None:
+        if start_ms is None:
             return
         end_ms, days, mature_ms = window(start_ms)
-        if not _any(DayEdges.days(values[among]), days, start_ms, end_ms):
+        if not _any(active, days, start_ms, end_ms):
             return
         tally = tally_key(row.id, f"{row.each_name}={name}", ALL)
         into[tally, conversion.ALL_SUBJECTS, days.start, mature_ms] += sign
-        by_name = values[used] or {}
-        if name in by_name and _any(DayEdges.days(by_name[name]), days, start_ms, end_ms):
+        if _any(using, days, start_ms, end_ms):
             into[tally, conversion.SUCCESSES, days.start, mature_ms] += sign
 
     def difference(old: Values, new: Values, moves: Moves, into: Cells) -> None:
@@ -57,20 +60,28 @@ def launches(row: LaunchRow, subject: Subject) -> Part:
         if not known and not found:
             return
         before, after = old[used] or {}, new[used] or {}
-        changed = DayEdges.changed(old[among], new[among])
+        was, now = DayEdges.days(old[among]), DayEdges.days(new[among])
+        changed = range(0) if old[among] is new[among] else _changed(was, now)
         for name in known.keys() | found.keys():
             was_ms, now_ms = known.get(name), found.get(name)
-            if was_ms == now_ms is not None and before.get(name) is after.get(name):
+            used_before, used_after = before.get(name), after.get(name)
+            if was_ms == now_ms is not None and used_before is used_after:
                 _, days, _ = window(now_ms)
                 if days.stop <= changed.start or changed.stop <= days.start:
                     continue  # as for most: they were long ago
-            add(old, name, was_ms, -1, into)
-            add(new, name, now_ms, +1, into)
+            add(was, DayEdges.days(used_before), name, was_ms, -1, into)
+            add(now, DayEdges.days(used_after), name, now_ms, +1, into)
 
     return Part(frozenset({place, among, used}), difference)
 
 
-def _any(edges: Mapping[int, tuple[int, int]], days: range, start_ms: int, end_ms: int) -> bool:
+def _changed(before: Edges, after: Edges) -> range:
+    """The days from the first one to the last one that are not as they were."""
+    days = [day for day in before.keys() | after.keys() if before.get(day) != after.get(day)]
+    return range(min(days), max(days) + 1) if days else range(0)
+
+
+def _any(edges: Edges, days: range, start_ms: int, end_ms: int) -> bool:
     """True if something happened in [start, end), which is longer than a day.
 
     So of a day that reaches out of it at one end, the first or the last instant tells.

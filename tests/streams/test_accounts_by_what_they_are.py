@@ -38,12 +38,11 @@ from tests.streams.test_users_by_account import (
     engine_of,
     event,
     group,
-    happened,
-    saying_so,
+    is_as_if_events_said_so,
     then,
     values,
 )
-from tests.test_catalogue_properties import Run, numbers, runs, worked
+from tests.test_catalogue_properties import Run, numbers, worked
 
 WORDS = dict.fromkeys(("name", "group", "unit", "definition", "example"), "A row of the plan.")
 OF_ACCOUNTS = WORDS | {"operator": "distinct", "subject": "account"}
@@ -112,13 +111,7 @@ def outcome(by: str, said: list[Event], run: Run) -> dict[Any, Any]:
 @given(st.data())
 @settings(law, max_examples=examples(20))
 def test_they_count_for_what_they_are_at_the_end_of_each_day(data: st.DataObject):
-    said = data.draw(happened())
-    run = data.draw(runs(len(said)))
-    at_once = Run(range(len(said)), 1, 1, len(said), 1 << 30, 1000, 0)
-    expected = outcome("property", saying_so(said), at_once)
-    found = outcome("account", said, run)
-    both = {key: (found.get(key), expected.get(key)) for key in found.keys() | expected.keys()}
-    assert {key: each for key, each in both.items() if each[0] != each[1]} == {}
+    is_as_if_events_said_so(outcome, data)
 
 
 # ---- one thing at a time
