@@ -7,7 +7,6 @@ exchanged for another one.
 import multiprocessing
 import os
 import signal
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from agents import running
 from agents.checkpoints import Checkpoint
 from agents.checkpoints.kafka import KafkaCheckpoints
 from agents.cli import main
+from streams.roles import TALLIES_ROLE, VALUES_ROLE
 
 # Workers are many: each is forked from one process that has loaded the code.
 FORKS = multiprocessing.get_context("forkserver")
@@ -26,6 +26,8 @@ FORKS.set_forkserver_preload(["agents.cli.run", "agents.cli.topics", "agents.ser
 
 STEPS = ("begin", "produce", "send offsets", "commit", "settle")
 """After each of them a worker can die; the last one is over before anything is settled."""
+DOWNSTREAM = {TALLIES_ROLE, VALUES_ROLE}
+"""Whoever reads nothing but these makes no deltas of its own."""
 STUCK = "a checkpoint did not end within"
 FLUSH_S = 30.0
 END_S = 120.0
@@ -88,16 +90,15 @@ def work(arguments: Sequence[str], log: Path, twist: dict[str, Any]) -> None:
     main(arguments)
 
 
-def read_of(role: str) -> str:
-    """What a checkpoint has read of the topic of a role, for `Twist.holding`."""
-    return f"read of {role}"
+DELTAS_OF_OTHERS = "deltas of others"
+"""For `Twist.holding`: tallies changed by what was read of their topic, and by nothing else."""
 
 
 class Twist:
     """Takes part in checkpoints, and may do them harm.
 
-    `die`: the process kills itself after this step of the first checkpoint that holds a record of
-    `holding`: of a role, or read of its topic. Without `transactions`, records are written before
+    `die`: the process kills itself after this step of the first checkpoint that holds `holding`: a
+    record of that role, or `DELTAS_OF_OTHERS`. Without `transactions`, records are written before
     the transaction, which then has nothing but the offsets. That is what is left of exactly once
     where transactions are forgotten: at least once.
     """
@@ -113,12 +114,21 @@ class Twist:
         self._positions: dict[TP, int] = {}
 
     def look_at(self, checkpoint: Checkpoint) -> None:
-        held = Counter(record.role for record in checkpoint.records)
-        for tp, position in checkpoint.positions.items():
-            role = tp.topic.rpartition(".")[2]
-            held[read_of(role)] += position - self._positions.get(tp, position)
+        held = {record.role for record in checkpoint.records}
+        if self._has_deltas_of_others(checkpoint):
+            held.add(DELTAS_OF_OTHERS)
+        self._armed = self._holding in held
+
+    def _has_deltas_of_others(self, checkpoint: Checkpoint) -> bool:
+        """To have read their topic is not enough: some records only tell how late it is."""
+        read = {
+            tp.topic.rpartition(".")[2]
+            for tp, position in checkpoint.positions.items()
+            if position > self._positions.get(tp, position)
+        }
         self._positions.update(checkpoint.positions)
-        self._armed = held[self._holding] > 0
+        changed = {state.home.stage for state in checkpoint.states if state.entities}
+        return TALLIES_ROLE in read and not read - DOWNSTREAM and TALLIES_ROLE in changed
 
     def done(self, step: str) -> None:
         if self._armed and step == self._die:
