@@ -183,10 +183,6 @@ class Board:
         moved = False
         for rule in self._rules:
             known = self._closed.get(rule.plan.id)
-            if known is None:
-                known = self._calendar.index(rule.period, watermark_ms) - 1
-                while rule.final_ms(known) > watermark_ms:
-                    known -= 1
             closed = rule.closed(watermark_ms, known)
             moved = moved or self._closed.get(rule.plan.id) != closed
             self._closed[rule.plan.id] = closed

@@ -6,17 +6,12 @@ from typing import Any, NamedTuple
 
 from schemas.outputs import Signal
 from schemas.plan.models import AlertRule, Plan, Watch
-from schemas.ranks import OfMembers
 from schemas.row_forms.comparing import PredictionRow
-from schemas.row_forms.values import RankingRow, ScoreRow
-from schemas.row_reading import kpis_read
-from schemas.rows import OverValues, Row
-from schemas.times import DAY_MS, iso
+from schemas.rows import Row
+from schemas.times import iso
 from streams.alerting.course import Episode, Seen
 from streams.calendar import Calendar
-from streams.operators.conversion import whole_hour_ms
-from streams.values.book import tally_of
-from streams.values.formulas import settling_days
+from streams.values.closing import Closing
 from streams.values.tally import number
 
 PERCENT = 100
@@ -45,12 +40,7 @@ class Rule:
         self.series = tuple(Series(w.kpi, w.variant, w.segment) for w in rule.watches)
         self.sample = None if rule.sample is None else Series(rule.sample.kpi, "", "all")
         read = [(rows[each.kpi], each.variant) for each in self.reads]
-        self._tallies = [
-            tally_of(row, variant, calendar)
-            for row, variant in read
-            if not isinstance(row, OverValues | ScoreRow | PredictionRow)
-        ]
-        self._waits_ms = max(_waits_ms(row, rows, lateness_ms) for row, _ in read)
+        self._closing = Closing(read, rule.period, rows, calendar, lateness_ms)
         self.place = place_of(rule, rows)
 
     @property
@@ -59,21 +49,14 @@ class Rule:
 
     def final_ms(self, index: int) -> int:
         """When all that it reads of a period is final."""
-        ends = (tally.final_ms(self.period, index) for tally in self._tallies)
-        own_ms = self.end_ms(index) + self._waits_ms
-        if self._waits_ms and self.place != PREDICTION:
-            own_ms = whole_hour_ms(own_ms)
-        return max([own_ms, *ends])
+        return self._closing.final_ms(index)
 
     def end_ms(self, index: int) -> int:
         return self._calendar.end_ms(self.period, index)
 
-    def closed(self, watermark_ms: int, after: int) -> int:
-        """The last index that is final; `after`: one that is known to be, or the one before all."""
-        closed = after
-        while self.final_ms(closed + 1) <= watermark_ms:
-            closed += 1
-        return closed
+    def closed(self, watermark_ms: int, after: int | None) -> int:
+        """The last index that is final; `after`: one that is known to be, None: none is known."""
+        return self._closing.closed(watermark_ms, after)
 
     def content(
         self, episode: Episode, account: str | None, user: str | None, link: str | None
@@ -151,17 +134,6 @@ def place_of(rule: AlertRule, rows: Mapping[str, Row]) -> str:
     """Where a rule on values is judged."""
     predicted = isinstance(rows[rule.watches[0].kpi], PredictionRow)
     return PREDICTION if predicted else rule.level
-
-
-def _waits_ms(row: Row, rows: Mapping[str, Row], lateness_ms: int) -> int:
-    """So long after its end a period of a row without a tally of its own is final."""
-    if isinstance(row, PredictionRow):
-        return lateness_ms
-    if not isinstance(row, OverValues):
-        return 0
-    of_members = isinstance(row, RankingRow) and isinstance(row.rank, OfMembers)
-    predicted = any(isinstance(rows[kpi], PredictionRow) for kpi in kpis_read(row))
-    return settling_days(row.id, rows) * DAY_MS + (lateness_ms if of_members and predicted else 0)
 
 
 def signal_content(rule: AlertRule, signal: Signal, link: str | None) -> dict[str, Any]:
