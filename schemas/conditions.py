@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
+from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from schemas.selectors import FactSelector, FirstEver, Strict, Wanted
+from schemas.terms import Period
 
 
 class InWindow(Strict):
@@ -168,8 +170,24 @@ class Scores(Strict):
 
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
-        if (self.at_least is None) == (self.below is None):
-            raise ValueError("a condition on a `score` has `at_least` or `below`, one of both")
+        _want_one_bound(self, "a `score`")
+        return self
+
+
+class HasValue(Strict):
+    """A KPI of the account had a value in its last period that is final: at least that, or below
+    that. It begins and ends with the instant at which a period is final; null is neither.
+    """
+
+    kpi: str
+    period: Period
+    variant: str = ""
+    at_least: int | Decimal | str | None = None
+    below: int | Decimal | str | None = None
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        _want_one_bound(self, "the value of a `kpi`")
         return self
 
 
@@ -243,11 +261,22 @@ Holds = (
     | Open
     | Member
     | Scores
+    | HasValue
     | AllHold
     | AnyHolds
     | EachHolds
     | HoldsNot
 )
+
+
+def _want_one_bound(when: Scores | HasValue, what: str) -> None:
+    if (when.at_least is None) == (when.below is None):
+        raise ValueError(f"a condition on {what} has `at_least` or `below`, one of both")
+
+
+def bound_of(when: Scores | HasValue) -> Fraction:
+    """The number that its values are compared with; its settings are resolved."""
+    return Fraction((when.below if when.at_least is None else when.at_least) or 0)
 
 
 def leaves_of(when: Holds) -> Iterator[Holds]:

@@ -98,7 +98,7 @@ def _either(selector: Mapping[str, Any]) -> tuple[str, ...]:
 
 @_once
 def kpis_read(row: Row) -> frozenset[str]:
-    """The KPIs that a row follows from, beside facts: inputs, other memberships, scores."""
+    """The KPIs that a row follows from, beside facts: inputs, other memberships, scores, values."""
     if isinstance(row, OverValues):
         inputs = frozenset[str]().union(*map(kpis_named, row.kpis.values()))
         return inputs | members_read(row) if isinstance(row, RankingRow) else inputs
@@ -118,6 +118,8 @@ def _subject_rows_read(data: Any) -> Iterator[str]:
             yield data["member"]
         if data.keys() == {"score", "at_least", "below"}:
             yield data["score"]
+        if data.keys() == {"kpi", "period", "variant", "at_least", "below"}:
+            yield data["kpi"]
         for value in data.values():
             yield from _subject_rows_read(value)
     elif isinstance(data, list | tuple):

@@ -46,6 +46,7 @@ from streams.parts.correlations import correlations
 from streams.parts.durations import durations
 from streams.parts.entitled import entitled
 from streams.parts.firsts import averaged_firsts, counted, summed
+from streams.parts.holding import OnValue
 from streams.parts.joint import joint
 from streams.parts.kept import rated
 from streams.parts.lags import lags
@@ -224,6 +225,11 @@ class SubjectProgram:
     def found(self) -> frozenset[int]:
         """Where it finds how accounts stand."""
         return frozenset[int]().union(*(membership.found for membership in self._all))
+
+    @property
+    def on_values(self) -> dict[int, OnValue]:
+        """Conditions on values of accounts, by where their courses are to be put."""
+        return {place: on for each in self._all for place, on in each.on_values.items()}
 
     def entered(self, read: Container[int]) -> tuple[Membership, ...]:
         """Those of whose first entries something is made; `read`: the measures that are read."""

@@ -21,6 +21,7 @@ from streams.state_keys import (
     LISTED,
     LISTED_FOR,
     MEMBER,
+    MET,
     PARTITION,
     PERSON,
     SCORES,
@@ -41,7 +42,7 @@ from streams.tallies.delta_batches import tally_partition
 from streams.topology import Partitions
 
 _OF_ENTITIES = (
-    *(AGENDA, SIGNALS, ALERTS, BOOK, LAST_DAY, ENTERED, LEAF, COPY, PERSON, SCORES),
+    *(AGENDA, SIGNALS, ALERTS, BOOK, LAST_DAY, ENTERED, MET, LEAF, COPY, PERSON, SCORES),
     *(THING, THING_PARTS),
 )
 _OF_PARTITIONS = (PARTITION, SETTLED, LAUNCHES, SEEN, SEEN_OF_BUSINESS)

@@ -20,7 +20,7 @@ from schemas.row_forms.comparing import PredictionRow
 from schemas.row_reading import kpis_read
 from schemas.times import DAY_MS, HOUR_MS, MINUTE_MS, iso, parse_iso
 from streams.catalogue import catalogue_of, catalogue_rows
-from streams.catalogue.checks import can_be_per_account
+from streams.catalogue.series_checks import can_be_per_account
 from streams.engine import Engine
 from tests.catalogue.running import PLAN
 from tests.laws import examples
@@ -100,6 +100,12 @@ WORDS = {
 NAMES = {"awareness": ("reach", "mention"), "outcome": ("time_saved", "sale")}
 
 
+WORDS_OF_OWN: dict[str, Any] = {
+    **dict.fromkeys(("name", "group", "unit", "definition", "example"), "A row of the plan."),
+    "periods": ["day"],
+}
+
+
 class Told(NamedTuple):
     """An event, and how often it is sent."""
 
@@ -118,10 +124,23 @@ def plan(**more: Any) -> Plan:
         "inputs": {"mrr": {"kpi": "mrr"}},
         "by": [{"term": "mrr"}, {"term": "entered"}],
         "attach": {"features_of_interest": "trailing_30d"},
-        "periods": ["day"],
-        **dict.fromkeys(("name", "group", "unit", "definition"), "A ranking of the plan."),
-        "example": "None.",
     }
+    of_values = {
+        "healthy": {"kpi": "health_score", "period": "day", "at_least": 0.5},
+        "pays": {
+            "all": [
+                {"kpi": "mrr", "period": "day", "at_least": 9},
+                {"not": {"kpi": "wau", "period": "trailing_7d", "at_least": 2}},
+            ]
+        },
+        "seldom_activated": {"kpi": "activation_rate", "period": "week", "below": 1},
+        "many_sessions": {"kpi": "sessions", "period": "hour", "at_least": 1},
+    }
+    memberships = [
+        {"id": id, "operator": "membership", "subject": "account", "when": when}
+        | {"value": "entries" if id == "many_sessions" else "members"}
+        for id, when in of_values.items()
+    ]
     asked_for = [row.id for row in catalogue_rows() if row.opt_in]
     return load_plan(
         yaml.safe_dump(
@@ -131,7 +150,7 @@ def plan(**more: Any) -> Plan:
                     "levels": {"account": every},
                     "also": asked_for,
                     "settings": SETTINGS,
-                    "own": [own],
+                    "own": [each | WORDS_OF_OWN for each in (own, *memberships)],
                 },
                 "segments": {
                     "campaign": {"property": "campaign", "kinds": ["lead", "spend"]},
@@ -369,4 +388,5 @@ def test_every_row_gives_the_same_numbers_however_its_facts_come(data: st.DataOb
 
 def test_that_plan_runs_the_whole_catalogue():
     ids = {row.id for row in catalogue_rows()}
-    assert catalogue_of(everything()).rows.keys() == {*ids, "risky_by_mrr"}
+    own = {row.id for row in everything().kpis.own}
+    assert catalogue_of(everything()).rows.keys() == ids | own

@@ -8,6 +8,7 @@ from schemas.conditions import (
     Condition,
     Different,
     FewCameBack,
+    HasValue,
     Holds,
     LeaderSilent,
     Many,
@@ -250,6 +251,8 @@ class MembershipRow(RowForm):
             for each in leaves_of(self.when)
         ):
             raise ValueError("conditions on several users go with `subject: account`")
+        if self.subject != "account" and values_read(self):
+            raise ValueError("values of a `kpi` are of accounts: they go with `subject: account`")
         if self.subject != "user" and scores_read(self):
             raise ValueError("scores are of users: they go with `subject: user`")
         if self.each_name is not None and (
@@ -284,6 +287,13 @@ class TriedRow(RowForm):
         if holds_of_nobody(when):
             raise ValueError(HOLDS_OF_NOBODY)
         return when
+
+
+def values_read(row: RowForm) -> tuple[HasValue, ...]:
+    """The conditions on values of an account that a row has."""
+    if not isinstance(row, MembershipRow | TriedRow):
+        return ()
+    return tuple(each for each in leaves_of(row.when) if isinstance(each, HasValue))
 
 
 def scores_read(row: RowForm) -> frozenset[str]:

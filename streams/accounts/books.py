@@ -57,9 +57,10 @@ class AccountBooks:
         self.shown = catalogue.shown_per_account
         """The KPIs of which the plan wants values of each account."""
         self._heard = compiled.alert_rules.watched("account").union(
-            kpis_of_members(compiled.member_lists)
+            kpis_of_members(compiled.member_lists),
+            (on.when.kpi for on in compiled.member.together.on_values.values()),
         )
-        """Those of which alert rules and rankings want to hear."""
+        """Those of which alert rules, rankings and conditions want to hear."""
         self._rows = BookRows(
             {
                 id: row
@@ -114,7 +115,7 @@ class AccountBooks:
     ) -> None:
         """Values where there may be something to say; `at_once`: nothing is held back.
 
-        `hear`: is told of every change of what alert rules and rankings read.
+        `hear`: is told of every change of what alert rules, rankings and conditions read.
         """
         shown, heard, written = self.shown, self._heard, KpiRecords(now_ms)
         if self._horizon.newly_passed(watermark_ms) is not None:

@@ -14,7 +14,7 @@ from streams.alerting.board import Board
 from streams.cold import is_in
 from streams.erasure import StageErasure
 from streams.stage import Flushed
-from streams.state_keys import ALERTS, ENTERED, MEMBER, SIGNALS, state_key
+from streams.state_keys import ALERTS, ENTERED, MEMBER, MET, SIGNALS, state_key
 
 
 class AccountErasure:
@@ -169,7 +169,7 @@ class AccountErasure:
         self._gone.clear()
         gone = sorted(self.gone_accounts)
         for key in gone:
-            out.entities.extend((state_key(what, key), None) for what in (SIGNALS, ENTERED))
+            out.entities.extend((state_key(what, key), None) for what in (SIGNALS, ENTERED, MET))
             book = self._held.all.pop(key).book
             if book is not None:
                 books.erase(key, book, out.entities, out.records)

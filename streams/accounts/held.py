@@ -43,6 +43,7 @@ class HeldAccounts:
         self._entered = programs.entered
         ids = self._measures.ids
         self._kept_places = {ids[m.kept]: m.kept for m in self._entered if m.kept is not None}
+        self._met_places = {ids[place]: place for place in self._together.on_values}
         self._found = self._together.found | self._crowds.places
         self._new_book = new_book
         self.all: dict[str, Account] = {}
@@ -165,7 +166,9 @@ class HeldAccounts:
         return state_value(account.entered)
 
     def _recall(self, account: Account) -> None:
-        """Puts first entries that were kept where they are looked for."""
+        """Puts first entries that were kept, and what was met, where they are looked for."""
+        for name, met in account.met.items():
+            account.together[self._met_places[name]] = met.course
         for id, entry in account.entered.items():
             if id in self._kept_places:
                 account.together[self._kept_places[id]] = entry

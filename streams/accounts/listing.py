@@ -109,6 +109,7 @@ class Listing:
             else:
                 self._listed.discard(key)
                 self._newly.discard(key)
+                self._news = {of: value for of, value in self._news.items() if of[1] != key}
 
     def hear(self, key: str, change: Change) -> None:
         """Notes a value of an account that was published."""

@@ -8,6 +8,7 @@ from schemas.outputs import EVIDENCE_IDS_MAX
 from streams.accounts.books import AccountBooks, AccountValues
 from streams.accounts.held import HeldAccounts
 from streams.accounts.listing import Listing
+from streams.accounts.values_met import ValuesMet
 from streams.alerting.board import Board
 from streams.stage import Flushed
 from streams.values.book import Change
@@ -23,14 +24,15 @@ class AccountPublishing:
         books: AccountBooks,
         board: Board,
         listing: Listing | None,
+        met: ValuesMet,
         sources: Sources,
         until: Callable[[], int | None],
     ) -> None:
-        """`listing` hears of values; None: nothing is listed. `until`: where time stands in the
-        end; there nothing waits for a later flush.
+        """`listing` and `met` hear of values; None: nothing is listed. `until`: where time stands
+        in the end; there nothing waits for a later flush.
         """
         self._held, self._books, self._board, self._listing = held, books, board, listing
-        self._sources, self._until = sources, until
+        self._met, self._sources, self._until = met, sources, until
 
     def publish(
         self, touched: Iterable[str], gone: Collection[str], now_ms: int, out: Flushed
@@ -56,7 +58,8 @@ class AccountPublishing:
         )
 
     def _hear(self, key: str, change: Change) -> None:
-        """Lets rankings and alerts know a value."""
+        """Lets rankings, conditions and alerts know a value."""
+        self._met.hear(key, change)
         if self._listing is not None:
             self._listing.hear(key, change)
         for at in change.at:

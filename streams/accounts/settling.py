@@ -30,9 +30,6 @@ from streams.values.book import Book
 
 Due = dict[str, list[Coming]]
 """Signals whose time has come, by account."""
-Touched = tuple[set[str], dict[str, Values]]
-"""Accounts of which values may have changed; and of those of which what all members did together
-did, with what that was."""
 
 
 class AccountSettling:
@@ -66,22 +63,38 @@ class AccountSettling:
                 self._held.touch_together(self._held.warmed(key))
         return due
 
-    def settle(self, due: Due, watermark_ms: int | None, out: Flushed) -> Touched:
-        """Carries further on what changed in persons, accounts and things. `due`: signals."""
+    def settle_values(self, out: Flushed) -> set[str]:
+        """Carries what changed in persons, accounts and things into tallies and books; the accounts
+        of which values may have changed.
+        """
         accounts = self._held.all
         touched = self._held.take_persons()
         for key, persons in touched.items():
             self._settle_persons(accounts[key], persons, out)
-        touched_together = self._held.take_together()
-        for key, old in touched_together.items():
+        touched_by_things = self._settle_things()
+        out.entities.extend(self._things.take_unsaved())
+        changed = self._held.before_together
+        for key, old in changed.items():
+            self._settle_standing(accounts[key], old)
+        return touched.keys() | changed.keys() | touched_by_things
+
+    def settle_together(
+        self, due: Due, watermark_ms: int | None, out: Flushed
+    ) -> dict[str, Values]:
+        """Carries further on what changed in accounts, and tells of it. `due`: signals.
+
+        The accounts of which what all members did together, or met, may have changed, with what
+        that was.
+        """
+        accounts = self._held.all
+        touched = self._held.take_together()
+        for key, old in touched.items():
             self._settle_together(accounts[key], old, watermark_ms)
             self._pass(accounts[key], old, due.get(key, ()), watermark_ms, out)
         for key, coming in due.items():
-            if key not in touched_together:  # else it has just been told
+            if key not in touched:  # else it has just been told
                 self._tell(accounts[key], [(None, each.standing) for each in coming], out)
-        touched_by_things = self._settle_things()
-        out.entities.extend(self._things.take_unsaved())
-        return touched.keys() | touched_together.keys() | touched_by_things, touched_together
+        return touched
 
     def _settle_persons(
         self, account: Account, persons: list[tuple[str, Values]], out: Flushed
@@ -114,16 +127,19 @@ class AccountSettling:
         ]
         self._tell(account, milestones, out)
 
+    def _settle_standing(self, account: Account, old: Values) -> None:
+        """Carries what an account stands at into its values."""
+        if account.book is not None:
+            own = Deltas()
+            self._standing.difference(old, account.together, self._moves_in_account, own.cells)
+            self._moves_in_account.spell_out(own)
+            _add(own, account.book)
+
     def _settle_together(self, account: Account, old: Values, watermark_ms: int | None) -> None:
         """Carries further on what changed in what all members of an account did together."""
         new, to_tallies = account.together, self._to_tallies
         self._together.find(old, new, account.key, watermark_ms)
         self._together.difference(old, new, to_tallies.moves, to_tallies.deltas.cells)
-        if account.book is not None:
-            own = Deltas()
-            self._standing.difference(old, new, self._moves_in_account, own.cells)
-            self._moves_in_account.spell_out(own)
-            _add(own, account.book)
 
     def _pass(
         self,

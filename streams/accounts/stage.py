@@ -33,14 +33,16 @@ from streams.accounts.program import entry_signal
 from streams.accounts.publishing import AccountPublishing
 from streams.accounts.seen_events import SeenEvents
 from streams.accounts.segment_bound import SegmentBound
-from streams.accounts.settling import AccountSettling, Due, Touched
+from streams.accounts.settling import AccountSettling, Due
 from streams.accounts.state import Account, Member
 from streams.accounts.to_company import ToCompany
+from streams.accounts.values_met import ValuesMet
 from streams.compiled_plan import CompiledPlan
 from streams.erasure import StageErasure
 from streams.fact_batches import Code, FactBatches
 from streams.launches import EVERYBODY
 from streams.measures.kinds import Fact
+from streams.measures.of_subjects import Values
 from streams.roles import USER_FACTS_ROLE
 from streams.stage import Flushed, RecordBatch
 from streams.state_keys import (
@@ -53,6 +55,7 @@ from streams.state_keys import (
     LISTED,
     LISTED_FOR,
     MEMBER,
+    MET,
     PARTITION,
     SEEN,
     SEEN_OF_BUSINESS,
@@ -132,8 +135,9 @@ class Accounts:
         self._settling = AccountSettling(
             compiled, self.held, self._things.all, self._to_tallies, self.board, listing
         )
+        self._met = ValuesMet(compiled, self.held, horizon_days)
         self._publishing = AccountPublishing(
-            self.held, self._books, self.board, listing, self._sources, until
+            self.held, self._books, self.board, listing, self._met, self._sources, until
         )
         self._erasure: AccountErasure | None = None
         if plan.hashes_ids:
@@ -403,19 +407,16 @@ class Accounts:
         if self._words:
             self._tell_members()
         due = self._settling.take_due(watermark_ms)
-        touched, touched_together = self._settle(due, out)
+        gone: Set[str] = frozenset() if self._erasure is None else self._erasure.gone_accounts
+        touched_together = self._settle(due, gone, now_ms, out)
         self.held.told_until_ms = watermark_ms
-        gone: Set[str] = frozenset()
-        if self._erasure is not None:
-            gone = self._erasure.gone_accounts
-            if self._erasure.waits:
-                with self._to_tallies.silent():
-                    self._erasure.carry_out()
-                    more, together = self._settle({}, out)
-                touched, touched_together = touched | more, {**together, **touched_together}
+        if self._erasure is not None and self._erasure.waits:
+            with self._to_tallies.silent():
+                self._erasure.carry_out()
+                touched_together = {**self._settle({}, gone, now_ms, out), **touched_together}
         out.entities.extend(self._settling.take_unsaved())
         out.entities.extend(self.held.take_unsaved())
-        self._publishing.publish(touched, gone, now_ms, out)
+        out.entities.extend(self._met.take_unsaved())
         self._to_company.flush(touched_together, now_ms, out)
         self._publishing.alert(gone, now_ms, out)
         if self._erasure is not None:
@@ -432,12 +433,18 @@ class Accounts:
         self.held.cool()
         return out
 
-    def _settle(self, due: Due, out: Flushed) -> Touched:
-        """Carries further on what changed, to the things that accounts name, too."""
-        touched, touched_together = self._settling.settle(due, self.watermark_ms, out)
+    def _settle(self, due: Due, gone: Set[str], now_ms: int, out: Flushed) -> dict[str, Values]:
+        """Carries further on what changed, to the things that accounts name, too.
+
+        Values first, as memberships look at them.
+        """
+        touched = self._settling.settle_values(out)
+        self._publishing.publish(touched, gone, now_ms, out)
+        self._met.settle(self.watermark_ms, gone)
+        touched_together = self._settling.settle_together(due, self.watermark_ms, out)
         for key, old in touched_together.items():
             self._things.tell(key, old, self.held.all[key].together)
-        return touched, touched_together
+        return touched_together
 
     def _tell_members(self) -> None:
         """Tells the users of accounts what these have and stand at, where they do not know it."""
@@ -485,6 +492,8 @@ class Accounts:
                 id: (before_ms, entry and (*entry[:3], tuple(entry[3]), entry[4]))
                 for id, (before_ms, entry) in content.items()
             }
+        elif what == MET:
+            self._met.load(self.held.account(place[0]), content)
         elif what == AGENDA:
             self.held.account(place[0])
             self._settling.agenda.load(place[0], content)
@@ -504,6 +513,7 @@ class Accounts:
         if self._erasure is not None:
             self._erasure.restored()
         self._things.restored(watermark_ms)
+        self._met.restored(watermark_ms)
         self.held.restored(watermark_ms)
         for account in self.held.all.values():
             self._books.resume(account, watermark_ms, self._sources.first_fact_ms)

@@ -2,16 +2,28 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from streams.accounts.counted_cells import CountedCells
 from streams.accounts.crowds import Gathering
 from streams.accounts.program import AccountTotals
 from streams.cold import NO_RECORDS, cold_group, records_of
+from streams.courses import Course
 from streams.measures.of_subjects import KeptEntry
 from streams.signals import NONE_REVISED
 from streams.values.book import Book
 
+
+class Met(NamedTuple):
+    """What was found of a condition on values of an account."""
+
+    first: int | None
+    """The first period with a value that is final."""
+    course: Course
+
+
+MET_NEVER = Met(None, ())
+NONE_MET: Mapping[str, Met] = MappingProxyType({})
 NO_ENTRIES: Mapping[str, KeptEntry] = MappingProxyType({})
 NO_MEMBERS = cast(dict[str, "Member"], MappingProxyType({}))
 NO_LEAVES = cast(dict[str, set[str]], MappingProxyType({}))
@@ -76,6 +88,7 @@ class Account:
         "key",
         "members",
         "merged",
+        "met",
         "revised",
         "together",
         "totals",
@@ -94,6 +107,8 @@ class Account:
         """Revisions of its signals: see Revisions."""
         self.entered: Mapping[str, KeptEntry] = NO_ENTRIES
         """First entries that are kept, by the names of their places."""
+        self.met = NONE_MET
+        """Conditions on its values, by the names of their places."""
         self.gathering = gathering
         self.together: list[Any] = []
         """The measures of all members that count, as if they were one; only those that rows about

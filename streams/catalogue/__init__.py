@@ -1,6 +1,6 @@
 """The KPIs that a plan switches on: the product's rows and the company's own, ready to compile."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -10,6 +10,7 @@ import yaml
 from schemas.plan.models import ActivationTasks, FirstActivity, NameConst, Plan
 from schemas.ranks import OfDimension, OfMembers
 from schemas.row_forms.comparing import PredictionRow
+from schemas.row_forms.people import MembershipRow, TriedRow, values_read
 from schemas.row_forms.values import RankingRow
 from schemas.row_reading import (
     kpis_read,
@@ -95,7 +96,7 @@ def catalogue_of(plan: Plan) -> Catalogue:
         empty = sorted(each for each in named - MAY_BE_EMPTY if present[each] in ((), {}))
         known = resolved(row, present) if named & MEMBERSHIPS else in_plan[row.id]
         planned = _with_what_runs(known, running, provided)
-        reason = _idle_reason(planned, wanted, provided, empty, running)
+        reason = _idle_reason(planned, wanted, provided, empty, running, in_plan.keys() - idle)
         if reason is None and isinstance(row, RankingRow) and isinstance(row.rank, OfDimension):
             dimensions = {dimension.name for dimension in plan.segments}
             reason = (
@@ -108,13 +109,15 @@ def catalogue_of(plan: Plan) -> Catalogue:
     asked = frozenset(plan.kpis.levels.account) & running.keys()
     asked |= {id for id, row in running.items() if row.level == "account"}
     shown = frozenset(id for id in asked if running[id].published)
-    of_members = {kpi for row in running.values() for kpi in _read_of_accounts(row)}
-    per_account = _with_inputs(asked | of_members, running)
+    read = {kpi for row in running.values() for kpi in _read_of_accounts(row)}
+    per_account = _with_inputs(asked | read, running)
     return Catalogue(running, per_account, shown, idle)
 
 
 def _read_of_accounts(row: Row) -> frozenset[str]:
-    """The KPIs that a ranking of members reads of accounts."""
+    """The KPIs that a ranking of members, or a membership, reads of accounts."""
+    if isinstance(row, MembershipRow | TriedRow):
+        return frozenset(each.kpi for each in values_read(row))
     if isinstance(row, RankingRow) and isinstance(row.rank, OfMembers):
         return kpis_read(row) - {row.rank.members}
     return frozenset()
@@ -184,8 +187,11 @@ def _idle_reason(
     provided: frozenset[str],
     empty: list[str],
     running: dict[str, Row],
+    others: Set[str],
 ) -> str | None:
-    """`empty`: settings that it refers to and that say nothing."""
+    """`empty`: settings that it refers to and that say nothing. `others`: ids of all rows but those
+    that are known to be idle.
+    """
     if row.id not in wanted:
         return "runs only if listed in kpis.also" if row.opt_in else "switched off in the plan"
     missing = sorted(" or ".join(kinds) for kinds in needed_kinds(row) if not provided & {*kinds})
@@ -194,6 +200,8 @@ def _idle_reason(
     if empty:
         return f"kpis.settings.{', '.join(empty)} names nothing that runs"
     absent = sorted(kpis_read(row) - running.keys())
+    if absent and others >= {*absent}:
+        return f"needs {', '.join(absent)}, to be written before it"
     if absent:
         return f"needs {', '.join(absent)}"
     return None

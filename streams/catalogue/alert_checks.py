@@ -8,9 +8,10 @@ from schemas.plan.values import did_you_mean
 from schemas.row_forms.comparing import PredictionRow
 from schemas.row_forms.people import MembershipRow, MilestoneRow
 from schemas.row_forms.values import ScoreRow
-from schemas.rows import Row, has_named_variants, of_facts, variants_of
+from schemas.rows import Row, of_facts, variants_of
 from schemas.segments import NO_VALUE, OTHER, dimension_of
 from streams.calendar import DAY
+from streams.catalogue.series_checks import series_problems
 
 ACTIVATED = "activated"
 
@@ -85,17 +86,7 @@ def _series(
         hint = f"write `level: {row.level}`"
         yield Problem(place, f"`{kpi}` has values of {row.level}s only", hint)
         return
-    if rule.period not in row.periods:
-        yield Problem(
-            place,
-            f"`{kpi}` has no period `{rule.period}`",
-            f"it has {', '.join(row.periods)}; more can be added under kpis.periods",
-        )
-    variants = variants_of(row)
-    named = has_named_variants(row) or getattr(row, "each_variant_of", None) is not None
-    if variant not in variants and not (named and variants == ("",)):
-        known = ", ".join(filter(None, variants)) or "none"
-        yield Problem(place, f"`{kpi}` has no variant `{variant or '(none)'}`", f"it has {known}")
+    yield from series_problems(row, rule.period or "", variant, place)
     per_account = row.level == "account" or kpi in plan.kpis.levels.account
     if rule.level == "account" and not per_account:
         yield Problem(place, f"`{kpi}` is not published per account", "add it to kpis.levels")

@@ -18,15 +18,17 @@ from schemas.row_forms.people import (
     ShareRow,
     TriedRow,
     scores_read,
+    values_read,
 )
 from schemas.row_forms.values import RankingRow, ScoreRow
 from schemas.row_reading import kpis_read, numbers_missing, resolved
-from schemas.rows import FactRow, OverValues, Row, has_named_variants, per_account, variants_of
+from schemas.rows import FactRow, OverValues, Row, has_named_variants, variants_of
 from schemas.selectors import EACH, FirstEver
 from schemas.terms import Input, kpi_in, kpis_named
 from streams.calendar import DAY, GRID, HOUR, MONTH, PERIODS, WEEK, WINDOW_DAYS, YEAR_TO_DATE
 from streams.catalogue import MEMBERSHIPS, catalogue_of, catalogue_rows, settings_of
 from streams.catalogue.alert_checks import alert_problems
+from streams.catalogue.series_checks import can_be_per_account, value_problems
 
 EVENT_BYTES_MAX = 2 * 1024 * 1024
 """The largest event of which a dead letter, with its bytes as base64, fits into a Kafka record."""
@@ -43,7 +45,7 @@ def plan_problems(plan: Plan) -> list[Problem]:
         *_periods(plan, planned),
         *_horizons(plan, planned),
         *_inputs(plan, planned),
-        *_memberships(plan, rows),
+        *_memberships(plan, rows, planned),
         *alert_problems(plan, planned),
     ]
 
@@ -69,16 +71,6 @@ def _levels(plan: Plan, rows: dict[str, Row]) -> Iterator[Problem]:
     for number, row in enumerate(plan.kpis.own):
         if row.level == "account" and not can_be_per_account(row, rows):
             yield Problem(f"kpis.own.{number}", f"`{row.id}` cannot have values of accounts")
-
-
-def can_be_per_account(row: Row, rows: dict[str, Row]) -> bool:
-    """True if a row, and whatever it reads, can have values of accounts."""
-    if not per_account(row):
-        return False
-    if not isinstance(row, OverValues):
-        return True
-    read = [rows.get(kpi) for kpi in kpis_read(row)]
-    return all(each is not None and can_be_per_account(each, rows) for each in read)
 
 
 def _periods(plan: Plan, planned: dict[str, Row]) -> Iterator[Problem]:
@@ -153,8 +145,8 @@ def _goes_by_days(condition: Condition) -> bool:
     return condition.active in WINDOW_DAYS
 
 
-def _memberships(plan: Plan, rows: dict[str, Row]) -> Iterator[Problem]:
-    """Whatever stands for a membership of accounts, or for a score, has to be one."""
+def _memberships(plan: Plan, rows: dict[str, Row], planned: dict[str, Row]) -> Iterator[Problem]:
+    """Whatever stands for a membership of accounts, for a score, or a value, has to be one."""
     known = [
         id
         for id, row in rows.items()
@@ -179,6 +171,10 @@ def _memberships(plan: Plan, rows: dict[str, Row]) -> Iterator[Problem]:
                 yield Problem(
                     f"kpis.own.{number}", f"`{kpi}` is no score", f"there are {', '.join(scores)}"
                 )
+            of_values = values_read(row)
+            for value in of_values:
+                yield from value_problems(f"kpis.own.{number}", value, rows, planned)
+            asked = asked.union(each.kpi for each in of_values)
             for kpi in sorted(kpis_read(row) - asked - {EACH}):
                 if isinstance(row, ConversionRow) and row.each_entry is not None:
                     yield from _trials(number, kpi, rows[row.id], rows)

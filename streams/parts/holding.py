@@ -1,7 +1,6 @@
 """Conditions of memberships, compiled: from when to when each holds, by a subject's measures."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from fractions import Fraction
 from itertools import groupby
 from operator import and_
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ from schemas.conditions import (
     FewCameBack,
     Grown,
     Halved,
+    HasValue,
     Holds,
     Latest,
     LeaderSilent,
@@ -22,6 +22,7 @@ from schemas.conditions import (
     Silent,
     Since,
     Times,
+    bound_of,
 )
 from schemas.selectors import FactSelector
 from schemas.times import DAY_MS
@@ -70,6 +71,14 @@ class Leaf(NamedTuple):
     """
 
 
+class OnValue(NamedTuple):
+    """A condition on a value of an account, which it finds where its place says."""
+
+    when: HasValue
+    since_ms: int | None
+    """From when on it looks at values; None: from the first one."""
+
+
 class Conditions:
     """Compiles conditions on one kind of subject, and adds the measures that they need."""
 
@@ -89,6 +98,8 @@ class Conditions:
         self._by_name = by_name
         self._measures, self._calendar = subject.measures, subject.calendar
         self._since_ms, self._crowds, self._scores = since_ms, crowds, scores
+        self.on_values: dict[int, OnValue] = {}
+        """Where courses of conditions on values are found, which follow from no fact alone."""
 
     def leaf(self, when: Holds) -> Leaf:
         """A condition of measures alone."""
@@ -114,6 +125,8 @@ class Conditions:
             return self._many(when)
         if isinstance(when, Scores):
             return _scores(when, self._scores[when.score])
+        if isinstance(when, HasValue):
+            return self._has_value(when)
         if isinstance(when, FewCameBack):
             assert self._crowds is not None, "rows refuse it of users"
             slot = self._crowds.came(when.few_came_back, since_ms)
@@ -147,6 +160,15 @@ class Conditions:
         place = measures.nth_by_name if self._by_name else measures.nth
         slot = place(when.times, n, self._since_ms)
         return _times(when, slot, self._first_ms(slot))
+
+    def _has_value(self, when: HasValue) -> Leaf:
+        bound = f"{'at least' if when.below is None else 'below'} {float(bound_of(when)):g}"
+        variant = f" ({when.variant})" if when.variant else ""
+        words = f"{when.kpi.replace('_', ' ')}{variant} of the {when.period} {bound}"
+        place = f"value {when.kpi} {when.variant} {when.period} {when.at_least} {when.below}"
+        slot = self._measures.found(place, [], self._since_ms)
+        self.on_values[slot] = OnValue(when, self._since_ms)
+        return Leaf(words, frozenset({slot}), lambda of: of[slot] or (), lambda _: iter(()))
 
     def _first_ms(self, slot: int) -> Callable[[Any], int | None]:
         """When something was reached first, from the value of a measure (UTC ms)."""
@@ -350,8 +372,7 @@ def _grown(when: Grown, slot: int, calendar: Calendar) -> Leaf:
 
 
 def _scores(when: Scores, score: Score) -> Leaf:
-    below = when.at_least is None
-    bound = Fraction((when.below if below else when.at_least) or 0)
+    below, bound = when.at_least is None, bound_of(when)
     period = score.row.periods[0]
     calendar = score.calendar
 

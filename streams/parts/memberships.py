@@ -29,7 +29,7 @@ from streams.courses import (
 )
 from streams.measures.kinds import ALL
 from streams.measures.of_subjects import EntryValue, KeptEntry, Values, picked
-from streams.parts.holding import Conditions, Leaf
+from streams.parts.holding import Conditions, Leaf, OnValue
 from streams.parts.part import Cells, Subject
 from streams.parts.passages import OUT, Passage, Stand, Stands
 from streams.parts.scores import Score
@@ -98,9 +98,14 @@ class Membership:
 
     @property
     def found(self) -> frozenset[int]:
-        """Where it puts how an account stands."""
+        """Where it puts how an account stands, and finds what others put there."""
         places = (self._place, self._entry, self._kept)
-        return frozenset(slot for slot in places if slot is not None)
+        return frozenset(slot for slot in places if slot is not None).union(self.on_values)
+
+    @property
+    def on_values(self) -> Mapping[int, OnValue]:
+        """Its conditions on values of an account, by where their courses are."""
+        return self._conditions.on_values
 
     @property
     def kept(self) -> int | None:

@@ -134,6 +134,17 @@ kpis:
     periods: [day]
     definition: Accounts with a plan, those with most users first.
     example: a1 with two, a2 with one -> a1, a2.
+  - id: used_by_two
+    name: Used by two
+    group: own
+    operator: membership
+    subject: account
+    when: {kpi: dau, period: day, at_least: 2}
+    unit: accounts
+    periods: [day]
+    segments: false
+    definition: Accounts with two active users a day.
+    example: one -> 0.
   - id: likely
     name: Likely to pay
     group: own
