@@ -58,9 +58,11 @@ def begun(row: Row, since_ms: Mapping[str, int]) -> Row:
     return found
 
 
-def kinds_of(row: Row) -> frozenset[str]:
-    """The kinds of facts a row is made from; none for a formula, which reads other rows."""
-    return frozenset(kind for kinds in needed_kinds(row) for kind in kinds)
+def kinds_of(part: BaseModel) -> frozenset[str]:
+    """The kinds of facts a row, or a part of one, is made from; none for a formula, which reads
+    other rows.
+    """
+    return frozenset(kind for kinds in needed_kinds_in(part) for kind in kinds)
 
 
 @_once

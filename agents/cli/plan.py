@@ -115,6 +115,8 @@ def _describe(checked: Plan, file: Path) -> None:
         f"makes      {', '.join(sorted(checked.kinds))} facts by {len(checked.rules)} rules"
     )
     console.print(f"computes   {len(catalogue.rows)} KPIs: {', '.join(catalogue.rows)}")
+    if ours := [kpi for kpi in checked.kpis.conditions if kpi in catalogue.rows]:
+        console.print(f"conditions {', '.join(ours)}: as the plan says, not the catalogue")
     for kpi, reason in catalogue.idle.items():
         console.print(f"idle       {escape(kpi)}: {escape(reason)}", style="dim")
     console.print(f"hash       {plan_hash(checked)}")

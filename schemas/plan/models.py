@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.conditions import Holds
 from schemas.fact_kinds import KINDS_OF_NOBODY, FactKind
 from schemas.rows import Row
 from schemas.terms import Period
@@ -382,6 +383,8 @@ class Kpis(Frozen):
     periods: dict[str, tuple[Period, ...]] = Field(default_factory=dict)
     """KPI id -> periods added to the row's own."""
     settings: KpiSettings = KpiSettings()
+    conditions: dict[str, Holds] = Field(default_factory=dict)
+    """KPI id of a membership -> when somebody is in, in place of what the catalogue says."""
     own: tuple[Row, ...] = ()
     """Rows of the company's own, in the catalogue's form."""
 

@@ -16,6 +16,10 @@ from schemas.plan.source import Place
 Loc = tuple[int | str, ...]
 
 
+OF_KEY = "[key]"
+"""What pydantic says behind a key of a mapping that is wrong itself."""
+
+
 class Spot(NamedTuple):
     """A place in the file, the value there, and the model it was read by (None: by no model)."""
 
@@ -41,6 +45,8 @@ def find_spot(model: type[BaseModel], loc: Loc, data: Any) -> Spot | None:
     while True:
         if isinstance(annotation, TypeAliasType):
             return Spot(place, data, None, recursive=True)
+        if steps == [OF_KEY] and not _is_inside(data, OF_KEY):
+            return Spot(place, data, None)
         annotation, label = _meant(annotation, data)
         if label is not None and steps and not _is_inside(data, steps[0]):
             step = steps.pop(0)

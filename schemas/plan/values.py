@@ -15,6 +15,7 @@ from typing import Annotated, Any, get_args
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     BeforeValidator,
     Field,
     PlainValidator,
@@ -23,6 +24,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from schemas.conditions import Holds
 from schemas.fact_kinds import FACT_KINDS, PRIVACY_KINDS
 from schemas.plan.models import (
     DURATION_UNITS_MS,
@@ -359,24 +361,34 @@ def _check_own_row(row: Row, info: ValidationInfo) -> Row:
         raise mistake(
             "`pearson` takes six terms", "the number, and the sums of x, y, x x, x y and y y"
         )
-    for what, names, known in _references(row, around):
-        unknown = sorted(set(names) - set(known))
-        if unknown:
-            raise mistake(
-                f"the row names an unknown {what} {shown(unknown[0])}",
-                did_you_mean(unknown[0], known) or f"known are {', '.join(known) or 'none'}",
-            )
+    _check_references("row", _references(row, around))
     return row
 
 
-def _references(
-    row: Row, around: Surroundings
-) -> Iterator[tuple[str, Iterable[str], Collection[str]]]:
-    """What a row names elsewhere: (what it is, the names, those there are)."""
-    data = row.model_dump(by_alias=True)
+Reference = tuple[str, Iterable[str], Collection[str]]
+"""What is named elsewhere: (what it is, the names, those there are)."""
+
+
+def _check_references(where: str, references: Iterable[Reference]) -> None:
+    for what, names, known in references:
+        unknown = sorted(set(names) - set(known))
+        if unknown:
+            raise mistake(
+                f"the {where} names an unknown {what} {shown(unknown[0])}",
+                did_you_mean(unknown[0], known) or f"known are {', '.join(known) or 'none'}",
+            )
+
+
+def _settings_and_facts(part: BaseModel) -> Iterator[Reference]:
+    """What any part of a row names elsewhere."""
+    data = part.model_dump(by_alias=True)
     settings = (t.removeprefix(SETTING) for t in _texts(data) if t.startswith(SETTING))
     yield "setting", settings, SETTING_NAMES
-    yield "fact kind", kinds_of(row), FACT_KINDS
+    yield "fact kind", kinds_of(part), FACT_KINDS
+
+
+def _references(row: Row, around: Surroundings) -> Iterator[Reference]:
+    yield from _settings_and_facts(row)
     if isinstance(row, ScoreRow):
         yield "quantity", _texts(row.formula), list(row.let)
     if isinstance(row, OverValues):
@@ -404,6 +416,15 @@ def _texts(data: Any) -> list[str]:
 
 
 OwnRow = Annotated[Row, AfterValidator(_check_own_row)]
+
+
+def _check_row_condition(when: Holds) -> Holds:
+    _check_references("condition", _settings_and_facts(when))
+    return when
+
+
+RowCondition = Annotated[Holds, AfterValidator(_check_row_condition)]
+"""When somebody is in a membership, in the catalogue's form."""
 
 
 def _check_task(task: str, info: ValidationInfo) -> str:

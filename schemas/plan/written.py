@@ -40,6 +40,7 @@ from schemas.plan.values import (
     PeriodName,
     Prefix,
     RecordPath,
+    RowCondition,
     Text,
     TimeUnitName,
     TimeZone,
@@ -449,6 +450,10 @@ class WrittenKpis(Written):
         KpiId, Annotated[list[PeriodName], AfterValidator(each_once), Field(min_length=1)]
     ] = Field(default_factory=dict, description="KPI -> periods to add to those it has.")
     settings: WrittenSettings = WrittenSettings()
+    conditions: dict[KpiId, RowCondition] = Field(
+        default_factory=dict,
+        description="Membership -> when users or accounts are in, in place of the catalogue's.",
+    )
     own: list[OwnRow] = Field(
         default_factory=list, description="KPIs of your own, in the form of the catalogue's rows."
     )

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from schemas.conditions import Holds
 from schemas.plan.models import ActivationTasks, FirstActivity, NameConst, Plan
 from schemas.ranks import OfDimension, OfMembers
 from schemas.row_forms.comparing import PredictionRow
@@ -79,11 +80,32 @@ def catalogue_ids() -> frozenset[str]:
     return frozenset(row.id for row in catalogue_rows())
 
 
+def rows_in(plan: Plan) -> tuple[Row, ...]:
+    """All rows that a plan knows, in their order: the catalogue's, with the plan's conditions where
+    it has some, and its own.
+
+    Raises pydantic's ValidationError for a condition that does not go with its row.
+    """
+    conditions = plan.kpis.conditions
+    catalogue = (
+        with_condition(row, conditions[row.id])
+        if isinstance(row, MembershipRow) and row.id in conditions
+        else row
+        for row in catalogue_rows()
+    )
+    return (*catalogue, *plan.kpis.own)
+
+
+def with_condition(row: MembershipRow, when: Holds) -> MembershipRow:
+    """The row with another condition, checked as a whole (ValidationError)."""
+    return MembershipRow.model_validate({**row.model_dump(by_alias=True), "when": when})
+
+
 def catalogue_of(plan: Plan) -> Catalogue:
     """The rows that a plan runs. Settings are resolved, periods and levels are the plan's."""
     settings = settings_of(plan)
     provided = fact_kinds(plan)
-    rows = (*catalogue_rows(), *plan.kpis.own)
+    rows = rows_in(plan)
     in_plan = {row.id: resolved(row, settings) for row in rows}
     wanted = _wanted(in_plan, plan)
     running: dict[str, Row] = {}

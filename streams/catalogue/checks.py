@@ -26,8 +26,9 @@ from schemas.rows import FactRow, OverValues, Row, has_named_variants, variants_
 from schemas.selectors import EACH, FirstEver
 from schemas.terms import Input, kpi_in, kpis_named
 from streams.calendar import DAY, GRID, HOUR, MONTH, PERIODS, WEEK, WINDOW_DAYS, YEAR_TO_DATE
-from streams.catalogue import MEMBERSHIPS, catalogue_of, catalogue_rows, settings_of
+from streams.catalogue import MEMBERSHIPS, catalogue_of, rows_in, settings_of
 from streams.catalogue.alert_checks import alert_problems
+from streams.catalogue.condition_checks import condition_problems, without_conditions
 from streams.catalogue.series_checks import can_be_per_account, value_problems
 
 EVENT_BYTES_MAX = 2 * 1024 * 1024
@@ -36,10 +37,13 @@ EVENT_BYTES_MAX = 2 * 1024 * 1024
 
 def plan_problems(plan: Plan) -> list[Problem]:
     """Every mistake in a plan's use of KPIs, each with its place."""
+    of_conditions = condition_problems(plan)
+    plan = without_conditions(plan, of_conditions)
     settings = settings_of(plan)
-    rows = {row.id: resolved(row, settings) for row in (*catalogue_rows(), *plan.kpis.own)}
+    rows = {row.id: resolved(row, settings) for row in rows_in(plan)}
     planned = catalogue_of(plan).rows
     return [
+        *(problem for problems in of_conditions.values() for problem in problems),
         *_limits(plan),
         *_levels(plan, rows),
         *_periods(plan, planned),

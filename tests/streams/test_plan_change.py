@@ -227,6 +227,42 @@ def test_what_time_was_to_bring_by_a_rule_comes_while_the_rule_stands(to: Plan, 
     assert ("inactive_users.enter" in signals) is left
 
 
+def qualified(users: int) -> Plan:
+    """Accounts qualify by so many users who were active in three days."""
+    condition = {"many": {"kind": "activity"}, "each": "user", "days": 3, "at_least": users}
+    also = ["pql_accounts", "new_pqls", "pql_growth"]
+    return plan(**kpis(also=also, conditions={"pql_accounts": condition}))
+
+
+def moves(result: Result) -> set[tuple[str, str, str]]:
+    """Who entered pql_accounts, or left, and when."""
+    signals = (s for s in result.signals.values() if s["signal"].startswith("pql_accounts."))
+    return {(s["account"], s["at"], s["signal"]) for s in signals}
+
+
+def test_a_membership_of_another_condition_begins_anew_with_all_that_reads_it() -> None:
+    engine, new = Engine(qualified(1), partitions=2), qualified(2)
+    feed(engine, BEFORE, SWITCH_MS)
+    change = engine.change_plan(new, SWITCH_MS)
+    feed(engine, AFTER, UNTIL_MS)
+    assert set(change.restarted) == {
+        "company/pql_accounts",
+        "company/new_pqls",
+        "company/pql_growth",
+    }
+    assert (change.added, change.removed, change.refused) == ((), (), ())
+
+    def is_begun(key: Key) -> bool:
+        return unit_of(key) in change.begun and SWITCH_MS <= key.start_ms < key.end_ms <= UNTIL_MS
+
+    ours, rest = result_of(engine.outputs), run(new, REST)
+    assert values(ours, is_begun) == values(rest, is_begun)
+    assert {key.kpi for key in values(rest, is_begun)} >= {"pql_accounts", "new_pqls"}
+    assert moves(rest)
+    before = {move for move in moves(run(qualified(1), BEFORE)) if move[1] < iso(SWITCH_MS)}
+    assert moves(ours) == moves(rest) | before
+
+
 def test_a_new_dimension_counts_from_the_switch_on_and_the_others_go_on() -> None:
     ours, change = switched("a dimension")
     whole, rest = runs("a dimension")

@@ -48,6 +48,17 @@ def test_idle_kpis_are_named_with_the_reason(tmp_path: Path) -> None:
     assert "idle       sessions: the plan maps no event to session" in ran.stdout
 
 
+def test_rows_that_follow_a_condition_of_the_plan_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "plan.yaml"
+    condition = "{pql_accounts: {since: {kind: activity}}, hot_leads: {since: {kind: activity}}}"
+    file.write_text(
+        f"product: T\nkpis: {{also: [pql_accounts], conditions: {condition}}}\n", encoding="utf-8"
+    )
+    lines = run("check", file).stdout.splitlines()
+    assert "conditions pql_accounts: as the plan says, not the catalogue" in lines
+    assert "idle       hot_leads: runs only if listed in kpis.also" in lines
+
+
 def test_every_mistake_is_on_a_line_of_its_own_and_the_exit_code_is_2(tmp_path: Path) -> None:
     file = tmp_path / "plan.yaml"
     file.write_text(

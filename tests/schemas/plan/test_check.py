@@ -467,6 +467,21 @@ THE_REST = {
         "5 unknown key `milestones` at kpis.settings; "
         f"known are {', '.join(WrittenSettings.model_fields)}",
     ),
+    "conditions that cannot be": (
+        "kpis:\n"
+        "  conditions:\n"
+        "    duu: {since: {kind: activity}}\n"
+        "    dau: {since: {kind: activty}}\n"
+        "    wau: {all: [{since: {kind: activity}, dais: 3}, {not: {silent: {kind: activity}}}]}\n"
+        "    mau: {times: {kind: activity}, at_least: setting.inactive_day}",
+        "4 unknown KPI `duu` at kpis.conditions.duu; did you mean `dau`?",
+        "5 the condition names an unknown fact kind `activty` at kpis.conditions.dau; "
+        "did you mean `activity`?",
+        "6 unknown key `dais` at kpis.conditions.wau.all.0; did you mean `days`?",
+        "6 `days` is missing at kpis.conditions.wau.all.1.not; add `days: ...`",
+        "7 the condition names an unknown setting `inactive_day` at kpis.conditions.mau; "
+        "did you mean `inactive_days`?",
+    ),
     "goals and benchmarks that cannot be": (
         "kpis:\n"
         "  settings:\n"

@@ -50,6 +50,7 @@ def test_an_example_plan_is_accepted_by_the_schema_and_by_the_check(file: Path) 
         ("product: T\nwatermark: {disorder: 60}", ["$.watermark.disorder"]),
         ("product: T\nwatermark: {disorder: 60 seconds}", ["$.watermark.disorder"]),
         ("product: T\nkpis: {periods: {dau: [weak]}}", ["$.kpis.periods.dau[0]"]),
+        ("product: T\nkpis: {conditions: {a: {since: activity}}}", ["$.kpis.conditions.a"]),
         ("product: T\nhorizon: {entity_days: 0}", ["$.horizon"]),
     ],
 )
@@ -65,6 +66,7 @@ def test_a_wrong_plan_is_refused_by_the_schema(text: str, places: list[str]) -> 
         "events: [{event: A, is: [activity, feature], name: {property: p}}]",
         "inputs: [{topic: t, format: mapping, fields: {name: n, time: t, user: u}}]",
         "horizon: {tally_days: 30}",
+        "kpis: {conditions: {a: {not: {silent: {kind: [lead, trial]}, days: setting.pql_days}}}}",
     ],
 )
 def test_what_the_check_accepts_the_schema_accepts(text: str) -> None:

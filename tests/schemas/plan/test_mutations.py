@@ -39,6 +39,15 @@ PLAN: dict[str, Any] = {
         "levels": {"account": ["dau"]},
         "periods": {"dau": ["week"]},
         "settings": {"core_tasks": ["a"], "cohort_days": [1, 7], "horizons_days": {"wau": 3}},
+        "conditions": {
+            "mau": {
+                "all": [
+                    {"latest": {"kind": "plan_change"}, "attribute": "tier", "among": ["a", "b"]},
+                    {"many": {"kind": "activity"}, "each": "user", "days": 7, "at_least": 2},
+                    {"any": [{"not": {"silent": {"kind": "activity"}, "days": 2}}]},
+                ]
+            }
+        },
         "own": [
             {
                 "id": "mine",

@@ -1,0 +1,139 @@
+"""What conditions of a plan's own ask for that the memberships of the catalogue cannot have."""
+
+from collections.abc import Collection, Iterator
+from types import NoneType
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from schemas.conditions import AllHold, AnyHolds, EachHolds, Holds, HoldsNot
+from schemas.plan.check import Problem
+from schemas.plan.models import Plan
+from schemas.plan.values import did_you_mean, shown
+from schemas.row_forms.people import MembershipRow, scores_read
+from schemas.row_forms.values import ScoreRow
+from schemas.row_reading import kpis_read, resolved, settings_in
+from schemas.rows import Row
+from schemas.selectors import EACH, SETTING
+from streams.catalogue import catalogue_rows, settings_of, with_condition
+
+
+def condition_problems(plan: Plan) -> dict[str, list[Problem]]:
+    """KPI id -> every mistake in the condition that the plan gives it; those with some only."""
+    rows = {row.id: row for row in (*catalogue_rows(), *plan.kpis.own)}
+    settings = settings_of(plan)
+    found = {
+        kpi: [*_problems(f"kpis.conditions.{kpi}", kpi, when, rows, plan, settings)]
+        for kpi, when in plan.kpis.conditions.items()
+    }
+    return {kpi: problems for kpi, problems in found.items() if problems}
+
+
+def without_conditions(plan: Plan, kpis: Collection[str]) -> Plan:
+    """The plan in which these KPIs have the condition of the catalogue."""
+    left = {kpi: when for kpi, when in plan.kpis.conditions.items() if kpi not in kpis}
+    return plan.model_copy(update={"kpis": plan.kpis.model_copy(update={"conditions": left})})
+
+
+def _problems(
+    place: str, kpi: str, when: Holds, rows: dict[str, Row], plan: Plan, settings: dict[str, Any]
+) -> Iterator[Problem]:
+    row = rows.get(kpi)
+    if row in plan.kpis.own:
+        yield Problem(place, f"`{kpi}` is a row of your own", "write the condition in its `when`")
+        return
+    if not isinstance(row, MembershipRow):
+        known = [row.id for row in catalogue_rows() if isinstance(row, MembershipRow)]
+        yield Problem(
+            place,
+            f"`{kpi}` is no membership of the catalogue",
+            did_you_mean(kpi, known) or f"there are {', '.join(known)}",
+        )
+        return
+    try:
+        changed = with_condition(row, when)
+    except ValidationError as error:
+        why = error.errors()[0]["msg"].removeprefix("Value error, ")
+        yield Problem(place, f"`{kpi}` is about {row.subject}s and cannot have this: {why}")
+        return
+    try:
+        filled = resolved(changed, settings)
+    except (ValidationError, TypeError):
+        named = ", ".join(f"setting.{name}" for name in sorted(settings_in(changed)))
+        yield Problem(
+            place,
+            f"a setting does not fit where it stands (one of {named})",
+            "numbers stand where numbers are asked for, lists of names where names are",
+        )
+        return
+    assert isinstance(filled, MembershipRow), "settings make no other row"
+    yield from _entries(place, when)
+    yield from _texts(place, filled.when)
+    yield from _named(place, filled, rows)
+
+
+def _entries(place: str, when: Holds) -> Iterator[Problem]:
+    """What a condition is asked for each of is a setting, or has entries."""
+    for each in _parts(when):
+        if isinstance(each, EachHolds):
+            names_setting = isinstance(each.for_each, str) and each.for_each.startswith(SETTING)
+            if not names_setting and not (isinstance(each.for_each, list | dict) and each.for_each):
+                yield Problem(
+                    place,
+                    f"{shown(each.for_each)} is nothing that `for_each` can go through",
+                    "name a setting (`setting.<name>`), or write a list",
+                )
+            yield from _entries(place, each.any)
+
+
+def _texts(place: str, when: Holds) -> Iterator[Problem]:
+    """Where a number, or a list, may come from a setting, no other text is one."""
+    for part in _parts(when):
+        # what is left of these is for each entry of an empty setting: the row is idle
+        fields = {} if isinstance(part, EachHolds) else type(part).model_fields
+        for name, field in fields.items():
+            text, arms = getattr(part, name), get_args(field.annotation)
+            fills_in = str in arms and any(arm not in (str, NoneType) for arm in arms)
+            if isinstance(text, str) and fills_in:
+                yield Problem(
+                    place,
+                    f"{shown(text)} is nothing that `{name}` can be",
+                    "write it as a number or a list, or name a setting (`setting.<name>`)",
+                )
+
+
+def _parts(when: Holds) -> Iterator[Holds]:
+    """The conditions that a condition is made of; one for each entry of something is one."""
+    if isinstance(when, AllHold | AnyHolds):
+        for part in when.all if isinstance(when, AllHold) else when.any:
+            yield from _parts(part)
+    elif isinstance(when, HoldsNot):
+        yield from _parts(when.not_)
+    else:
+        yield when
+
+
+def _named(place: str, row: MembershipRow, rows: dict[str, Row]) -> Iterator[Problem]:
+    """A condition names memberships of accounts, or scores, that are known before its own row."""
+    asked = scores_read(row)
+    ids = list(rows)
+    before = ids[: ids.index(row.id)]
+    for kpi in sorted(map(str, kpis_read(row) - {EACH})):
+        form = ScoreRow if kpi in asked else MembershipRow
+        known = [
+            id
+            for id, each in rows.items()
+            if isinstance(each, form) and (kpi in asked or each.subject == "account")
+        ]
+        earlier = ", ".join(id for id in known if id in before) or "none"
+        if kpi not in known:
+            what = "score" if kpi in asked else "KPI that accounts can be in"
+            yield Problem(place, f"`{kpi}` is no {what}", f"there are {earlier} before `{row.id}`")
+        elif kpi not in asked and row.subject != "account":
+            yield Problem(place, f"`{kpi}` is about accounts, and `{row.id}` is not")
+        elif kpi not in before:
+            yield Problem(
+                place,
+                f"`{kpi}` does not come before `{row.id}` in the catalogue, so it cannot be asked",
+                f"before it are {earlier}; or write here what `{kpi}` asks for",
+            )
