@@ -458,6 +458,6 @@ def _kpis(form: WrittenKpis) -> Kpis:
             horizons_days=dict(settings.horizons_days),
             list_lengths=dict(settings.list_lengths),
         ),
-        conditions=dict(sorted(form.conditions.items())),
+        conditions=dict(form.conditions),
         own=tuple(form.own),
     )
