@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from schemas.conditions import AllHold, AnyHolds, EachHolds, Holds, HoldsNot
 from schemas.plan.check import Problem
 from schemas.plan.models import Plan
-from schemas.plan.values import did_you_mean, shown
+from schemas.plan.values import shown
 from schemas.row_forms.people import MembershipRow, scores_read
 from schemas.row_forms.values import ScoreRow
 from schemas.row_reading import kpis_read, resolved, settings_in
@@ -45,9 +45,7 @@ def _problems(
     if not isinstance(row, MembershipRow):
         known = [row.id for row in catalogue_rows() if isinstance(row, MembershipRow)]
         yield Problem(
-            place,
-            f"`{kpi}` is no membership of the catalogue",
-            did_you_mean(kpi, known) or f"there are {', '.join(known)}",
+            place, f"`{kpi}` is no membership of the catalogue", f"there are {', '.join(known)}"
         )
         return
     try:
@@ -56,18 +54,20 @@ def _problems(
         why = error.errors()[0]["msg"].removeprefix("Value error, ")
         yield Problem(place, f"`{kpi}` is about {row.subject}s and cannot have this: {why}")
         return
+    if strange := [*_entries(place, when)]:
+        yield from strange
+        return
     try:
         filled = resolved(changed, settings)
     except (ValidationError, TypeError):
-        named = ", ".join(f"setting.{name}" for name in sorted(settings_in(changed)))
+        named = ", ".join(f"setting.{name}" for name in sorted(settings_in(changed))) or "`each`"
         yield Problem(
             place,
-            f"a setting does not fit where it stands (one of {named})",
+            f"a value of {named} does not fit where it stands",
             "numbers stand where numbers are asked for, lists of names where names are",
         )
         return
     assert isinstance(filled, MembershipRow), "settings make no other row"
-    yield from _entries(place, when)
     yield from _texts(place, filled.when)
     yield from _named(place, filled, rows)
 
@@ -89,9 +89,7 @@ def _entries(place: str, when: Holds) -> Iterator[Problem]:
 def _texts(place: str, when: Holds) -> Iterator[Problem]:
     """Where a number, or a list, may come from a setting, no other text is one."""
     for part in _parts(when):
-        # what is left of these is for each entry of an empty setting: the row is idle
-        fields = {} if isinstance(part, EachHolds) else type(part).model_fields
-        for name, field in fields.items():
+        for name, field in type(part).model_fields.items():
             text, arms = getattr(part, name), get_args(field.annotation)
             fills_in = str in arms and any(arm not in (str, NoneType) for arm in arms)
             if isinstance(text, str) and fills_in:

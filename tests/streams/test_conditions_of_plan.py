@@ -246,6 +246,15 @@ def test_a_condition_on_facts_that_there_are_not_leaves_the_row_idle_and_says_so
     assert catalogue.idle["new_pqls"] == "needs pql_accounts"
 
 
+def test_a_condition_for_each_entry_of_an_empty_setting_leaves_the_row_idle():
+    latest = {"latest": {"kind": "plan_change"}, "attribute": "tier", "among": "each.names"}
+    condition = {"for_each": "setting.addon_of_feature", "any": latest}
+    plan = loaded(plan_with({"pql_accounts": condition}))
+
+    assert plan_problems(plan) == []
+    assert "addon_of_feature names nothing" in catalogue_of(plan).idle["pql_accounts"]
+
+
 def test_what_a_condition_names_runs_with_it():
     plan = loaded(plan_with({"pql_accounts": {"member": "usage_spike_accounts"}}))
     assert plan_problems(plan) == []
@@ -279,12 +288,12 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     (
         "pql_accounts",
         {"times": {"kind": "activity"}, "at_least": "setting.pql_tiers"},
-        "a setting does not fit where it stands (one of setting.pql_tiers)",
+        "a value of setting.pql_tiers does not fit where it stands",
     ),
     (
         "pql_accounts",
         {"for_each": "setting.pql_days", "any": ACTIVE},
-        "a setting does not fit where it stands (one of setting.pql_days)",
+        "a value of setting.pql_days does not fit where it stands",
     ),
     (
         "pql_accounts",
@@ -302,6 +311,12 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
         "`free` is nothing that `among` can be",
     ),
     ("pql_accounts", {"for_each": [], "any": ACTIVE}, "`[]` is nothing that `for_each` can go"),
+    ("pql_accounts", {"for_each": 5, "any": ACTIVE}, "`5` is nothing that `for_each` can go"),
+    (
+        "pql_accounts",
+        {"for_each": [[1]], "any": {"times": {"kind": "activity"}, "at_least": "each"}},
+        "a value of `each` does not fit where it stands",
+    ),
     ("pql_accounts", {"for_each": "abc", "any": ACTIVE}, "`abc` is nothing that `for_each` can"),
     (
         "pql_accounts",
@@ -309,7 +324,11 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
         "`{}` is nothing that `for_each` can",
     ),
     ("pql_accounts", {"member": "dau"}, "`dau` is no KPI that accounts can be in"),
-    ("pql_accounts", {"since": {"kind": "entry"}}, "`None` is no KPI that accounts can be in"),
+    (
+        "pql_accounts",
+        {"any": [{"since": {"kind": "entry"}}, {"member": "dau"}]},
+        "`None` is no KPI that accounts can be in",
+    ),
     ("pql_accounts", {"member": "inactive_users"}, "`inactive_users` is no KPI that accounts can"),
     ("power_users", {"score": "dau", "at_least": 1}, "`dau` is no score"),
     (
