@@ -174,6 +174,9 @@ def _problem(details: ErrorDetails, source: Source, model: type[BaseModel]) -> P
     spot = find_spot(model, loc[:-1] if about_key else loc, source.data)
     if spot is None:
         return None
+    if spot.forms:
+        message, suggestion = _about_form(spot)
+        return Problem(_dotted(spot.place), message, suggestion, source.line(spot.place))
     if about_key:
         key = str(loc[-1])
         message, suggestion = _about_key(kind, key, spot)
@@ -200,6 +203,14 @@ def _about_key(kind: str, key: str, spot: Spot) -> tuple[str, str | None]:
     known = known_keys(spot.model)
     listed = f"known are {', '.join(known)}" if known else None
     return f"unknown key {shown(key)}", did_you_mean(key, known) or listed
+
+
+def _about_form(spot: Spot) -> tuple[str, str | None]:
+    guesses = (did_you_mean(str(key), spot.forms) for key in spot.value)
+    listed = f"known are {', '.join(dict.fromkeys(spot.forms))}"
+    return f"{shown(spot.value)} says nothing that can stand here", next(
+        (guess for guess in guesses if guess is not None), listed
+    )
 
 
 def _about_term(spot: Spot) -> tuple[str, str | None]:

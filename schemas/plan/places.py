@@ -28,6 +28,8 @@ class Spot(NamedTuple):
     model: type[BaseModel] | None
     recursive: bool = False
     """True for a value of a type that names itself; mistakes deeper in it are reported here."""
+    forms: tuple[str, ...] = ()
+    """Of a value in none of the forms that it could have, the key by which each is known."""
 
 
 def known_keys(model: type[BaseModel] | None) -> list[str]:
@@ -47,6 +49,8 @@ def find_spot(model: type[BaseModel], loc: Loc, data: Any) -> Spot | None:
             return Spot(place, data, None, recursive=True)
         if steps == [OF_KEY] and not _is_inside(data, OF_KEY):
             return Spot(place, data, None)
+        if forms := _forms_missed(annotation, data):
+            return Spot(place, data, None, forms=forms)
         annotation, label = _meant(annotation, data)
         if label is not None and steps and not _is_inside(data, steps[0]):
             step = steps.pop(0)
@@ -99,6 +103,18 @@ def _meant(annotation: Any, data: Any) -> tuple[Any, str | None]:
     arm = max(arms, key=lambda arm: _likeness(arm, data))
     tagged = not all(_is_model(arm) for arm in arms) or any(_operator(arm) for arm in arms)
     return arm, "" if tagged else arm.__name__
+
+
+def _forms_missed(annotation: Any, data: Any) -> tuple[str, ...]:
+    """The first key of each form of a mapping that has no key of any; none if it has some."""
+    annotation = _bare(annotation)
+    if get_origin(annotation) not in (Union, UnionType) or not isinstance(data, dict) or not data:
+        return ()
+    arms = [_bare(arm) for arm in get_args(annotation)]
+    if not all(_is_model(arm) and _operator(arm) is None for arm in arms):
+        return ()
+    known = [known_keys(arm) for arm in arms]
+    return () if any(set(keys) & set(data) for keys in known) else tuple(keys[0] for keys in known)
 
 
 def _likeness(arm: Any, data: Any) -> int:

@@ -1,11 +1,14 @@
 """Every mistake of a plan is reported at once, with its line, its place and what to do."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from schemas.conditions import Holds
 from schemas.fact_kinds import FACT_KINDS
 from schemas.plan.check import PlanInvalid, load_plan
+from schemas.plan.places import known_keys
 from schemas.plan.written import WrittenSettings
 
 KNOWN_KPIS = ("dau", "wau", "mau", "user_retention_rate")
@@ -473,7 +476,8 @@ THE_REST = {
         "    duu: {since: {kind: activity}}\n"
         "    dau: {since: {kind: activty}}\n"
         "    wau: {all: [{since: {kind: activity}, dais: 3}, {not: {silent: {kind: activity}}}]}\n"
-        "    mau: {times: {kind: activity}, at_least: setting.inactive_day}",
+        "    mau: {times: {kind: activity}, at_least: setting.inactive_day}\n"
+        "    user_retention_rate: {not: {any: [{silnt: {kind: lead}}]}}",
         "4 unknown KPI `duu` at kpis.conditions.duu; did you mean `dau`?",
         "5 the condition names an unknown fact kind `activty` at kpis.conditions.dau; "
         "did you mean `activity`?",
@@ -481,6 +485,13 @@ THE_REST = {
         "6 `days` is missing at kpis.conditions.wau.all.1.not; add `days: ...`",
         "7 the condition names an unknown setting `inactive_day` at kpis.conditions.mau; "
         "did you mean `inactive_days`?",
+        '8 `{"silnt": {"kind": "lead"}}` says nothing that can stand here at '
+        "kpis.conditions.user_retention_rate.not.any.0; did you mean `silent`?",
+    ),
+    "a condition in no known words": (
+        "kpis: {conditions: {dau: {all: [{holds: true}]}}}",
+        '2 `{"holds": true}` says nothing that can stand here at kpis.conditions.dau.all.0; '
+        f"known are {', '.join(known_keys(form)[0] for form in get_args(Holds))}",
     ),
     "goals and benchmarks that cannot be": (
         "kpis:\n"
@@ -578,8 +589,8 @@ OWN = {
     ),
     "a mistake deep in a condition": (
         f"kpis:\n  own:{OWN_ROW}      when: {{all: [{{actve: P}}]}}",
-        "13 `active` is missing at kpis.own.0.when.all.0; add `active: ...`",
-        "13 unknown key `actve` at kpis.own.0.when.all.0; did you mean `active`?",
+        '13 `{"actve": "P"}` says nothing that can stand here at kpis.own.0.when.all.0; '
+        "did you mean `active`?",
     ),
 }
 
