@@ -122,8 +122,9 @@ def _subject_rows_read(data: Any) -> Iterator[str]:
             yield data["score"]
         if data.keys() == {"kpi", "period", "variant", "at_least", "below"}:
             yield data["kpi"]
-        for value in data.values():
-            yield from _subject_rows_read(value)
+        for key, value in data.items():
+            if key not in WORDS_OF_OTHERS:  # an attribute may be called `kind`, too
+                yield from _subject_rows_read(value)
     elif isinstance(data, list | tuple):
         for value in data:
             yield from _subject_rows_read(value)

@@ -255,6 +255,14 @@ def test_a_condition_for_each_entry_of_an_empty_setting_leaves_the_row_idle():
     assert "addon_of_feature names nothing" in catalogue_of(plan).idle["pql_accounts"]
 
 
+def test_an_attribute_of_any_name_may_be_asked_for():
+    condition = {"since": {"kind": "trial", "where": {"kind": "entry", "member": "a1"}}}
+    plan = loaded(plan_with({"pql_accounts": condition}))
+
+    assert plan_problems(plan) == []
+    assert "pql_accounts" in catalogue_of(plan).rows
+
+
 def test_what_a_condition_names_runs_with_it():
     plan = loaded(plan_with({"pql_accounts": {"member": "usage_spike_accounts"}}))
     assert plan_problems(plan) == []

@@ -587,6 +587,10 @@ OWN = {
         "      formula: a\n      shows: [b]",
         "4 the row names an unknown input `b` at kpis.own.0; known are a",
     ),
+    "a row in words of no row": (
+        "kpis:\n  own: [{ident: mine}]",
+        "3 `operator` is missing at kpis.own.0",
+    ),
     "a mistake deep in a condition": (
         f"kpis:\n  own:{OWN_ROW}      when: {{all: [{{actve: P}}]}}",
         '13 `{"actve": "P"}` says nothing that can stand here at kpis.own.0.when.all.0; '
