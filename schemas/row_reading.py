@@ -115,7 +115,7 @@ def members_read(row: RankingRow) -> frozenset[str]:
 def _subject_rows_read(data: Any) -> Iterator[str]:
     if isinstance(data, dict):
         if data.get("kind") == ENTRY:
-            yield data["name"]
+            yield str(data["name"])
         if data.keys() == {"member"}:
             yield data["member"]
         if data.keys() == {"score", "at_least", "below"}:

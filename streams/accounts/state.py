@@ -18,7 +18,7 @@ class Met(NamedTuple):
     """What was found of a condition on values of an account."""
 
     first: int | None
-    """The first period with a value that is final."""
+    """The first period with a value."""
     course: Course
 
 

@@ -144,41 +144,33 @@ class _Condition:
     def met(self, before: Met, book: Book, changed: Hull, kept_day: int | None) -> Met:
         """From when to when it holds of an account, after what was found `before`.
 
-        `kept_day`: what held before it stays as it was found.
+        `kept_day`: the first one of which values are kept; None: all are. What held when the book
+        has forgotten what it had stays as it was found, and so does the first period.
         """
-        first = self._first(before.first, book, kept_day)
+        forgotten = _NO_INDEX if kept_day is None else self._index(kept_day - LONGEST_PERIOD_DAYS)
+        first = book.first_index(self._tally, self.read.period)
+        if before.first is not None and before.first < forgotten:
+            first = before.first if first is None else min(first, before.first)
         if first is None and before.first is None:
             return before
         last = self._closed
         firsts = [last + 1 if each is None else each for each in (first, before.first)]
         look_at = Hull()
-        look_at.widen(self._closed_before + 1, last + 1)
+        if self._closed_before < last:
+            look_at.widen(self._closed_before + 1, last + 1)
         if changed.start is not None:
             look_at.widen(changed.start, changed.end)
         if first != before.first:
             look_at.widen(min(firsts), max(firsts))
-        start = max(look_at.until(last).start, min(firsts), self._floor(kept_day))
+        concerned = look_at.until(last)
+        start = max(concerned.start, min(firsts), self._since, forgotten)
         # And at the next one, which is as it was: the difference may begin or end with it.
-        indexes = range(start, min(look_at.until(last).stop, last) + 1)
-        if not indexes:
+        indexes = range(start, min(concerned.stop, last) + 1)
+        if not (concerned and indexes):
             return before._replace(first=first)
         states = self._states(indexes, first, book)
         begin, end = self._edge(indexes.start), self._edge(indexes.stop)
         return Met(first, patched(before.course, begin, end, states))
-
-    def _first(self, before: int | None, book: Book, kept_day: int | None) -> int | None:
-        """The first period with a value, if that is final."""
-        first = book.first_index(self._tally, self.read.period)
-        if first is not None and first > self._closed:
-            first = None
-        if before is None or kept_day is None:
-            return first
-        # Of so long ago the book has forgotten what it had.
-        forgotten = self._index(kept_day - LONGEST_PERIOD_DAYS)
-        return before if before < forgotten and (first is None or before < first) else first
-
-    def _floor(self, kept_day: int | None) -> int:
-        return self._since if kept_day is None else max(self._since, self._index(kept_day))
 
     def _index(self, day: int) -> int:
         return self._calendar.index(self.read.period, self._calendar.day_start_ms(day))

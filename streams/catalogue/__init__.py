@@ -1,6 +1,6 @@
 """The KPIs that a plan switches on: the product's rows and the company's own, ready to compile."""
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -47,7 +47,7 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Catalogue(NamedTuple):
-    """Rows that run, in the catalogue's order, and why the others do not."""
+    """Rows that run, each after those that it reads, and why the others do not."""
 
     rows: dict[str, Row]
     per_account: frozenset[str]
@@ -81,8 +81,7 @@ def catalogue_ids() -> frozenset[str]:
 
 
 def rows_in(plan: Plan) -> tuple[Row, ...]:
-    """All rows that a plan knows, in their order: the catalogue's, with the plan's conditions where
-    it has some, and its own.
+    """The catalogue's rows, with the plan's conditions where it has some, and the plan's own.
 
     Raises pydantic's ValidationError for a condition that does not go with its row.
     """
@@ -105,12 +104,13 @@ def catalogue_of(plan: Plan) -> Catalogue:
     """The rows that a plan runs. Settings are resolved, periods and levels are the plan's."""
     settings = settings_of(plan)
     provided = fact_kinds(plan)
-    rows = rows_in(plan)
-    in_plan = {row.id: resolved(row, settings) for row in rows}
+    rows = {row.id: row for row in rows_in(plan)}
+    in_plan = {id: resolved(row, settings) for id, row in rows.items()}
     wanted = _wanted(in_plan, plan)
     running: dict[str, Row] = {}
     idle: dict[str, str] = {}
-    for row in rows:
+    for id in _in_order_of_reading(in_plan):
+        row = rows[id]
         present = settings | {
             name: tuple(kpi for kpi in settings[name] if kpi in running) for name in MEMBERSHIPS
         }
@@ -118,7 +118,7 @@ def catalogue_of(plan: Plan) -> Catalogue:
         empty = sorted(each for each in named - MAY_BE_EMPTY if present[each] in ((), {}))
         known = resolved(row, present) if named & MEMBERSHIPS else in_plan[row.id]
         planned = _with_what_runs(known, running, provided)
-        reason = _idle_reason(planned, wanted, provided, empty, running, in_plan.keys() - idle)
+        reason = _idle_reason(planned, wanted, provided, empty, running)
         if reason is None and isinstance(row, RankingRow) and isinstance(row.rank, OfDimension):
             dimensions = {dimension.name for dimension in plan.segments}
             reason = (
@@ -134,6 +134,26 @@ def catalogue_of(plan: Plan) -> Catalogue:
     read = {kpi for row in running.values() for kpi in _read_of_accounts(row)}
     per_account = _with_inputs(asked | read, running)
     return Catalogue(running, per_account, shown, idle)
+
+
+def _in_order_of_reading(rows: Mapping[str, Row]) -> Iterable[str]:
+    """The ids of rows in their order, but for those that another one reads: these come before it.
+
+    Of rows that read each other in a circle one comes before what it reads.
+    """
+    found: dict[str, None] = {}
+    begun: set[str] = set()
+
+    def add(id: str) -> None:
+        if id not in begun:
+            begun.add(id)
+            for read in sorted(kpis_read(rows[id]) & rows.keys()):
+                add(read)
+            found[id] = None
+
+    for id in rows:
+        add(id)
+    return found
 
 
 def _read_of_accounts(row: Row) -> frozenset[str]:
@@ -209,11 +229,8 @@ def _idle_reason(
     provided: frozenset[str],
     empty: list[str],
     running: dict[str, Row],
-    others: Set[str],
 ) -> str | None:
-    """`empty`: settings that it refers to and that say nothing. `others`: ids of all rows but those
-    that are known to be idle.
-    """
+    """`empty`: settings that it refers to and that say nothing."""
     if row.id not in wanted:
         return "runs only if listed in kpis.also" if row.opt_in else "switched off in the plan"
     missing = sorted(" or ".join(kinds) for kinds in needed_kinds(row) if not provided & {*kinds})
@@ -222,8 +239,6 @@ def _idle_reason(
     if empty:
         return f"kpis.settings.{', '.join(empty)} names nothing that runs"
     absent = sorted(kpis_read(row) - running.keys())
-    if absent and others >= {*absent}:
-        return f"needs {', '.join(absent)}, to be written before it"
     if absent:
         return f"needs {', '.join(absent)}"
     return None
@@ -265,12 +280,17 @@ def _planned(row: Row, plan: Plan) -> Row:
     periods = dict.fromkeys((*row.periods, *plan.kpis.periods.get(row.id, ())))
     update: dict[str, Any] = {"periods": tuple(periods)}
     horizon = plan.kpis.settings.horizons_days.get(row.id)
-    if horizon is not None:
+    if horizon is not None and has_horizon(row):
         update["within_days"] = horizon
     length = plan.kpis.settings.list_lengths.get(row.id)
     if length is not None and isinstance(row, RankingRow):
         update |= {"top": length, "bottom": length if row.bottom else 0}
     return _updated(row, update)
+
+
+def has_horizon(row: Row) -> bool:
+    """True if a plan can say for how long the row waits for what comes of somebody."""
+    return "within_days" in type(row).model_fields
 
 
 def _updated(row: Row, update: dict[str, Any]) -> Row:

@@ -26,9 +26,14 @@ from schemas.rows import FactRow, OverValues, Row, has_named_variants, variants_
 from schemas.selectors import EACH, FirstEver
 from schemas.terms import Input, kpi_in, kpis_named
 from streams.calendar import DAY, GRID, HOUR, MONTH, PERIODS, WEEK, WINDOW_DAYS, YEAR_TO_DATE
-from streams.catalogue import MEMBERSHIPS, catalogue_of, rows_in, settings_of
+from streams.catalogue import MEMBERSHIPS, catalogue_of, has_horizon, rows_in, settings_of
 from streams.catalogue.alert_checks import alert_problems
-from streams.catalogue.condition_checks import condition_problems, without_conditions
+from streams.catalogue.condition_checks import (
+    condition_problems,
+    setting_problems,
+    text_problems,
+    without_conditions,
+)
 from streams.catalogue.series_checks import can_be_per_account, value_problems
 
 EVENT_BYTES_MAX = 2 * 1024 * 1024
@@ -40,10 +45,17 @@ def plan_problems(plan: Plan) -> list[Problem]:
     of_conditions = condition_problems(plan)
     plan = without_conditions(plan, of_conditions)
     settings = settings_of(plan)
+    told = [problem for problems in of_conditions.values() for problem in problems]
+    for number, row in enumerate(plan.kpis.own):
+        told += setting_problems(f"kpis.own.{number}", row, settings)
+    if len(told) > sum(map(len, of_conditions.values())):
+        return told
     rows = {row.id: resolved(row, settings) for row in rows_in(plan)}
+    if circles := [*_circles(plan, rows)]:
+        return told + circles  # what else is wrong is asked of rows without end
     planned = catalogue_of(plan).rows
     return [
-        *(problem for problems in of_conditions.values() for problem in problems),
+        *told,
         *_limits(plan),
         *_levels(plan, rows),
         *_periods(plan, planned),
@@ -91,6 +103,9 @@ def _periods(plan: Plan, planned: dict[str, Row]) -> Iterator[Problem]:
 def _horizons(plan: Plan, planned: dict[str, Row]) -> Iterator[Problem]:
     """Who takes part, and who has made it, has to be known when the time for the goal is over."""
     own = [row.id for row in plan.kpis.own]
+    for kpi in plan.kpis.settings.horizons_days:
+        if kpi in planned and not has_horizon(planned[kpi]):
+            yield Problem(f"kpis.settings.horizons_days.{kpi}", f"`{kpi}` waits for nothing")
     for row in planned.values():
         if isinstance(row, ConversionRow) and row.within_days is not None:
             asked = [*row.given, *([row.goal] if isinstance(row.goal, StandsAt) else [])]
@@ -160,7 +175,6 @@ def _memberships(plan: Plan, rows: dict[str, Row], planned: dict[str, Row]) -> I
         for kpi in getattr(plan.kpis.settings, name):
             if kpi not in known:
                 yield _no_membership(f"kpis.settings.{name}", kpi, known)
-    scores = [id for id, row in rows.items() if isinstance(row, ScoreRow)]
     for number, row in enumerate(plan.kpis.own):
         if isinstance(row, TriedRow):
             yield from _numbers(number, rows[row.id])
@@ -169,27 +183,58 @@ def _memberships(plan: Plan, rows: dict[str, Row], planned: dict[str, Row]) -> I
         if isinstance(row, RankingRow) and isinstance(row.rank, OfMembers):
             if row.rank.members not in known:
                 yield _no_membership(f"kpis.own.{number}.rank.members", row.rank.members, known)
+        elif isinstance(row, ConversionRow) and row.each_entry is not None:
+            for kpi in sorted(kpis_read(row) - {EACH}):
+                yield from _trials(number, kpi, rows[row.id], rows)
         elif not isinstance(row, OverValues):
-            asked = scores_read(row)
-            for kpi in sorted(asked.difference(scores)):
-                yield Problem(
-                    f"kpis.own.{number}", f"`{kpi}` is no score", f"there are {', '.join(scores)}"
-                )
-            of_values = values_read(row)
-            for value in of_values:
-                yield from value_problems(f"kpis.own.{number}", value, rows, planned)
-            asked = asked.union(each.kpi for each in of_values)
-            for kpi in sorted(kpis_read(row) - asked - {EACH}):
-                if isinstance(row, ConversionRow) and row.each_entry is not None:
-                    yield from _trials(number, kpi, rows[row.id], rows)
-                elif kpi not in known:
-                    yield _no_membership(f"kpis.own.{number}", kpi, known)
-                elif getattr(row, "subject", None) != "account":
-                    yield Problem(
-                        f"kpis.own.{number}",
-                        f"`{kpi}` is about accounts, and `{row.id}` is not",
-                        "write `subject: account`",
-                    )
+            yield from _named(f"kpis.own.{number}", rows[row.id], rows, planned, known)
+    for kpi in plan.kpis.conditions:
+        yield from _named(f"kpis.conditions.{kpi}", rows[kpi], rows, planned, known)
+
+
+def _named(
+    place: str, row: Row, rows: dict[str, Row], planned: dict[str, Row], known: list[str]
+) -> Iterator[Problem]:
+    """What a row about subjects reads are scores, values of accounts, and memberships of accounts,
+    which are `known`.
+    """
+    if isinstance(row, MembershipRow):
+        yield from text_problems(place, row.when)
+    scores, values = scores_read(row), values_read(row)
+    for kpi in sorted(scores):
+        if not isinstance(rows.get(kpi), ScoreRow):
+            there = ", ".join(id for id, each in rows.items() if isinstance(each, ScoreRow))
+            yield Problem(place, f"`{kpi}` is no score", f"there are {there}")
+    for value in values:
+        yield from value_problems(place, value, rows, planned)
+    for kpi in sorted(kpis_read(row) - scores - {each.kpi for each in values} - {EACH}):
+        if kpi not in known:
+            yield _no_membership(place, kpi, known)
+        elif getattr(row, "subject", None) != "account":
+            yield Problem(
+                place,
+                f"`{kpi}` is about accounts, and `{row.id}` is not",
+                "write `subject: account`",
+            )
+
+
+def _circles(plan: Plan, rows: dict[str, Row]) -> Iterator[Problem]:
+    """Rows of the plan that follow from themselves."""
+    places = {kpi: f"kpis.conditions.{kpi}" for kpi in plan.kpis.conditions}
+    places |= {row.id: f"kpis.own.{number}" for number, row in enumerate(plan.kpis.own)}
+    for id, place in places.items():
+        ways = {id: [id]}
+        waiting = [id]
+        while waiting:
+            reader = waiting.pop()
+            for kpi in sorted(kpis_read(rows[reader]) & rows.keys()):
+                if kpi == id:
+                    yield Problem(place, f"it reads itself: {' reads '.join((*ways[reader], id))}")
+                    waiting.clear()
+                    break
+                if kpi not in ways:
+                    ways[kpi] = [*ways[reader], kpi]
+                    waiting.append(kpi)
 
 
 def _numbers(number: int, row: Row) -> Iterator[Problem]:

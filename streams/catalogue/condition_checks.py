@@ -1,4 +1,4 @@
-"""What conditions of a plan's own ask for that the memberships of the catalogue cannot have."""
+"""Whether conditions that a plan writes can stand where they stand."""
 
 from collections.abc import Collection, Iterator
 from types import NoneType
@@ -10,16 +10,15 @@ from schemas.conditions import AllHold, AnyHolds, EachHolds, Holds, HoldsNot
 from schemas.plan.check import Problem
 from schemas.plan.models import Plan
 from schemas.plan.values import shown
-from schemas.row_forms.people import MembershipRow, scores_read
-from schemas.row_forms.values import ScoreRow
-from schemas.row_reading import kpis_read, resolved, settings_in
+from schemas.row_forms.people import MembershipRow
+from schemas.row_reading import resolved, settings_in
 from schemas.rows import Row
-from schemas.selectors import EACH, SETTING
+from schemas.selectors import SETTING
 from streams.catalogue import catalogue_rows, settings_of, with_condition
 
 
 def condition_problems(plan: Plan) -> dict[str, list[Problem]]:
-    """KPI id -> every mistake in the condition that the plan gives it; those with some only."""
+    """KPI id -> why the condition that the plan gives it makes no row; none where it makes one."""
     rows = {row.id: row for row in (*catalogue_rows(), *plan.kpis.own)}
     settings = settings_of(plan)
     found = {
@@ -57,19 +56,20 @@ def _problems(
     if strange := [*_entries(place, when)]:
         yield from strange
         return
+    yield from setting_problems(place, changed, settings)
+
+
+def setting_problems(place: str, row: Row, settings: dict[str, Any]) -> Iterator[Problem]:
+    """A row whose settings cannot stand where they are named."""
     try:
-        filled = resolved(changed, settings)
+        resolved(row, settings)
     except (ValidationError, TypeError):
-        named = ", ".join(f"setting.{name}" for name in sorted(settings_in(changed))) or "`each`"
+        named = ", ".join(f"setting.{name}" for name in sorted(settings_in(row))) or "`each`"
         yield Problem(
             place,
             f"a value of {named} does not fit where it stands",
             "numbers stand where numbers are asked for, lists of names where names are",
         )
-        return
-    assert isinstance(filled, MembershipRow), "settings make no other row"
-    yield from _texts(place, filled.when)
-    yield from _named(place, filled, rows)
 
 
 def _entries(place: str, when: Holds) -> Iterator[Problem]:
@@ -86,7 +86,7 @@ def _entries(place: str, when: Holds) -> Iterator[Problem]:
             yield from _entries(place, each.any)
 
 
-def _texts(place: str, when: Holds) -> Iterator[Problem]:
+def text_problems(place: str, when: Holds) -> Iterator[Problem]:
     """Where a number, or a list, may come from a setting, no other text is one."""
     for part in _parts(when):
         for name, field in type(part).model_fields.items():
@@ -109,29 +109,3 @@ def _parts(when: Holds) -> Iterator[Holds]:
         yield from _parts(when.not_)
     else:
         yield when
-
-
-def _named(place: str, row: MembershipRow, rows: dict[str, Row]) -> Iterator[Problem]:
-    """A condition names memberships of accounts, or scores, that are known before its own row."""
-    asked = scores_read(row)
-    ids = list(rows)
-    before = ids[: ids.index(row.id)]
-    for kpi in sorted(map(str, kpis_read(row) - {EACH})):
-        form = ScoreRow if kpi in asked else MembershipRow
-        known = [
-            id
-            for id, each in rows.items()
-            if isinstance(each, form) and (kpi in asked or each.subject == "account")
-        ]
-        earlier = ", ".join(id for id in known if id in before) or "none"
-        if kpi not in known:
-            what = "score" if kpi in asked else "KPI that accounts can be in"
-            yield Problem(place, f"`{kpi}` is no {what}", f"there are {earlier} before `{row.id}`")
-        elif kpi not in asked and row.subject != "account":
-            yield Problem(place, f"`{kpi}` is about accounts, and `{row.id}` is not")
-        elif kpi not in before:
-            yield Problem(
-                place,
-                f"`{kpi}` does not come before `{row.id}` in the catalogue, so it cannot be asked",
-                f"before it are {earlier}; or write here what `{kpi}` asks for",
-            )

@@ -263,6 +263,23 @@ def test_an_attribute_of_any_name_may_be_asked_for():
     assert "pql_accounts" in catalogue_of(plan).rows
 
 
+def test_a_condition_may_name_what_stands_after_it():
+    """Another membership of the catalogue, one of the plan's own, or the value of a KPI."""
+    own = dict.fromkeys(("name", "group", "unit", "definition", "example"), "A row of the plan.")
+    own |= {"id": "mine", "operator": "membership", "subject": "account", "periods": ["day"]}
+    own["when"] = {"kpi": "twice", "period": "day", "at_least": 4}
+    twice = own | {"id": "twice", "operator": "formula", "formula": {"mul": ["n", 2]}}
+    twice |= {"inputs": {"n": {"kpi": "dau"}}}
+    del twice["when"], twice["subject"]
+    conditions = {"pql_accounts": {"any": [{"member": "mine"}, {"member": "churn_risk_accounts"}]}}
+    plan = plan_with(conditions, (own, twice))
+    assert [*plan_problems(loaded(plan))] == []
+    facts = [at(n, "activity", "a1", user) for n, user in ((0, "u1"), (1, "u1"), (1, "u2"))]
+    result = run_facts(facts, plan, MARCH.replace(month=5))
+    moves = signals(result, "pql_accounts")
+    assert [(account, what) for account, what, _ in moves] == [("a1", "enter"), ("a1", "leave")]
+
+
 def test_what_a_condition_names_runs_with_it():
     plan = loaded(plan_with({"pql_accounts": {"member": "usage_spike_accounts"}}))
     assert plan_problems(plan) == []
@@ -344,19 +361,30 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
         {"member": "usage_spike_accounts"},
         "`usage_spike_accounts` is about accounts, and `inactive_users` is not",
     ),
-    *(
-        ("pql_accounts", {"member": kpi}, f"`{kpi}` does not come before `pql_accounts`")
-        for kpi in ("hot_leads", "pql_accounts", "mine")
+    (
+        "pql_accounts",
+        {"member": "hot_leads"},
+        "it reads itself: pql_accounts reads hot_leads reads pql_accounts",
     ),
     (
         "pql_accounts",
-        {"for_each": "setting.expansion_list", "any": {"member": "each"}},
-        "`seats_near_limit` does not come before `pql_accounts`",
+        {"member": "pql_accounts"},
+        "it reads itself: pql_accounts reads pql_accounts",
     ),
     (
         "pql_accounts",
-        {"since": {"kind": "entry", "name": "churn_risk_accounts"}},
-        "`churn_risk_accounts` does not come before `pql_accounts`",
+        {"kpi": "pql_rate", "period": "month", "below": 1},
+        "it reads itself: pql_accounts reads pql_rate reads pql_accounts",
+    ),
+    (
+        "pql_accounts",
+        {"kpi": "users_stuck", "period": "day", "below": 1},
+        "there is no KPI `users_stuck`",
+    ),
+    (
+        "inactive_users",
+        {"kpi": "dau", "period": "day", "below": 1},
+        "values of a `kpi` are of accounts",
     ),
 ]
 

@@ -10,7 +10,6 @@ import yaml
 from schemas.plan.check import load_plan
 from schemas.plan.models import Plan
 from schemas.times import DAY_MS, iso, parse_iso
-from streams.catalogue import catalogue_of
 from streams.catalogue.checks import plan_problems
 from streams.engine import Engine
 from tests.records import last_of_each_key
@@ -72,22 +71,61 @@ def signals(engine: Engine, account: str = "a1") -> list[tuple[str, int, bool]]:
     return sorted(found, key=itemgetter(1, 2))
 
 
+ACTIVE = row("active", {"kpi": "dau", "period": "day", "at_least": 1})
+
+
 @pytest.mark.parametrize("restarts", [False, True])
 def test_what_began_before_the_horizon_goes_on(restarts: bool) -> None:
     """Once the values are forgotten with which it began it is neither told again nor taken back."""
-    lines = [elsewhere(day) for day in range(160)]
-    for day in (150, 2, 1, 0):
-        lines.insert(day, opened(day))
-    engine = fed(Engine(plan(QUIET), partitions=2, bounded=True), lines, restarts=restarts)
-    begun = [("quiet.enter", 3, False), ("quiet.leave", 150, False), ("quiet.enter", 151, False)]
-    assert signals(engine) == begun
+    lines = [*map(opened, range(3)), *map(elsewhere, range(3, 600, 7)), elsewhere(600)]
+    engine = fed(Engine(plan(QUIET, ACTIVE), partitions=2, bounded=True), lines, restarts=restarts)
+    assert signals(engine) == [
+        ("active.enter", 0, False),
+        ("active.leave", 3, False),
+        ("quiet.enter", 3, False),
+    ]
+    fed(engine, [opened(601), elsewhere(603)], restarts=restarts)
+    assert signals(engine)[3:] == [
+        ("active.enter", 601, False),
+        ("quiet.leave", 601, False),
+        ("active.leave", 602, False),
+        ("quiet.enter", 602, False),
+    ]
     last = last_of_each_key(engine.outputs["kpis"])
     members = {
         (key.start_ms - START_MS) // DAY_MS + 1: record["value"]
         for key, record in last.items()
         if key.kpi == "quiet"
     }
-    assert [members[day] for day in range(146, 155)] == [1, 1, 1, 1, 0, 1, 1, 1, 1]
+    assert [members[day] for day in (600, 601, 602)] == [1, 1, 2], "a9 is quiet on the last two"
+
+
+def test_time_may_leap_beyond_the_horizon() -> None:
+    engine = Engine(plan(QUIET, ACTIVE), bounded=True)
+    fed(engine, [opened(0), elsewhere(1), opened(300), elsewhere(301)])
+    assert signals(engine) == [
+        ("active.enter", 0, False),
+        ("active.leave", 1, False),
+        ("quiet.enter", 1, False),
+        ("active.enter", 300, False),
+        ("quiet.leave", 300, False),
+    ]
+
+
+def test_a_first_value_that_comes_late_fills_the_time_up_to_the_one_known_before() -> None:
+    engine = fed(Engine(plan(QUIET, row("few", {"kpi": "dau", "period": "day", "below": 2}))), [])
+    fed(engine, [opened(9), elsewhere(12)])
+    assert signals(engine) == [("few.enter", 9, False), ("quiet.enter", 10, False)]
+    engine.feed([opened(2)])
+    engine.settle()
+    assert sorted(signals(engine)) == [
+        ("few.enter", 2, False),
+        ("few.enter", 9, False),
+        ("few.enter", 9, True),
+        ("quiet.enter", 3, False),
+        ("quiet.enter", 10, False),
+        ("quiet.leave", 9, False),
+    ]
 
 
 def test_a_late_fact_takes_back_what_followed_from_its_absence() -> None:
@@ -156,9 +194,17 @@ def test_a_condition_on_what_no_account_has_is_refused() -> None:
     ]
 
 
-def test_a_membership_before_its_kpi_says_where_to_write_it() -> None:
-    of = {"operator": "count", "subject": "any", "of": {"kind": "activity"}, "each": "fact"}
-    late = WORDS | {"id": "done", "periods": ["day"]} | of
-    early = row("used", {"kpi": "done", "period": "day", "at_least": 1})
-    idle = catalogue_of(plan(early, late)).idle
-    assert idle["used"] == "needs done, to be written before it"
+def test_settings_and_texts_that_do_not_fit_are_refused_in_own_rows() -> None:
+    silent = {"silent": {"kind": "activity"}, "days": "soon"}
+    assert problems([row("m", silent)]) == [
+        ("kpis.own.0", "`soon` is nothing that `days` can be"),
+    ]
+    silent["days"] = "setting.pql_tiers"
+    assert problems([row("m", silent)]) == [
+        ("kpis.own.0", "a value of setting.pql_tiers does not fit where it stands"),
+    ]
+
+
+def test_a_horizon_of_what_waits_for_nothing_is_refused() -> None:
+    found = problems([], only=["dau"], settings={"horizons_days": {"dau": 3}})
+    assert found == [("kpis.settings.horizons_days.dau", "`dau` waits for nothing")]
