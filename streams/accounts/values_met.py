@@ -144,13 +144,13 @@ class _Condition:
     def met(self, before: Met, book: Book, changed: Hull, kept_day: int | None) -> Met:
         """From when to when it holds of an account, after what was found `before`.
 
-        `kept_day`: the first one of which values are kept; None: all are. What held when the book
-        has forgotten what it had stays as it was found, and so does the first period.
+        `kept_day`: the first one of which values are kept; None: all are.
         """
-        forgotten = _NO_INDEX if kept_day is None else self._index(kept_day - LONGEST_PERIOD_DAYS)
         first = book.first_index(self._tally, self.read.period)
-        if before.first is not None and before.first < forgotten:
-            first = before.first if first is None else min(first, before.first)
+        if kept_day is not None and before.first is not None:
+            forgotten = self._index(kept_day - LONGEST_PERIOD_DAYS)
+            if before.first < forgotten:  # the book does not know any more that it was
+                first = before.first if first is None else min(first, before.first)
         if first is None and before.first is None:
             return before
         last = self._closed
@@ -163,7 +163,7 @@ class _Condition:
         if first != before.first:
             look_at.widen(min(firsts), max(firsts))
         concerned = look_at.until(last)
-        start = max(concerned.start, min(firsts), self._since, forgotten)
+        start = max(concerned.start, min(firsts), self._since)
         # And at the next one, which is as it was: the difference may begin or end with it.
         indexes = range(start, min(concerned.stop, last) + 1)
         if not (concerned and indexes):

@@ -27,7 +27,8 @@ QUIET = row("quiet", {"kpi": "dau", "period": "day", "below": 1})
 PLAN: dict[str, Any] = {
     "product": "Values",
     "activity": "Opened",
-    "events": [{"event": "Asked", "is": "session"}],
+    "sessions": {"event": "Opened"},
+    "key_tasks": {"ask": "Asked"},
     "horizon": {"entity_days": 40, "tally_days": 60},
     "kpis": {"only": ["active_accounts"], "own": [QUIET]},
 }
@@ -72,23 +73,29 @@ def signals(engine: Engine, account: str = "a1") -> list[tuple[str, int, bool]]:
 
 
 ACTIVE = row("active", {"kpi": "dau", "period": "day", "at_least": 1})
+AWAY = row("away", {"kpi": "sessions", "period": "day", "below": 1})
+"""Of what is added up from facts, of which the oldest are dropped."""
 
 
 @pytest.mark.parametrize("restarts", [False, True])
 def test_what_began_before_the_horizon_goes_on(restarts: bool) -> None:
     """Once the values are forgotten with which it began it is neither told again nor taken back."""
     lines = [*map(opened, range(3)), *map(elsewhere, range(3, 600, 7)), elsewhere(600)]
-    engine = fed(Engine(plan(QUIET, ACTIVE), partitions=2, bounded=True), lines, restarts=restarts)
+    rules = plan(QUIET, ACTIVE, AWAY)
+    engine = fed(Engine(rules, partitions=2, bounded=True), lines, restarts=restarts)
     assert signals(engine) == [
         ("active.enter", 0, False),
         ("active.leave", 3, False),
+        ("away.enter", 3, False),
         ("quiet.enter", 3, False),
     ]
     fed(engine, [opened(601), elsewhere(603)], restarts=restarts)
-    assert signals(engine)[3:] == [
+    assert signals(engine)[4:] == [
         ("active.enter", 601, False),
+        ("away.leave", 601, False),
         ("quiet.leave", 601, False),
         ("active.leave", 602, False),
+        ("away.enter", 602, False),
         ("quiet.enter", 602, False),
     ]
     last = last_of_each_key(engine.outputs["kpis"])
@@ -160,7 +167,7 @@ def test_a_condition_begins_anew_with_the_kpi_that_it_looks_at() -> None:
     before = plan(kpi("activity"), when)
     engine = fed(Engine(before), [opened(0), opened(1), elsewhere(3)])
     assert signals(engine) == [("used.enter", 0, False), ("used.leave", 2, False)]
-    change = engine.change_plan(plan(kpi("session"), when), START_MS + 3 * DAY_MS)
+    change = engine.change_plan(plan(kpi("key_task"), when), START_MS + 3 * DAY_MS)
     assert {"company/done", "account/done", "company/used"} <= {*change.restarted}
     fed(engine, [opened(5), elsewhere(7)])
     assert len(signals(engine)) == 2
