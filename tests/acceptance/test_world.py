@@ -168,6 +168,33 @@ Members are in the order of their names, and have none.
 """
 
 
+BY_VALUES = {
+    "healthy_accounts": ("health_score", "day", 60),
+    "team_accounts": ("wau", "trailing_7d", 3),
+}
+"""Memberships of the plan's own -> the value of an account that they look at, and the bound."""
+
+
+def test_accounts_are_in_by_the_values_that_the_truth_says(
+    replayed: tuple[str, Replayed],
+) -> None:
+    _, result = replayed
+    passed: dict[tuple[str, str], list[int]] = {}
+    for signal in result.signals.values():
+        membership = signal["signal"].partition(".")[0]
+        passed.setdefault((membership, signal["account"]), []).append(parse_iso(signal["at"]))
+    looked_at = Counter[tuple[str, bool]]()
+    for membership, (kpi, period, bound) in BY_VALUES.items():
+        for row in truths():
+            if (row.kpi, row.level, row.period, row.part) == (kpi, "account", period, ""):
+                end_ms = parse_iso(row.end)
+                is_in = sum(ms <= end_ms for ms in passed.get((membership, row.subject), ())) % 2
+                assert is_in == (float(row.value) >= bound), (membership, row)
+                looked_at[membership, bool(is_in)] += 1
+    assert len(looked_at) == 2 * len(BY_VALUES)
+    assert sum(looked_at.values()) > 15_000
+
+
 def members_of() -> dict[str, MembershipRow]:
     return {row.id: row for row in catalogue_rows() if isinstance(row, MembershipRow)}
 
