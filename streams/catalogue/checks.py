@@ -46,10 +46,13 @@ def plan_problems(plan: Plan) -> list[Problem]:
     plan = without_conditions(plan, of_conditions)
     settings = settings_of(plan)
     told = [problem for problems in of_conditions.values() for problem in problems]
-    for number, row in enumerate(plan.kpis.own):
-        told += setting_problems(f"kpis.own.{number}", row, settings)
-    if len(told) > sum(map(len, of_conditions.values())):
-        return told
+    unfit = [
+        problem
+        for number, row in enumerate(plan.kpis.own)
+        for problem in setting_problems(f"kpis.own.{number}", row, settings)
+    ]
+    if unfit:
+        return told + unfit  # without their settings they are no rows to look at
     rows = {row.id: resolved(row, settings) for row in rows_in(plan)}
     if circles := [*_circles(plan, rows)]:
         return told + circles  # what else is wrong is asked of rows without end
