@@ -52,7 +52,7 @@ from streams.compiled_plan import CompiledPlan
 from streams.measures.activation_rules import DaysWithin
 from streams.measures.by_days import Days
 from streams.measures.kinds import ByName, Forgetful, Measure
-from streams.parts.holding import WINDOW_DAYS
+from streams.parts.leaves_by_days import WINDOW_DAYS
 from streams.state_costs import USERS, readers_of
 from streams.state_keys import MEMBER
 from streams.values.book import LONGEST_PERIOD_DAYS

@@ -29,7 +29,8 @@ from streams.courses import (
 )
 from streams.measures.kinds import ALL
 from streams.measures.of_subjects import EntryValue, KeptEntry, Values, picked
-from streams.parts.holding import Conditions, Leaf, OnValue
+from streams.parts.holding import Conditions, OnValue
+from streams.parts.leaf import Leaf
 from streams.parts.part import Cells, Subject
 from streams.parts.passages import OUT, Passage, Stand, Stands
 from streams.parts.scores import Score
