@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cached_property
+from typing import NamedTuple
 
 from schemas.keyed_hash import KeyedHash
 from schemas.plan.fingerprint import plan_hash
@@ -11,6 +12,7 @@ from schemas.row_forms.comparing import PredictionRow
 from schemas.row_forms.values import RankingRow
 from schemas.row_reading import begun
 from schemas.rows import FactRow
+from schemas.selectors import FactSelector
 from streams.accounts.crowds import Crowds
 from streams.accounts.entitlements import Entitlements
 from streams.accounts.program import AccountProgram
@@ -223,10 +225,36 @@ class MemberPrograms:
             | self.things_told.slots
         ).union(*(each.slots for each in self.predictions))
         """Measures of all members together that are kept."""
+        self.view = ViewSlots.of(plan, self.measures)
+        """Measures of a member that people look at; None: nothing is kept for them."""
         self.entered = self.together.entered(self.together_slots)
         """Memberships of accounts of whose first entries something is made."""
         self.heard = self.account.slots | self.person.slots | self.crowds.slots
         """Measures of which the account hears."""
+
+
+class ViewSlots(NamedTuple):
+    """Places of measures that no KPI asks for, only people who look at an account."""
+
+    events: int
+    """So many of each user are kept."""
+    recent: int
+    roles: int
+    first_uses: int
+
+    @classmethod
+    def of(cls, plan: Plan, measures: Measures) -> "ViewSlots | None":
+        """Adds them to the measures of members, where the plan asks for them."""
+        n = plan.account_view.recent_events
+        if n == 0:
+            return None
+        used = FactSelector(kind=("feature", "key_task"))
+        return cls(
+            n,
+            measures.recent(n),
+            measures.timeline_by_name(FactSelector(kind="role")),
+            measures.first_by_name(used),
+        )
 
 
 class ThingPrograms:

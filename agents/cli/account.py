@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 ANSWER_S = 10.0
+EVENTS_SHOWN = 10
+USES_SHOWN = 12
 MEMBERS_SHOWN = 10
 VALUES_SHOWN = 20
 NOT_FOUND = 404
@@ -100,16 +102,22 @@ def show(view: dict[str, Any], console: Console) -> None:
         because = "; ".join(clean(each["condition"]) for each in standing["because"])
         since, what = _moment(standing["since"]), kpi.replace("_", " ")
         console.print(f"[green]in[/] {what} since {since}: {because}")
+    for milestone in view["milestones"]:
+        what, n = milestone["kpi"].replace("_", " "), milestone["users"]
+        console.print(f"  {what}: {n} since {_moment(milestone['at'])}")
     for alert in view["alerts"]:
         said = f"{clean(alert['title'])}, {_moment(alert['at'])}"
         console.print(f"[red]{clean(alert['severity'])}[/] {said}")
     _show_users(view["users"], view["members"][:MEMBERS_SHOWN], console)
+    _show_history(view, console)
     _show_values([each for each in view["values"] if each["value"] is not None], console)
 
 
 def _show_users(users: int, members: list[dict[str, Any]], console: Console) -> None:
     table = _table(f"{users} user{'' if users == 1 else 's'}")
-    for heading in ("user", "last active", "days of 30", "activated"):
+    headings = ["user", "last active", "days of 30", "activated"]
+    has_roles = any("role" in member for member in members)
+    for heading in [*headings, *(["role"] if has_roles else [])]:
         table.add_column(heading)
     for member in members:
         activated = member["first"].get("activation")
@@ -118,11 +126,33 @@ def _show_users(users: int, members: list[dict[str, Any]], console: Console) -> 
             member.get("last_active_day", "-"),
             str(member.get("active_days_of_30", "-")),
             "-" if activated is None else _moment(activated),
+            *([clean(member.get("role", "-"))] if has_roles else []),
         )
     if members:
         console.print(table)
     if users > len(members):
         console.print(f"and {users - len(members)} more (--json has up to a hundred)")
+
+
+def _show_history(view: dict[str, Any], console: Console) -> None:
+    """What the account met first, in order, and what happened last, where the plan keeps it."""
+    uses = view.get("first_uses", [])
+    if uses:
+        met = ", ".join(f"{clean(each['name'])} {each['at'][:10]}" for each in uses[:USES_SHOWN])
+        more = f", and {len(uses) - USES_SHOWN} more" if len(uses) > USES_SHOWN else ""
+        console.print(f"first used: {met}{more}")
+    events = view.get("recent_events", [])
+    table = _table("last events")
+    for heading in ("at", "user", "what"):
+        table.add_column(heading)
+    for event in events[:EVENTS_SHOWN]:
+        table.add_row(
+            _moment(event["at"]),
+            clean(event["user"] or "-"),
+            ", ".join(clean(each.replace("_", " ", 1)) for each in event["facts"]),
+        )
+    if events:
+        console.print(table)
 
 
 def _show_values(values: list[dict[str, Any]], console: Console) -> None:

@@ -419,6 +419,13 @@ class Duplicates(Frozen):
     usage_window_ms: int = DAY_MS
 
 
+class AccountView(Frozen):
+    """What is kept so that people can look at an account."""
+
+    recent_events: int = 0
+    """Of each user in an account; 0: none, and neither roles nor first uses."""
+
+
 class Limits(Frozen):
     """What is too large to read."""
 
@@ -562,6 +569,7 @@ class Plan(Frozen):
     watermark: Watermark = Watermark()
     duplicates: Duplicates = Duplicates()
     limits: Limits = Limits()
+    account_view: AccountView = AccountView()
     alerts: Alerts = Alerts()
     consent: Consent | None = None
     """With it `exclude_users` has the condition that it is withdrawn."""

@@ -17,6 +17,7 @@ from schemas.plan.models import (
     DEFAULT_TALLY_DAYS,
     DURATION_UNITS_MS,
     FIRST_ACTIVITY,
+    AccountView,
     Duplicates,
     KpiSettings,
     Limits,
@@ -528,6 +529,17 @@ class WrittenLimits(Written):
     )
 
 
+class WrittenAccountView(Written):
+    """What is kept so that `headwater account` can show it."""
+
+    recent_events: int = Field(
+        default=AccountView().recent_events,
+        ge=0,
+        le=100,
+        description="So many last events of each user, with roles and first uses of features.",
+    )
+
+
 class WrittenConsent(Written):
     """People may take back their consent, and give it again."""
 
@@ -640,6 +652,7 @@ class WrittenPlan(Written):
         description="Names of output and internal topics begin with this and a dot.",
     )
     limits: WrittenLimits = WrittenLimits()
+    account_view: WrittenAccountView = WrittenAccountView()
     alerts: WrittenAlerts = WrittenAlerts()
     consent: WrittenConsent | None = Field(
         default=None, description="Leaves people out who take their consent back."

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from heapq import nlargest
 from typing import Any
 
-from schemas.keys import shown_account, shown_user
+from schemas.keys import GONE, shown_account, shown_user
 from schemas.selectors import FactSelector
 from schemas.times import iso
 from streams.accounts.stage import Accounts
@@ -15,6 +15,7 @@ from streams.courses import AT_INSTANT
 from streams.measures.account_traits import AccountTrait, held_from_ms, value_of
 from streams.measures.by_days import Days
 from streams.measures.kinds import ALL, First, Timeline
+from streams.measures.of_subjects import Values
 
 MEMBERS_MAX = 100
 """Those who were active last."""
@@ -26,8 +27,10 @@ def view_of(accounts: Accounts, key: str) -> dict[str, Any] | None:
     """What is known of an account, as plain data; None: nobody has heard of it.
 
     `account`; `as_of`, the watermark; `users`, how many count, and `members`, the hundred who were
-    active last; `states`, its latest facts of each kind that a KPI follows; `memberships` that it
-    is in and why; `alerts` that are firing; `values`, the newest final ones of its KPIs.
+    active last; `states`, its latest facts of each kind that a KPI follows; `milestones` that it
+    has reached; `memberships` that it is in and why; `alerts` that are firing; `values`, the newest
+    final ones of its KPIs. Where the plan keeps them (`account_view`), `first_uses` of features and
+    key tasks in their order, and `recent_events`, the newest first.
     """
     account = accounts.seen(key)
     if account is None:
@@ -40,9 +43,11 @@ def view_of(accounts: Accounts, key: str) -> dict[str, Any] | None:
         "users": len({member.root for member in members}),
         "members": _members(accounts, members),
         "states": dict(_states(accounts.programs, account, watermark_ms)),
+        "milestones": list(_milestones(accounts, account)),
         "memberships": dict(_memberships(accounts.programs, account, watermark_ms)),
         "alerts": accounts.board.firing(key),
         "values": [] if account.book is None else list(_values(accounts, account)),
+        **_history(accounts.programs, account),
     }
 
 
@@ -77,6 +82,9 @@ def _members(accounts: Accounts, members: list[Member]) -> list[dict[str, Any]]:
             if today is not None:
                 recent = range(today - DAYS + 1, today + 1)
                 shown["active_days_of_30"] = sum(map(active.has, recent))
+        role = _role(accounts.programs, values)
+        if role is not None:
+            shown["role"] = role
         shown["first"] = {
             str(kind): iso(values[slot][0])
             for kind, slot in sorted(firsts.items(), key=str)
@@ -84,6 +92,56 @@ def _members(accounts: Accounts, members: list[Member]) -> list[dict[str, Any]]:
         }
         found.append((last, shown["user"], shown))
     return [shown for *_, shown in nlargest(MEMBERS_MAX, found, key=lambda each: each[:2])]
+
+
+def _role(programs: MemberPrograms, values: Values) -> str | None:
+    """The name of the latest role that events of the account told of a person."""
+    roles = None if programs.view is None else values[programs.view.roles]
+    told = [(*changes[-1][:2], str(name)) for name, changes in (roles or {}).items()]
+    return max(told)[-1] if told else None
+
+
+def _milestones(accounts: Accounts, account: Account) -> Iterator[dict[str, Any]]:
+    """The numbers of users that were reached, in the order of the rows."""
+    program = accounts.programs.account
+    reached = program.standings(account.totals).first
+    for row, order in program.memberships:
+        for n in map(int, row.reach):
+            if n <= len(reached[order]):
+                time_ms, *_ = reached[order][n - 1]
+                yield {"kpi": row.id, "users": n, "at": iso(time_ms)}
+
+
+def _history(programs: MemberPrograms, account: Account) -> dict[str, Any]:
+    """What users of an account, and its events without a user, did first, and last."""
+    if programs.view is None:
+        return {}
+    members = [
+        m for m in account.members.values() if not m.excluded and not m.leaf.startswith(GONE)
+    ]
+    uses: dict[str, int] = {}
+    events = []
+    for member in members:
+        for name, (time_ms, *_) in (member.values[programs.view.first_uses] or {}).items():
+            uses[name] = min(time_ms, uses.get(name, time_ms))
+        for time_ms, id, meaning in member.values[programs.view.recent] or ():
+            events.append((time_ms, id, meaning, shown_user(member.root) or None))
+    newest = nlargest(programs.view.events, events, key=lambda each: each[:2])
+    return {
+        "first_uses": [
+            {"name": name, "at": iso(ms)}
+            for name, ms in sorted(uses.items(), key=lambda use: (use[1], use[0]))
+        ],
+        "recent_events": [
+            {
+                "at": iso(time_ms),
+                "user": user,
+                "event": id,
+                "facts": [kind if name is None else f"{kind} {name}" for kind, name in meaning],
+            }
+            for time_ms, id, meaning, user in newest
+        ],
+    }
 
 
 def _is_plain(facts: FactSelector) -> bool:

@@ -51,6 +51,7 @@ from streams.measures.kinds import (
     by_name,
     reads,
 )
+from streams.measures.recent import Recent
 from streams.measures.steps import Steps
 from streams.measures.told_names import ToldNames
 
@@ -312,6 +313,10 @@ class Measures:
     def timeline_by_name(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """All facts of each name, in order."""
         return self._slot("timeline by name", [facts], since_ms, lambda: by_name(Timeline(facts)))
+
+    def recent(self, n: int) -> int:
+        """The last n events, whatever they mean."""
+        return self._slot(f"last {n} events", [], None, lambda: Recent(n))
 
     def counts_by_month(self, facts: FactSelector, since_ms: int | None = None) -> int:
         """How many facts of each name there were in each month."""

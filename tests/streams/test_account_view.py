@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+import pytest
 import yaml
 
 from schemas.keys import account_key
@@ -14,7 +15,7 @@ from streams.accounts.stage import Accounts
 from streams.accounts.view import view_of
 from streams.engine import Engine
 
-PLAN = {
+PLAN: dict[str, Any] = {
     "product": "T",
     "activity": "Opened",
     "activation": "Shared",
@@ -123,3 +124,74 @@ def test_nobody_is_shown_who_is_left_out_and_an_account_at_rest_is_shown_the_sam
 
 def test_an_account_that_nobody_named_is_unknown() -> None:
     assert view_of(partition_after(EVENTS, warm=1000), account_key("a2")) is None
+
+
+def shown_with_history(events: list[bytes], *, warm: int, restarts: bool = False) -> dict[str, Any]:
+    more: dict[str, Any] = {
+        "account_view": {"recent_events": 3},
+        "features": {"board": "Board Seen"},
+    }
+    more["milestones"] = {"distinct_users": [1, 2, 5]}
+    kpis = PLAN["kpis"]
+    more["kpis"] = kpis | {"only": [*kpis["only"], "account_user_milestones"]}
+    more["events"] = [*PLAN["events"], {"event": "Role", "is": "role", "name": {"property": "as"}}]
+    engine = Engine(load_plan(yaml.safe_dump(PLAN | more)), partitions=1, warm=warm)
+    for event in events:
+        engine.feed([event])
+        if restarts:
+            engine.settle()
+            engine.restart()
+    engine.advance(FIRST_MS + 48 * HOUR_MS)
+    engine.settle()
+    accounts = engine.stages["accounts", 0]
+    assert isinstance(accounts, Accounts)
+    view = view_of(accounts, account_key("a1"))
+    assert view is not None
+    return view
+
+
+HISTORY = [
+    *EVENTS,
+    told(5, "Board Seen", "u2"),
+    told(6, "Role", "u1", **{"as": "admin"}),
+    told(7, "Role", "u1", **{"as": "owner"}),
+    told(27, "Plan Changed", None, tier="paid", seats=20),
+    told(28, "Board Seen", "u1"),
+]
+
+
+@pytest.mark.parametrize("warm", [0, 1000])
+@pytest.mark.parametrize("step", [1, -1, 7])
+def test_what_was_first_and_what_was_last_is_shown_in_any_order(step: int, warm: int) -> None:
+    events = [HISTORY[number * step % len(HISTORY)] for number in range(len(HISTORY))]
+    view = shown_with_history(events * 2, warm=warm, restarts=warm == 0)
+
+    assert [(each["at"][8:13], each["user"], each["facts"]) for each in view["recent_events"]] == [
+        ("03T13", "u1", ["feature board"]),
+        ("03T12", None, ["plan_change"]),
+        ("03T11", "u2", ["activity", "first_action"]),
+    ]
+    uses = [(each["name"], each["at"][8:13]) for each in view["first_uses"]]
+    assert uses == [("share", "02T11"), ("board", "02T14")]
+    assert {each["user"]: each.get("role") for each in view["members"]} == {
+        "u1": "owner",
+        "u2": None,
+    }
+    reached = {(each["kpi"], each["users"]): each["at"][8:13] for each in view["milestones"]}
+    assert reached["account_user_milestones", 2] == "02T12"
+    assert ("account_user_milestones", 5) not in reached
+
+
+def test_what_somebody_did_who_is_left_out_is_not_shown() -> None:
+    internal = {"messageId": "t", "type": "identify", "userId": "u1", "traits": {"internal": True}}
+    internal["timestamp"] = iso(FIRST_MS)
+    view = shown_with_history([*HISTORY, orjson.dumps(internal)], warm=1000)
+
+    assert {each["user"] for each in view["recent_events"]} == {"u2", None}
+    assert [each["name"] for each in view["first_uses"]] == ["board"]
+
+
+def test_without_the_plan_asking_for_it_nothing_is_kept() -> None:
+    view = view_of(partition_after(EVENTS, warm=1000), account_key("a1"))
+    assert view is not None
+    assert not {"recent_events", "first_uses"} & view.keys()

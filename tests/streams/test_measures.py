@@ -27,6 +27,7 @@ from streams.measures.kinds import (
     reads,
 )
 from streams.measures.of_subjects import Measures
+from streams.measures.recent import Recent
 from streams.measures.steps import Steps
 from tests.laws import examples, law
 
@@ -57,6 +58,7 @@ MEASURES: dict[str, Measure] = {
     "steps": Steps(FIRST_ACTION, STEPS, 2 * DAY_MS),
     "whole timeline": WholeTimeline(KEY_TASK),
     "all names": AllNames(TWO_TASKS, ("one", "two")),
+    "last events": Recent(3),
 }
 PLAN = load_plan("{product: Desk, inputs: [{topic: events, format: segment}], activity: all}")
 few = settings(law, max_examples=examples(30))
@@ -305,6 +307,18 @@ def test_a_chain_keeps_no_more_than_it_may_need():
 
 
 @law
+@given(st.permutations([*enumerate("abcde")]), st.integers(1, 6))
+def test_the_last_events_are_kept_whole(order: list[tuple[int, str]], n: int):
+    """Each means two things, which come one after the other."""
+    measure, value = Recent(n), None
+    for hour, id in order:
+        for kind, name in (("key_task", "one"), ("activity", None)):
+            value = measure.add(value, fact_at(FIRST_DAY_MS + hour * HOUR_MS, id, "", kind, name))
+    meaning = (("activity", None), ("key_task", "one"))
+    every = [(FIRST_DAY_MS + hour * HOUR_MS, id, meaning) for hour, id in enumerate("abcde")]
+    assert [*(value or ())] == every[-n:]
+
+
 @given(logs, st.sampled_from((2, 3)))
 def test_the_nth_time_is_the_nth_of_all(log: list[Fact], n: int):
     measure = NthTime(ACTIVATION, n)

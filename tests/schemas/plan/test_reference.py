@@ -68,7 +68,7 @@ def test_every_top_level_key_has_its_section_and_link() -> None:
     ("section", "written"),
     [
         (name, default)
-        for name in ("milestones", "horizon", "watermark", "duplicates", "limits")
+        for name in ("milestones", "horizon", "watermark", "duplicates", "limits", "account_view")
         for default in [
             dict(
                 re.findall(
