@@ -102,9 +102,11 @@ def show(view: dict[str, Any], console: Console) -> None:
         because = "; ".join(clean(each["condition"]) for each in standing["because"])
         since, what = _moment(standing["since"]), kpi.replace("_", " ")
         console.print(f"[green]in[/] {what} since {since}: {because}")
-    for milestone in view["milestones"]:
-        what, n = milestone["kpi"].replace("_", " "), milestone["users"]
-        console.print(f"  {what}: {n} since {_moment(milestone['at'])}")
+    reached: dict[str, list[str]] = {}
+    for each in view["milestones"]:
+        reached.setdefault(each["kpi"], []).append(f"{each['users']} on {each['at'][:10]}")
+    for kpi, numbers in reached.items():
+        console.print(f"  {kpi.replace('_', ' ')}: {', '.join(numbers)}")
     for alert in view["alerts"]:
         said = f"{clean(alert['title'])}, {_moment(alert['at'])}"
         console.print(f"[red]{clean(alert['severity'])}[/] {said}")
@@ -146,11 +148,10 @@ def _show_history(view: dict[str, Any], console: Console) -> None:
     for heading in ("at", "user", "what"):
         table.add_column(heading)
     for event in events[:EVENTS_SHOWN]:
-        table.add_row(
-            _moment(event["at"]),
-            clean(event["user"] or "-"),
-            ", ".join(clean(each.replace("_", " ", 1)) for each in event["facts"]),
-        )
+        # that something was done goes without saying where it is said what
+        facts = [each for each in event["facts"] if each != "activity"] or event["facts"]
+        what = ", ".join(clean(each.replace("_", " ", 1)) for each in facts)
+        table.add_row(_moment(event["at"]), clean(event["user"] or "-"), what)
     if events:
         console.print(table)
 

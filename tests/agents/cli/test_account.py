@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import io
+from typing import Any, cast
 
 import orjson
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from agents.cli import main
+from agents.cli.account import show
 from agents.monitor import Monitor
 from agents.pace import Pace
 from agents.web import Address, found, serving
 from agents.worker import StageSpec, Worker
 from deploy.kafka.local_broker import free_ports
 from tests.agents.test_worker import NOW_MS, Store
-from tests.streams.test_account_view import EVENTS, partition_after
+from tests.streams.test_account_view import (
+    EVENTS,
+    HISTORY,
+    partition_after,
+    shown_with_history,
+)
 
 
 def asked(monkeypatch: pytest.MonkeyPatch, *arguments: str, shows: bool = True) -> Result:
@@ -52,6 +60,20 @@ def test_an_account_is_shown_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
         "newest final values",
     ):
         assert text in result.output
+
+
+def test_milestones_first_uses_and_last_events_are_shown_in_words() -> None:
+    console = Console(highlight=False, width=200, file=io.StringIO())
+    show(shown_with_history(HISTORY, warm=1000), console)
+    said = cast(io.StringIO, console.file).getvalue()
+    for text in (
+        "account user milestones: 1 on 2026-03-02, 2 on 2026-03-02",
+        "first used: share 2026-03-02, board 2026-03-02",
+        "2026-03-03 13:00  u1    feature board",
+        "2026-03-03 12:00  -     plan change",
+        "u1    2026-03-02   1           2026-03-02 11:00  owner",
+    ):
+        assert text in said, said
 
 
 def test_what_the_worker_says_is_given_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
