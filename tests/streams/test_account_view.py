@@ -126,7 +126,9 @@ def test_an_account_that_nobody_named_is_unknown() -> None:
     assert view_of(partition_after(EVENTS, warm=1000), account_key("a2")) is None
 
 
-def shown_with_history(events: list[bytes], *, warm: int, restarts: bool = False) -> dict[str, Any]:
+def shown_with_history(
+    events: list[bytes], *, warm: int, restarts: bool = False, **also: Any
+) -> dict[str, Any]:
     more: dict[str, Any] = {
         "account_view": {"recent_events": 3},
         "features": {"board": "Board Seen"},
@@ -135,7 +137,8 @@ def shown_with_history(events: list[bytes], *, warm: int, restarts: bool = False
     kpis = PLAN["kpis"]
     more["kpis"] = kpis | {"only": [*kpis["only"], "account_user_milestones"]}
     more["events"] = [*PLAN["events"], {"event": "Role", "is": "role", "name": {"property": "as"}}]
-    engine = Engine(load_plan(yaml.safe_dump(PLAN | more)), partitions=1, warm=warm)
+    plan = load_plan(yaml.safe_dump(PLAN | more | also))
+    engine = Engine(plan, partitions=1, warm=warm, key=b"a key of erasure")
     for event in events:
         engine.feed([event])
         if restarts:
@@ -152,11 +155,11 @@ def shown_with_history(events: list[bytes], *, warm: int, restarts: bool = False
 
 HISTORY = [
     *EVENTS,
-    told(5, "Board Seen", "u2"),
+    told(5, "Board Seen", "u1"),
     told(6, "Role", "u1", **{"as": "admin"}),
     told(7, "Role", "u1", **{"as": "owner"}),
     told(27, "Plan Changed", None, tier="paid", seats=20),
-    told(28, "Board Seen", "u1"),
+    told(28, "Board Seen", "u2"),
 ]
 
 
@@ -167,7 +170,7 @@ def test_what_was_first_and_what_was_last_is_shown_in_any_order(step: int, warm:
     view = shown_with_history(events * 2, warm=warm, restarts=warm == 0)
 
     assert [(each["at"][8:13], each["user"], each["facts"]) for each in view["recent_events"]] == [
-        ("03T13", "u1", ["feature board"]),
+        ("03T13", "u2", ["feature board"]),
         ("03T12", None, ["plan_change"]),
         ("03T11", "u2", ["activity", "first_action"]),
     ]
@@ -189,6 +192,16 @@ def test_what_somebody_did_who_is_left_out_is_not_shown() -> None:
 
     assert {each["user"] for each in view["recent_events"]} == {"u2", None}
     assert [each["name"] for each in view["first_uses"]] == ["board"]
+
+
+@pytest.mark.parametrize("aggregates", ["keep", "correct"])
+def test_what_somebody_did_who_was_erased_is_not_shown(aggregates: str) -> None:
+    erasure = {"users": "Forget Me", "aggregates": aggregates}
+    events = [*HISTORY, told(29, "Forget Me", "u1"), told(30, "Opened", "u1")]
+    view = shown_with_history(events, warm=1000, erasure=erasure)
+
+    assert [each["user"] for each in view["recent_events"]] == ["u2", None, "u2"]
+    assert [each["at"][8:13] for each in view["first_uses"]] == ["03T13"]
 
 
 def test_without_the_plan_asking_for_it_nothing_is_kept() -> None:

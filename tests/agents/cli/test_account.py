@@ -69,7 +69,7 @@ def test_milestones_first_uses_and_last_events_are_shown_in_words() -> None:
     for text in (
         "account user milestones: 1 on 2026-03-02, 2 on 2026-03-02",
         "first used: share 2026-03-02, board 2026-03-02",
-        "2026-03-03 13:00  u1    feature board",
+        "2026-03-03 13:00  u2    feature board",
         "2026-03-03 12:00  -     plan change",
         "u1    2026-03-02   1           2026-03-02 11:00  owner",
     ):
