@@ -7,6 +7,7 @@ from typing import Any, get_args
 import pytest
 import yaml
 
+from schemas.conditions import EachHolds, Holds
 from schemas.fact_kinds import FACT_KINDS
 from schemas.plan.check import load_plan
 from schemas.plan.models import OPERATORS
@@ -62,6 +63,18 @@ def test_every_top_level_key_has_its_section_and_link() -> None:
     headings = re.findall(r"^### (\w+)$", REFERENCE, re.MULTILINE)
     assert sorted(headings) == sorted(WrittenPlan.model_fields)
     assert all(f"[{key}](#{key})" in REFERENCE for key in headings)
+
+
+def test_every_condition_of_memberships_has_its_line() -> None:
+    section = REFERENCE.partition("#### Conditions of memberships")[2].partition("\n### ")[0]
+    lines = re.findall(r"^\| `\{.*", section, re.MULTILINE)
+    told = {key for line in lines for key in re.findall(r"`\{(\w+): ", line.split(" | ")[0])}
+    forms = {
+        next(field.alias or name for name, field in form.model_fields.items())
+        for form in get_args(Holds)
+        if form is not EachHolds  # which only settings of the catalogue's rows need
+    }
+    assert told == forms
 
 
 @pytest.mark.parametrize(
