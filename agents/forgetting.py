@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from schemas.experiments import EXPERIMENTS
 from schemas.keys import ACCOUNT, ANONYMOUS, USER
 from schemas.outputs import ALERTS, DEAD_LETTERS, KPIS, LISTS, SIGNALS
 from streams.ingest.pseudonyms import Pseudonyms
@@ -76,8 +77,9 @@ def _users_in(evidence: Any) -> Iterator[str | None]:
     if isinstance(evidence, dict):
         yield evidence.get("user")
         yield from evidence.get("users", ())
-        for each in evidence.values():
-            yield from _users_in(each)
+        for field, each in evidence.items():
+            if field != EXPERIMENTS:  # an experiment may be called `users`
+                yield from _users_in(each)
 
 
 def _words_in(record: bytes) -> Iterator[str]:

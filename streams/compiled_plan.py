@@ -22,6 +22,7 @@ from streams.alerting.board import Board
 from streams.alerting.rules import Rules
 from streams.calendar import Calendar
 from streams.catalogue import Catalogue, catalogue_of
+from streams.experiments import Experiments
 from streams.history import ACTIVATED, NEW, History, alert_unit
 from streams.ingest.pseudonyms import Pseudonyms
 from streams.measures.latest_names import Asked, LatestNames, asked_names
@@ -61,6 +62,10 @@ class CompiledPlan:
         if self.plan.pseudonyms == PseudonymsOf():
             return None
         return Pseudonyms(self.plan, self.keyed)
+
+    @cached_property
+    def experiments(self) -> Experiments:
+        return Experiments(self.plan.experiments)
 
     @cached_property
     def alert_rules(self) -> Rules:

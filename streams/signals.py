@@ -2,7 +2,8 @@
 
 What signals stand follows from state alone. A change of state is told as the difference: a signal
 whose instant moved is retracted and given anew under another id; the same instant with other
-evidence is a higher revision of the same id.
+evidence is a higher revision of the same id. The variants of experiments follow from the subject:
+they stand beside the evidence of what is told, and are no part of what stands.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 
 from schemas.outputs import Signal, deterministic_id
 from schemas.times import iso
+from streams.experiments import NO_EXPERIMENTS, Experiments
 
 
 class Standing(NamedTuple):
@@ -36,10 +38,14 @@ NONE_REVISED: Mapping[str, int] = {}
 class Revisions:
     """Revisions of the signals of one subject that were ever changed; others are at 1."""
 
-    __slots__ = ("revised",)
+    __slots__ = ("_experiments", "revised")
 
-    def __init__(self, revised: Mapping[str, int] = NONE_REVISED) -> None:
-        self.revised = revised
+    def __init__(
+        self,
+        revised: Mapping[str, int] = NONE_REVISED,
+        experiments: Experiments = NO_EXPERIMENTS,
+    ) -> None:
+        self.revised, self._experiments = revised, experiments
 
     def changes(self, old: Standing | None, new: Standing | None) -> Iterator[Signal]:
         """The records that lead from what stood to what stands."""
@@ -58,8 +64,7 @@ class Revisions:
             self.revised = {**self.revised, id: revision}
         return revision
 
-    @staticmethod
-    def _record(of: Standing, id: str, revision: int, *, retracted: bool = False) -> Signal:
+    def _record(self, of: Standing, id: str, revision: int, *, retracted: bool = False) -> Signal:
         return Signal(
             id,
             revision,
@@ -69,5 +74,5 @@ class Revisions:
             of.account,
             of.user,
             of.at_ms,
-            of.evidence,
+            self._experiments.beside(of.evidence, of.signal, of.subject),
         )

@@ -64,8 +64,9 @@ SIGNAL_FIELDS = {"signal", "variant", "account", "user", "at", "evidence", "retr
 
 ALERT_FIELDS = {
     "alert", "type", "state", "subject", "at", "resolved_at", "value", "change", "title",
-    "revision", "users", "accounts", "features", "held_back",
+    "revision", "users", "accounts", "features", "experiments", "held_back",
 }  # fmt: skip
+ALERT_EVIDENCE = ("users", "accounts", "features", "experiments")
 
 
 class RefusedError(AssertionError):
@@ -128,7 +129,7 @@ class Player:
             self._plan["alerts"] = {"late_after": "9999d"} | self._plan["alerts"]
         self._zone = ZoneInfo(self._plan.get("timezone", "UTC"))
         self._watched = [str(entry) for entry in transcript["watch"]]
-        loaded = load_plan(yaml.safe_dump(self._plan))
+        loaded = load_plan(yaml.safe_dump(self._plan, sort_keys=False))
         self._engine = Engine(loaded, partitions=partitions, warm=1 if restarts else WARM)
         self._restarts = restarts
         self._now_ms = NOW_MS
@@ -258,7 +259,7 @@ class Player:
             said = data | {
                 "alert": data["rule"],
                 "type": record["type"].removeprefix("headwater.alert."),
-                **{each: data["evidence"].get(each) for each in ("users", "accounts", "features")},
+                **{each: data["evidence"].get(each) for each in ALERT_EVIDENCE},
             }
             times = {
                 field: iso(self._start_ms(wanted[field]))

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.conditions import Holds
+from schemas.experiments import variant_of
 from schemas.fact_kinds import KINDS_OF_NOBODY, FactKind
 from schemas.rows import Row
 from schemas.terms import Period
@@ -508,6 +509,19 @@ class Alerts(Frozen):
     link: str | None = None
 
 
+class Experiment(Frozen):
+    """Whoever a signal is about gets one of several variants, by shares."""
+
+    name: str
+    signal: str
+    variants: tuple[tuple[str, int], ...]
+    """(name, share) in the order in which they are written, for who gets which depends on it."""
+
+    def variant_of(self, id: str) -> str:
+        """The variant of an account or user, by its id as outputs show it."""
+        return variant_of(self.name, id, dict(self.variants))
+
+
 class Consent(Frozen):
     """What users say of their consent stands beside their traits, as CONSENT_TRAIT."""
 
@@ -570,6 +584,8 @@ class Plan(Frozen):
     duplicates: Duplicates = Duplicates()
     limits: Limits = Limits()
     account_view: AccountView = AccountView()
+    experiments: tuple[Experiment, ...] = ()
+    """Sorted by name."""
     alerts: Alerts = Alerts()
     consent: Consent | None = None
     """With it `exclude_users` has the condition that it is withdrawn."""

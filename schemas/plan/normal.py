@@ -24,6 +24,7 @@ from schemas.plan.models import (
     Currency,
     Duplicates,
     Erasure,
+    Experiment,
     ExtraLevels,
     FactName,
     FactRule,
@@ -50,6 +51,7 @@ from schemas.plan.written import (
     PqlCandidate,
     WrittenConsent,
     WrittenErasure,
+    WrittenExperiment,
     WrittenInput,
     WrittenKpis,
     WrittenPlan,
@@ -135,6 +137,7 @@ def normal_plan(plan: WrittenPlan) -> Plan:
         duplicates=Duplicates(usage_window_ms=plan.duplicates.usage_window),
         limits=Limits(event_bytes=plan.limits.event_bytes),
         account_view=AccountView(recent_events=plan.account_view.recent_events),
+        experiments=_experiments(plan.experiments),
         alerts=normal_alerts(plan.alerts),
         consent=_consent(plan.consent),
         erasure=_erasure(plan.erasure),
@@ -383,6 +386,13 @@ def _erasure(form: WrittenErasure | None) -> Erasure | None:
         aggregates=form.aggregates,
         users=_selectors(form.users),
         accounts=_selectors(form.accounts),
+    )
+
+
+def _experiments(forms: Mapping[str, WrittenExperiment]) -> tuple[Experiment, ...]:
+    return tuple(
+        Experiment(name=name, signal=form.signal, variants=tuple(form.variants.items()))
+        for name, form in sorted(forms.items())
     )
 
 

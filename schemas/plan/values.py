@@ -138,6 +138,12 @@ SegmentName = matching(
     "segment (`all`, `dimension=value`)",
 )
 InputName = matching(r"[A-Za-z0-9._-]{1,64}", "name of an input (letters, digits, `.`, `_`, `-`)")
+ExperimentName = matching(
+    r"[A-Za-z0-9._-]{1,64}", "name of an experiment (letters, digits, `.`, `_`, `-`)"
+)
+VariantName = matching(
+    r"[A-Za-z0-9._-]{1,64}", "name of a variant (letters, digits, `.`, `_`, `-`)"
+)
 CurrencyCode = matching(r"[A-Z]{3}", "currency (three capital letters of ISO 4217, such as EUR)")
 TimeOfDay = matching(r"([01]\d|2[0-3]):[0-5]\d", "time of day (such as 20:00)")
 DimensionName = matching(r"[A-Za-z_][A-Za-z0-9_]{0,63}", "dimension name (letters, digits, `_`)")

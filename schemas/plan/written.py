@@ -33,6 +33,7 @@ from schemas.plan.values import (
     Delimiter,
     DimensionName,
     Duration,
+    ExperimentName,
     FormatName,
     InputName,
     KpiId,
@@ -46,6 +47,7 @@ from schemas.plan.values import (
     TimeUnitName,
     TimeZone,
     Topic,
+    VariantName,
     WeekStartName,
     Weight,
     WhoseIds,
@@ -69,6 +71,8 @@ from schemas.plan.written_rules import (
     kinds_of,
 )
 from schemas.plan.written_segments import Pair, Trait, WrittenDimension, check_combinations
+
+VARIANTS_MIN = 2
 
 
 class WrittenFields(Written):
@@ -540,6 +544,26 @@ class WrittenAccountView(Written):
     )
 
 
+class WrittenExperiment(Written):
+    """Whoever a signal is about gets one of several variants."""
+
+    signal: Text = Field(description="The signal whose account or user gets a variant.")
+    variants: dict[VariantName, Count] = Field(
+        description="Variant -> its share, a whole number; who gets which depends on their order.",
+        json_schema_extra={"minProperties": VARIANTS_MIN},
+    )
+
+    @field_validator("variants")
+    @classmethod
+    def _are_several(cls, variants: dict[str, int]) -> dict[str, int]:
+        if len(variants) < VARIANTS_MIN:
+            raise mistake(
+                f"an experiment has at least {VARIANTS_MIN} variants, to compare them",
+                "add another one, such as `holdout: 10`",
+            )
+        return variants
+
+
 class WrittenConsent(Written):
     """People may take back their consent, and give it again."""
 
@@ -653,6 +677,9 @@ class WrittenPlan(Written):
     )
     limits: WrittenLimits = WrittenLimits()
     account_view: WrittenAccountView = WrittenAccountView()
+    experiments: dict[ExperimentName, WrittenExperiment] = Field(
+        default_factory=dict, description="Experiment -> who gets which variant of it."
+    )
     alerts: WrittenAlerts = WrittenAlerts()
     consent: WrittenConsent | None = Field(
         default=None, description="Leaves people out who take their consent back."

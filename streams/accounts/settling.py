@@ -49,6 +49,7 @@ class AccountSettling:
         self._program, self._person = programs.account, programs.person
         self._together, self._standing = programs.together, programs.standing
         self._crowds, self._thing_programs = programs.crowds, compiled.things
+        self._experiments = compiled.experiments
         self._held, self._things, self._to_tallies = held, things, to_tallies
         self._board, self._listing = board, listing
         self._moves_in_account = Moves(self._person.groups, compiled.calendar)
@@ -181,7 +182,7 @@ class AccountSettling:
         out: Flushed,
     ) -> None:
         """The records that lead from what stood of an account to what stands."""
-        revisions = Revisions(account.revised)
+        revisions = Revisions(account.revised, self._experiments)
         signals = [each for was, now in changes for each in revisions.changes(was, now)]
         account.revised = revisions.revised
         for signal in signals:

@@ -5,6 +5,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Any, Protocol
 
+from schemas.experiments import EXPERIMENTS
 from schemas.outputs import ALERTS, Alert, Signal, alert_record
 from schemas.plan.models import AlertRule, Watch
 from schemas.times import parse_iso
@@ -436,7 +437,10 @@ def _without(last: dict[str, Any], kind: str, name: str) -> dict[str, Any]:
 def _unnamed(evidence: Any, kind: str, name: str) -> Any:
     if not isinstance(evidence, dict):
         return evidence
-    found = {field: _unnamed(value, kind, name) for field, value in evidence.items()}
+    found = {
+        field: value if field == EXPERIMENTS else _unnamed(value, kind, name)
+        for field, value in evidence.items()
+    }
     if name in found.get(f"{kind}s", ()):
         found[f"{kind}s"] = [each for each in found[f"{kind}s"] if each != name]
     if found.get(kind) == name:

@@ -4,16 +4,14 @@ from collections.abc import Iterator, Mapping
 
 from schemas.plan.check import Problem
 from schemas.plan.models import ALL, AlertRule, Dimension, Plan, Watch
-from schemas.plan.values import did_you_mean
 from schemas.row_forms.comparing import PredictionRow
-from schemas.row_forms.people import MembershipRow, MilestoneRow
+from schemas.row_forms.people import MilestoneRow
 from schemas.row_forms.values import ScoreRow
 from schemas.rows import Row, of_facts, variants_of
 from schemas.segments import NO_VALUE, OTHER, dimension_of
 from streams.calendar import DAY
 from streams.catalogue.series_checks import series_problems
-
-ACTIVATED = "activated"
+from streams.catalogue.signal_checks import signal_problems
 
 
 def alert_problems(plan: Plan, planned: Mapping[str, Row]) -> Iterator[Problem]:
@@ -26,7 +24,7 @@ def alert_problems(plan: Plan, planned: Mapping[str, Row]) -> Iterator[Problem]:
             yield from _series(plan, planned, rule, rule.sample.kpi, "", f"{place}.sample")
         yield from _predicted(planned, rule, place)
         if rule.signal is not None:
-            yield from _signal(planned, rule, place)
+            yield from _signal(plan, planned, rule, place)
 
 
 def _watch(
@@ -115,21 +113,15 @@ def _predicted(planned: Mapping[str, Row], rule: AlertRule, place: str) -> Itera
         )
 
 
-def _signal(planned: Mapping[str, Row], rule: AlertRule, place: str) -> Iterator[Problem]:
-    entered = {f"{id}.enter": row for id, row in planned.items() if isinstance(row, MilestoneRow)}
-    passed = (
-        f"{id}.{what}"
-        for id, row in planned.items()
-        if isinstance(row, MembershipRow)
-        for what in ("enter", "leave")
-    )
-    known = [ACTIVATED, *entered, *passed]
+def _signal(
+    plan: Plan, planned: Mapping[str, Row], rule: AlertRule, place: str
+) -> Iterator[Problem]:
     signal = rule.signal or ""
-    if signal not in known:
-        guess = did_you_mean(signal, known) or f"known are {', '.join(known)}"
-        yield Problem(f"{place}.signal", f"unknown signal `{signal}`", guess)
-    elif rule.variant is not None:
-        variants = variants_of(entered[signal]) if signal in entered else ()
+    problems = [*signal_problems(plan, planned, signal, f"{place}.signal")]
+    yield from problems
+    if rule.variant is not None and not problems:
+        row = planned.get(signal.rpartition(".")[0])
+        variants = variants_of(row) if isinstance(row, MilestoneRow) else ()
         if rule.variant not in variants:
             there = ", ".join(variants) or "none"
             yield Problem(

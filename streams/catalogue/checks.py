@@ -35,6 +35,7 @@ from streams.catalogue.condition_checks import (
     without_conditions,
 )
 from streams.catalogue.series_checks import can_be_per_account, value_problems
+from streams.catalogue.signal_checks import experiment_problems
 
 EVENT_BYTES_MAX = 2 * 1024 * 1024
 """The largest event of which a dead letter, with its bytes as base64, fits into a Kafka record."""
@@ -65,6 +66,7 @@ def plan_problems(plan: Plan) -> list[Problem]:
         *_horizons(plan, planned),
         *_inputs(plan, planned),
         *_memberships(plan, rows, planned),
+        *experiment_problems(plan, planned),
         *alert_problems(plan, planned),
     ]
 

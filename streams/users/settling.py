@@ -47,6 +47,7 @@ class PersonSettling:
         self._program, self._plan_hash = compiled.person, compiled.hash
         self._measures, self._names = self._program.measures, compiled.names_of_person
         self._excludes = bool(compiled.plan.exclude_users)
+        self._experiments = compiled.experiments
         self._held, self._differ, self._scores, self._board = held, differ, scores, board
         self._account_partitions = account_partitions
         self._states: dict[int, list[UserState]] = {}
@@ -119,7 +120,7 @@ class PersonSettling:
         if was == now:
             return
         person = self._held.persons.get(root) or Person()
-        revisions = Revisions(person.revised)
+        revisions = Revisions(person.revised, self._experiments)
         for signal in revisions.changes(was, now):
             out.records.append(Outgoing(SIGNALS, None, *signal_record(signal)))
             self._board.hear_signal(root, signal)

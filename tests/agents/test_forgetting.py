@@ -123,3 +123,14 @@ def test_results_that_were_edited_can_still_be_finished_after_a_crash(tmp_path: 
     again = ResultFiles(tmp_path, lengths | reopen(tmp_path))
     again.finish({})
     assert (tmp_path / "kpis.jsonl").read_bytes() == b"two\n"
+
+
+def test_a_variant_that_is_called_as_who_is_erased_hides_no_line() -> None:
+    """An experiment may be called `user`, and is no user for that."""
+    evidence = {"users": ["u1"], "experiments": {"user": "u9", "users": "u9"}}
+    forgetting = Forgetting(lambda key: key in ("u:u9", "u:u", "u:9"), None)
+
+    signal = orjson.dumps({"account": "a1", "user": "u1", "evidence": evidence})
+    assert forgetting.edited("signals", signal) == signal
+    of_u9 = orjson.dumps({"account": "a1", "user": None, "evidence": evidence | {"users": ["u9"]}})
+    assert forgetting.edited("signals", of_u9) is None

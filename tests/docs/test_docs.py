@@ -18,6 +18,7 @@ import yaml
 from agents.topics import RECEIPTS_TOPIC, TOPICS
 from docs import generate_kpis
 from schemas.events import DEAD_LETTER_CODES
+from schemas.experiments import variant_of
 from schemas.outputs import (
     ALERTS,
     DEAD_LETTERS,
@@ -263,6 +264,32 @@ def test_every_topic_is_documented_as_it_is_made():
     assert sorted(told) == sorted(made)
 
 
+# ---- experiments
+
+
+def test_the_documented_function_gives_the_variants_of_the_product():
+    page = (DOCS / "conventions.md").read_text(encoding="utf-8").split("\n## Experiments\n")[1]
+    code = re.search(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert code is not None
+    scope: dict[str, Any] = {}
+    exec(code[1], scope)
+    shares = {"call": 45, "mail": 45, "holdout": 10}
+    for id in ("acct-001", "anon:x", "\u00fc", *map(str, range(1000))):
+        assert scope["variant"]("welcome_call", id, shares) == variant_of(
+            "welcome_call", id, shares
+        )
+
+
+def test_the_variants_that_are_shown_are_so():
+    page = (DOCS / "conventions.md").read_text(encoding="utf-8")
+    shares = {"call": 45, "mail": 45, "holdout": 10}
+    rows = re.findall(r"^\| `(\S+)` \| (\d+) \| `(\w+)` \|$", page, re.MULTILINE)
+    assert len(rows) >= 4
+    assert [variant for *_, variant in rows] == [
+        variant_of("welcome_call", id, shares) for id, *_ in rows
+    ]
+
+
 # ---- schemas
 
 
@@ -285,6 +312,9 @@ milestones: {distinct_users: [1, 3], activated_users: [1, 3]}
 features: {report: Reported, share: Shared}
 kpis: {levels: {account: [dau, wau, core_actions, action_to_activation_lag]}}
 erasure: {users: Forget Me}
+experiments:
+  welcome: {signal: activated, variants: {call: 1, mail: 1}}
+  grow: {signal: account_activated_user_milestones.enter, variants: {call: 1, mail: 1}}
 alerts:
   late_after: 9999d
   link: "https://example.com/{account}"
@@ -364,6 +394,8 @@ def test_those_outputs_are_of_every_shape(outputs: Mapping[str, list[bytes]]):
     assert values(outputs[KPIS], "status") == {"provisional", "final", "amended"}
     assert values(outputs[SIGNALS], "retracted") == {False, True}
     assert values(outputs[SIGNALS], "account") == {"a1", None}
+    evidence = [orjson.loads(record)["evidence"] for record in outputs[SIGNALS]]
+    assert {"experiments" in each for each in evidence} == {True, False}
     assert len(values(outputs[ALERTS], "type")) == 3
     assert len(values(outputs[DEAD_LETTERS], "code")) == 4
 
