@@ -13,6 +13,7 @@ COMMANDS = {
     "export": "Write the numbers of a replay for Prometheus.",
     "run": "Work on Kafka: events in, numbers and signals out.",
     "account": "Show one account: who is in it, where it stands, what is firing.",
+    "assign": "Say which variant of an experiment somebody gets.",
     "alerts": "Show the alerts of a running installation, or deliver them.",
     "erase": "Forget a user or an account: in state, numbers, signals and topics.",
     "topics": "Create the topics that `run` needs, or check them.",
