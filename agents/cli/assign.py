@@ -46,4 +46,4 @@ def assign(experiment: str, ids: tuple[str, ...], plan_file: Path) -> None:
 def _read() -> Iterable[str]:
     """The ids on standard input, without empty lines."""
     lines = click.get_text_stream("stdin", encoding="utf-8", errors="strict")
-    return filter(None, (line.rstrip("\r\n") for line in lines))
+    return filter(None, (line.rstrip("\n") for line in lines))

@@ -158,6 +158,13 @@ def test_other_experiments_start_nothing_anew_and_tell_no_signal_again():
     drawn = variant_of("welcome", "u2", {"yes": 1, "no": 3})
     assert (signal["user"], signal["evidence"]["experiments"]) == ("u2", {"welcome": drawn})
 
+    engine.feed([event("Done", early - 1, userId="u1", account="a1")])
+    engine.settle(FIRST_MS + DAY_MS)
+    moved = [each for each in said(engine)[told["signals"] + 1 :] if each["signal"] == "activated"]
+    assert [each["retracted"] for each in moved] == [True, False]
+    drawn = variant_of("welcome", "u1", {"yes": 1, "no": 3})
+    assert [each["evidence"]["experiments"] for each in moved] == [{"welcome": drawn}] * 2
+
 
 # ---- erasure
 
