@@ -310,10 +310,25 @@ exclude: {users: [{trait: internal, equals: true}]}
 segments: {country: {property: country}}
 milestones: {distinct_users: [1, 3], activated_users: [1, 3]}
 features: {report: Reported, share: Shared}
-kpis: {levels: {account: [dau, wau, core_actions, action_to_activation_lag]}}
+kpis:
+  also: [inactive_users]
+  levels: {account: [dau, wau, core_actions, action_to_activation_lag]}
+  settings: {inactive_days: 9}
+  own:
+  - id: silent_accounts
+    name: Silent accounts
+    group: retention
+    operator: membership
+    subject: account
+    when: {silent: {kind: activity}, days: 9}
+    unit: accounts
+    periods: [day]
+    definition: Accounts without activity for nine days.
+    example: a1 last active ten days ago -> 1.
 erasure: {users: Forget Me}
 experiments:
   welcome: {signal: activated, variants: {call: 1, mail: 1}}
+  back: {signal: silent_accounts.enter, variants: {call: 1, mail: 1}}
   grow: {signal: account_activated_user_milestones.enter, variants: {call: 1, mail: 1}}
 alerts:
   late_after: 9999d
@@ -342,6 +357,7 @@ def events() -> Iterator[bytes]:
         yield call(10 + number, at, "Signed Up", {"userId": user}, **group, **properties)
         yield call(20 + number, at, "Activated", {"userId": user}, **group)
         yield call(30 + number, at, "Bought", {"userId": user}, **group)
+    yield call(37, "20T04:00:00Z", "Bought", {"userId": "u1"}, **group)
     yield call(39, "01T04:00:00Z", "Reported", {"userId": "u1"}, **group)
     yield call(40, "01T05:00:00Z", "Activated", {"anonymousId": "x"})
     yield call(41, "01T06:00:00Z", "Session Started", {"userId": "nobody's"})
@@ -394,6 +410,15 @@ def test_those_outputs_are_of_every_shape(outputs: Mapping[str, list[bytes]]):
     assert values(outputs[KPIS], "status") == {"provisional", "final", "amended"}
     assert values(outputs[SIGNALS], "retracted") == {False, True}
     assert values(outputs[SIGNALS], "account") == {"a1", None}
+    assert values(outputs[SIGNALS], "signal") == {
+        "activated",
+        "account_user_milestones.enter",
+        "account_activated_user_milestones.enter",
+        "inactive_users.enter",
+        "inactive_users.leave",
+        "silent_accounts.enter",
+        "silent_accounts.leave",
+    }
     evidence = [orjson.loads(record)["evidence"] for record in outputs[SIGNALS]]
     assert {"experiments" in each for each in evidence} == {True, False}
     assert len(values(outputs[ALERTS], "type")) == 3
