@@ -7,7 +7,7 @@ import shlex
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import click
 import jsonschema
@@ -33,6 +33,7 @@ from schemas.outputs import (
     undelivered_record,
 )
 from schemas.plan.check import load_plan
+from schemas.terms import Period
 from schemas.times import iso, parse_iso
 from streams.catalogue import catalogue_ids, catalogue_of
 from streams.engine import Engine
@@ -401,6 +402,12 @@ def test_every_output_is_as_its_schema_says(role: str, outputs: Mapping[str, lis
     assert outputs[role]
     for record in outputs[role]:
         checked.validate(orjson.loads(record))
+
+
+@pytest.mark.parametrize("role", [KPIS, LISTS])
+def test_the_schema_of_values_has_every_period(role: str):
+    schema = json.loads(SCHEMAS[role].read_text(encoding="utf-8"))
+    assert schema["properties"]["period"]["enum"] == list(get_args(Period))
 
 
 def test_those_outputs_are_of_every_shape(outputs: Mapping[str, list[bytes]]):
