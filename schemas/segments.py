@@ -6,6 +6,8 @@ TOO_LONG = "(too long)"
 """The value of a text that is longer than a name may be, or of an integer of more than 64 bits."""
 OTHER = "other"
 """What stands for all values that the plan does not list, where it lists some."""
+IS_IN, IS_NOT_IN = "yes", "no"
+"""The values of a membership: whoever is in it, and everybody else."""
 VALUE_CHARACTERS_MAX = 200
 BOTH = "&"
 """Between two dimensions, and between their values."""

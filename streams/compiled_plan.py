@@ -28,6 +28,7 @@ from streams.ingest.pseudonyms import Pseudonyms
 from streams.measures.latest_names import Asked, LatestNames, asked_names
 from streams.measures.of_subjects import Measures
 from streams.parts.attributed import split_by_states, split_by_traits
+from streams.parts.memberships import Membership
 from streams.program import SubjectProgram, rows_about
 
 
@@ -125,7 +126,7 @@ class CompiledPlan:
 
     @cached_property
     def split_by_traits(self) -> list[FactRow]:
-        """The rows of facts that are split by traits of users."""
+        """The rows of facts that are split by traits, or memberships, of users."""
         return split_by_traits(self.catalogue.of_company.values(), self.plan)
 
     @cached_property
@@ -136,7 +137,13 @@ class CompiledPlan:
     @property
     def splits_persons(self) -> bool:
         """True if KPIs about users are split by what is known of these, or of their accounts."""
-        return self.splits_users or any(each.trait is not None for each in self.plan.segments)
+        return self.splits_users or any(each.is_of_users() for each in self.plan.segments)
+
+    @property
+    def splitting(self) -> dict[str, Membership]:
+        """The memberships by which KPIs about users are split, by their dimensions."""
+        known = {each.row.id: each for each in self.person.memberships}
+        return {d.name: known[d.member] for d in self.plan.segments if d.member is not None}
 
     @cached_property
     def asked_names(self) -> tuple[Asked, ...]:

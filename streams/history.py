@@ -83,12 +83,12 @@ def _definitions(plan: Plan) -> Iterator[tuple[str, str]]:
         yield PSEUDONYMS, fingerprint(normal["pseudonyms"])
     for input in plan.inputs:
         yield f"input/{input.topic}", fingerprint(meaning_of_input(plan, input))
+    catalogue = catalogue_of(plan)
     for dimension in plan.segments:
-        yield dimension_unit(dimension.name), _dimension(plan, dimension)
+        yield dimension_unit(dimension.name), _dimension(plan, dimension, catalogue)
     if plan.activation is not None:
         activated = FactSelector(kind="activation"), FactSelector(kind="first_action")
         yield ACTIVATED, fingerprint([meaning_of_facts(plan, facts) for facts in activated])
-    catalogue = catalogue_of(plan)
     for id, row in catalogue.rows.items():
         meaning = fingerprint(_meaning(plan, row, catalogue))
         for variant in variants_of(row):
@@ -104,18 +104,21 @@ def _definitions(plan: Plan) -> Iterator[tuple[str, str]]:
         yield alert_unit(rule.id), fingerprint([identity(rule), *read])
 
 
-def _dimension(plan: Plan, dimension: Dimension) -> str:
+def _dimension(plan: Plan, dimension: Dimension, catalogue: Catalogue) -> str:
     """What a dimension depends on, after the word for what tells its values: a `property` of events
-    to come only, a `trait`, or what is `known` already.
+    to come only, a `trait`, who is a `member`, or what is `known` already.
     """
     # Without what it does not say: a release that can say more splits nothing in another way.
     data = dimension.model_dump(mode="json")
-    newer = ("account_trait", "users", "values", "of")
+    newer = ("account_trait", "users", "values", "of", "member")
     said = {key: value for key, value in data.items() if value or key not in newer}
     if dimension.of is not None:
         parts = [each for each in plan.segments if each.name in dimension.of]
         by = "property" if all(each.property is not None for each in parts) else "known"
         return f"{by} {fingerprint(said)}"
+    if dimension.member is not None:
+        row = catalogue.rows[dimension.member]
+        return f"member {fingerprint([said, _meaning(plan, row, catalogue)])}"
     if dimension.property is not None:
         said.pop("values", None)  # what an event counts for was settled when it was read
     return f"{'trait' if dimension.trait is not None else 'property'} {fingerprint(said)}"

@@ -112,7 +112,10 @@ def _refusals(change: Change, wanted: Mapping[str, str], plan: Plan) -> Iterable
             yield f"the rate of {code} was removed or changed: amounts so far were converted at it"
     gone = {each for each in change.stale if each.startswith(dimension_unit(""))}
     for each in sorted(gone):
-        yield f"segment {each.removeprefix('dimension/')} was removed or changed: state is split"
+        changed = "was removed or changed: state is split"
+        if wanted.get(each, "").startswith("member"):
+            changed += ", or values are; the definition of its membership is one of it, too"
+        yield f"segment {each.removeprefix('dimension/')} {changed}"
     of_accounts = {dimension_unit(d.name) for d in plan.segments if d.is_of_accounts()}
     for each in change.added:
         if each in of_accounts:
@@ -122,6 +125,11 @@ def _refusals(change: Change, wanted: Mapping[str, str], plan: Plan) -> Iterable
             )
         if each.startswith(dimension_unit("")) and wanted[each].startswith("trait"):
             yield f"segment {each.removeprefix('dimension/')} is by a trait: none was kept so far"
+        if each.startswith(dimension_unit("")) and wanted[each].startswith("member"):
+            yield (
+                f"segment {each.removeprefix('dimension/')} is by a membership: nothing was split "
+                "by it so far"
+            )
         if each.startswith(dimension_unit("")) and wanted[each].startswith("known"):
             yield (
                 f"segments {each.removeprefix('dimension/')} combine what is known already: how "

@@ -8,13 +8,6 @@ only. Who told nothing yet is `(none)`.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from schemas.plan.models import Dimension
-from streams.calendar import Calendar
-from streams.day_segments import Courses, DaySegments, course_of
-from streams.measures.kinds import Measure
-from streams.measures.of_subjects import FoundTraits
-from streams.segments import pairs_of, segment_in
-
 Told = tuple[int, str, Any]
 """(time ms, event id, value); the latest of a day counts."""
 TraitDays = dict[str, dict[int, Told]]
@@ -77,40 +70,3 @@ def segments_on(day: int, runs: Sequence[TraitRun]) -> tuple[str, ...]:
 def latest(traits: TraitDays) -> dict[str, Any]:
     """The value of every trait now."""
     return {name: days[max(days)][2] for name, days in traits.items()}
-
-
-class TraitSegments:
-    """Splits what a person did by the values of its traits."""
-
-    def __init__(
-        self, dimensions: Sequence[Dimension], measures: Sequence[Measure], calendar: Calendar
-    ) -> None:
-        self._dimensions = [
-            (d.name, d.trait, segment_in(d)) for d in dimensions if d.trait is not None
-        ]
-        names = {name for name, _, _ in self._dimensions}
-        of_events = {d.name for d in dimensions if d.property is not None}
-        pairs = pairs_of(dimensions, lambda d: d.name in names | of_events)
-        own = (pair for pair in pairs if not names.isdisjoint(pair))
-        self._by_days = DaySegments(own, measures, calendar)
-        self._found = [s for s, measure in enumerate(measures) if isinstance(measure, FoundTraits)]
-
-    def applied(self, values: Sequence[Any], traits: TraitDays) -> Sequence[Any]:
-        """The measures with segments for traits beside those for properties."""
-        if not self._dimensions:
-            return values
-        courses = {
-            name: course_of({day: of[2] for day, of in traits.get(trait, {}).items()}, segment)
-            for name, trait, segment in self._dimensions
-        }
-        found = self._by_days.applied(values, courses)
-        for slot in self._found:
-            found[slot] = self._runs(courses)
-        return found
-
-    def _runs(self, courses: Courses) -> list[TraitRun]:
-        """The segments of a person as time goes by."""
-        borders = sorted({day for course in courses.values() for day in course.days})
-        before = borders[0] - 1 if borders else 0
-        on = self._by_days.on
-        return [(None, on(before, courses)), *((day, on(day, courses)) for day in borders)]

@@ -166,6 +166,7 @@ def plan(**more: Any) -> Plan:
                         "values": ["small"],
                     },
                     "role": {"trait": "role", "kinds": ["session", "feature"], "values": ["dev"]},
+                    "promoter": {"member": "nps_promoters", "kinds": ["feature", "survey"]},
                 },
                 "exclude": {"users": [{"trait": "internal", "equals": True}]},
                 # Facts come in any order here: none of them is to be too late for a prediction.

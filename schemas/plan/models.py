@@ -267,13 +267,14 @@ class AccountState(Frozen):
 
 
 class Dimension(Frozen):
-    """A dimension that KPIs are split by; exactly one of `property`, `trait`, `state`,
+    """A dimension that KPIs are split by; exactly one of `property`, `trait`, `member`, `state`,
     `account_trait` and `of` is given.
 
-    kinds: only events that make such facts have the dimension; None: all events. state: the
-    attribute of the account's latest fact of a kind. account_trait: a trait of the account, of
-    group calls. KPIs about accounts are split by these two, with users KPIs about users, too, and
-    with kinds what is added up from such facts. values: those with a segment of their own, all
+    kinds: only events that make such facts have the dimension; None: all events. member: a KPI that
+    users are in or not, whose values are IS_IN and IS_NOT_IN. state: the attribute of the account's
+    latest fact of a kind. account_trait: a trait of the account, of group calls. KPIs about
+    accounts are split by these two, with users KPIs about users, too. With kinds what is added up
+    from such facts is split by all but a property. values: those with a segment of their own, all
     others being folded into one; None: every value has one. of: two other dimensions, each with
     values, that this one combines.
     """
@@ -287,6 +288,11 @@ class Dimension(Frozen):
     users: bool = False
     values: tuple[str, ...] | None = None
     of: tuple[str, str] | None = None
+    member: str | None = None
+
+    def is_of_users(self) -> bool:
+        """True if it is about what users are, whatever their events say."""
+        return self.trait is not None or self.member is not None
 
     def is_of_accounts(self) -> bool:
         """True if it is about what an account stands at."""

@@ -9,6 +9,7 @@ from schemas.fact_kinds import CARRIES
 from schemas.plan.models import TRAITS_PREFIX, AccountState, Dimension
 from schemas.plan.values import (
     KindName,
+    KpiId,
     PropertyPath,
     RecordPath,
     Text,
@@ -20,7 +21,15 @@ from schemas.plan.values import (
 )
 from schemas.plan.written_form import Written
 from schemas.plan.written_rules import Kinds, kinds_of
-from schemas.segments import BOTH, NO_VALUE, OTHER, TOO_LONG, VALUE_CHARACTERS_MAX
+from schemas.segments import (
+    BOTH,
+    IS_IN,
+    IS_NOT_IN,
+    NO_VALUE,
+    OTHER,
+    TOO_LONG,
+    VALUE_CHARACTERS_MAX,
+)
 
 VALUES_MAX = 100
 """A dimension lists so many values at most."""
@@ -66,7 +75,7 @@ NOT_LISTED = {
 
 class WrittenDimension(Written):
     """Where the value of a dimension is read: in the event, in what is known of the person or of
-    the account, or in the latest fact of the account."""
+    the account, in the latest fact of the account; or whether the person is in a membership."""
 
     nullable = frozenset({"account_trait"})
 
@@ -91,6 +100,9 @@ class WrittenDimension(Written):
 
     property: PropertyPath | None = Field(default=None, description="Path of the event's property.")
     trait: Trait | None = Field(default=None, description="Path of the person's trait.")
+    member: KpiId | None = Field(
+        default=None, description="A KPI that users can be in: the values are `yes` and `no`."
+    )
 
     account_trait: Trait | None = Field(
         default=None,
@@ -109,16 +121,26 @@ class WrittenDimension(Written):
         description="The values that have a segment of their own; all others count as `other`.",
     )
 
+    @field_validator("values")
+    @classmethod
+    def _are_not_known(cls, values: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        if values is not None and info.data.get("member"):
+            raise mistake(
+                f"a `member` has the values `{IS_IN}` and `{IS_NOT_IN}`", "leave `values` out"
+            )
+        return values
+
     @field_validator("account_trait")
     @classmethod
-    def _is_one_of_four(cls, account_trait: str | None, info: ValidationInfo) -> str | None:
-        sources = {key: info.data.get(key, "mistaken") for key in ("fact", "property", "trait")}
+    def _is_one_of_five(cls, account_trait: str | None, info: ValidationInfo) -> str | None:
+        others = ("fact", "property", "trait", "member")
+        sources = {key: info.data.get(key, "mistaken") for key in others}
         given = [key for key, path in (*sources.items(), ("account_trait", account_trait)) if path]
         if not given:
             raise mistake(
-                "a segment needs `property`, `trait`, `account_trait` or `fact`",
-                "write `{property: <path>}`, `{trait: <path>}`, `{account_trait: <path>}` or "
-                "`{fact: <kind>, attribute: ...}`",
+                "a segment needs `property`, `trait`, `member`, `account_trait` or `fact`",
+                "write `{property: <path>}`, `{trait: <path>}`, `{member: <KPI>}`, "
+                "`{account_trait: <path>}` or `{fact: <kind>, attribute: ...}`",
                 within="account_trait",
             )
         if len(given) > 1 and "mistaken" not in sources.values():
@@ -139,7 +161,8 @@ class WrittenDimension(Written):
     @field_validator("users")
     @classmethod
     def _goes_with_accounts(cls, users: bool, info: ValidationInfo) -> bool:
-        given = next((key for key in ("property", "trait") if info.data.get(key)), None)
+        splits_users = ("property", "trait", "member")
+        given = next((key for key in splits_users if info.data.get(key)), None)
         if users and given is not None:
             raise mistake(
                 f"`users` goes with `fact` or `account_trait`: a `{given}` splits KPIs about users "
@@ -151,6 +174,10 @@ class WrittenDimension(Written):
     def is_of_accounts(self) -> bool:
         """True if it is about what an account stands at."""
         return self.fact is not None or self.account_trait is not None
+
+    def listed(self) -> list[str] | None:
+        """All values that have a segment of their own; None: there is no bound."""
+        return self.values if self.member is None else [IS_IN, IS_NOT_IN]
 
 
 # ---- combinations
@@ -199,18 +226,19 @@ def _check_pair(one: str, first: WrittenDimension, other: str, second: WrittenDi
         )
     size = 1
     for name, source in ((one, first), (other, second)):
-        if source.values is None:
+        values = source.listed()
+        if values is None:
             raise mistake(
                 f"`{name}` has no bound: a combination has a segment for each pair of values",
                 f"list the `values` of `{name}` that you will look at",
             )
-        odd = next((value for value in source.values if BOTH in value), None)
+        odd = next((value for value in values if BOTH in value), None)
         if odd is not None:
             raise mistake(
                 f"{shown(odd)} of `{name}` has a `{BOTH}`, which stands between two values",
                 f"leave it out of `values`, so that it counts as `{OTHER}`",
             )
-        size *= len(source.values)
+        size *= len(values)
     if size > PAIRS_MAX:
         raise mistake(
             f"`{one}` and `{other}` make {size} pairs of values",
@@ -231,6 +259,7 @@ def dimensions(
                 name=name,
                 property=source.property,
                 trait=source.trait,
+                member=source.member,
                 state=_account_state(source),
                 account_trait=source.account_trait,
                 users=source.users,

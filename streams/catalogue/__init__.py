@@ -214,6 +214,7 @@ def _wanted(rows: dict[str, Row], plan: Plan) -> frozenset[str]:
     asked = asked.union(plan.kpis.also)
     wanted: set[str] = set()
     waiting = [id for id in asked if id not in plan.kpis.without]
+    waiting += (each.member for each in plan.segments if each.member is not None)
     while waiting:
         id = waiting.pop()
         if id not in rows or id in wanted:

@@ -8,10 +8,11 @@ from schemas.row_forms.comparing import PredictionRow
 from schemas.row_forms.people import MilestoneRow
 from schemas.row_forms.values import ScoreRow
 from schemas.rows import Row, of_facts, variants_of
-from schemas.segments import NO_VALUE, OTHER, dimension_of
+from schemas.segments import IS_IN, IS_NOT_IN, NO_VALUE, OTHER, dimension_of
 from streams.calendar import DAY
 from streams.catalogue.series_checks import series_problems
 from streams.catalogue.signal_checks import signal_problems
+from streams.parts.attributed import half_split
 
 
 def alert_problems(plan: Plan, planned: Mapping[str, Row]) -> Iterator[Problem]:
@@ -55,11 +56,32 @@ def _watch(
         )
     values = known[dimension].values
     value = watch.segment.removeprefix(f"{dimension}=")
-    if values is not None and value not in (*values, OTHER, NO_VALUE):
+    if known[dimension].member is not None:
+        yield from _by_membership(plan, planned, watch, value, place)
+    elif values is not None and value not in (*values, OTHER, NO_VALUE):
         yield Problem(
             place,
             f"`{value}` is not among the values of `{dimension}`, and has no segment of its own",
             f"list it, or watch `{dimension}={OTHER}`",
+        )
+
+
+def _by_membership(
+    plan: Plan, planned: Mapping[str, Row], watch: Watch, value: str, place: str
+) -> Iterator[Problem]:
+    dimension = dimension_of(watch.segment)
+    if value not in (IS_IN, IS_NOT_IN):
+        yield Problem(
+            place,
+            f"`{dimension}` is a membership and has no value `{value}`",
+            f"watch `{dimension}={IS_IN}` or `{dimension}={IS_NOT_IN}`",
+        )
+    row = planned[watch.kpi]
+    if row.segments and (watch.kpi, dimension) in half_split([watch.kpi], planned, plan):
+        yield Problem(
+            place,
+            f"`{watch.kpi}` is not split by `{dimension}`",
+            "KPIs about users are, and what facts add up to where `kinds` lists them all",
         )
 
 

@@ -34,6 +34,7 @@ from streams.catalogue.condition_checks import (
     text_problems,
     without_conditions,
 )
+from streams.catalogue.segment_checks import segment_problems
 from streams.catalogue.series_checks import can_be_per_account, value_problems
 from streams.catalogue.signal_checks import experiment_problems
 
@@ -57,7 +58,8 @@ def plan_problems(plan: Plan) -> list[Problem]:
     rows = {row.id: resolved(row, settings) for row in rows_in(plan)}
     if circles := [*_circles(plan, rows)]:
         return told + circles  # what else is wrong is asked of rows without end
-    planned = catalogue_of(plan).rows
+    catalogue = catalogue_of(plan)
+    planned = catalogue.rows
     return [
         *told,
         *_limits(plan),
@@ -66,6 +68,7 @@ def plan_problems(plan: Plan) -> list[Problem]:
         *_horizons(plan, planned),
         *_inputs(plan, planned),
         *_memberships(plan, rows, planned),
+        *segment_problems(plan, rows, catalogue),
         *experiment_problems(plan, planned),
         *alert_problems(plan, planned),
     ]

@@ -43,8 +43,8 @@ def is_split(row: Row, dimension: Dimension) -> TypeGuard[FactRow]:
 
 
 def is_split_by_traits(row: Row, dimension: Dimension) -> TypeGuard[FactRow]:
-    """True if what facts add to a row is split by such a trait of their users."""
-    return dimension.trait is not None and _is_split_of(row, "user", dimension)
+    """True if what facts add to a row is split by such a trait, or membership, of their users."""
+    return dimension.is_of_users() and _is_split_of(row, "user", dimension)
 
 
 def _is_split_of(row: Row, subject: str, dimension: Dimension) -> TypeGuard[FactRow]:
@@ -64,7 +64,7 @@ def split_by_states(rows: Iterable[Row], plan: Plan) -> list[Row]:
 
 
 def split_by_traits(rows: Iterable[Row], plan: Plan) -> list[FactRow]:
-    """The rows of which some trait of users splits what facts add."""
+    """The rows of which some trait, or membership, of users splits what facts add."""
     return [
         row
         for row in rows
@@ -95,8 +95,8 @@ def _is_half_split(kpi: str, rows: Mapping[str, Row], dimensions: Sequence[Dimen
     if isinstance(row, OverValues):
         return any(_is_half_split(each, rows, dimensions) for each in kpis_read(row))
     # Of what facts add by day nothing else is known that they could be split by.
-    by_trait = any(each.trait is not None for each in dimensions)
-    if len(dimensions) > 1 and by_trait and of_facts(row):
+    of_users = any(each.is_of_users() for each in dimensions)
+    if len(dimensions) > 1 and of_users and of_facts(row):
         return True
     return any(_is_half_split_by(each, row) for each in dimensions)
 
@@ -105,9 +105,11 @@ def _is_half_split_by(dimension: Dimension, row: Row) -> bool:
     if dimension.users and getattr(row, "subject", None) == "user" and not of_facts(row):
         return isinstance(row, MembershipRow) or is_of_memberships(row)
     if not dimension.is_of_accounts():
-        if dimension.trait is not None:
+        if dimension.is_of_users():
             if of_facts(row):
                 return not is_split_by_traits(row, dimension)
+            if dimension.member is not None and isinstance(row, MembershipRow):
+                return True
             return getattr(row, "subject", None) != "user"
         return isinstance(row, MembershipRow | MilestoneRow) or is_of_memberships(row)
     return not (is_split(row, dimension) if of_facts(row) else _is_by_states(row))

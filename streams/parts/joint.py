@@ -31,7 +31,9 @@ class _Joint:
         measures, since_ms = subject.measures, subject.since_ms(row)
         self._slot = measures.days(row.facts, since_ms)
         # Segments of every name are dear: they are kept only where the plan has some.
-        has_some = any(each.property or each.trait or each.users for each in subject.plan.segments)
+        has_some = any(
+            each.property or each.is_of_users() or each.users for each in subject.plan.segments
+        )
         self._split = row.segments and has_some and subject.level == "company"
         named = measures.days_of_names if self._split else measures.days_by_name
         self._also = (measures.days if row.variant is None else named)(row.also, since_ms)

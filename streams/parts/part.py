@@ -54,10 +54,11 @@ class Subject:
             return None
         if row.subject == "account":
             return ByStates(self.dimensions, self.calendar) if self.dimensions.each else None
-        traits = any(each.trait is not None for each in self.plan.segments)
+        traits = {each.name for each in self.plan.segments if each.trait is not None}
         if row.subject != "user" or not traits or not self._of_users:
             return None
-        return ByTraits(self.measures.traits(), self.calendar)
+        pairs = {each.name for each in self.plan.segments if each.of and traits.issuperset(each.of)}
+        return ByTraits(self.measures.traits(), traits | pairs, self.calendar)
 
     def since_ms(self, row: Row, variant: str = "") -> int | None:
         """From when on a row counts."""

@@ -2,9 +2,10 @@
 states, a user by its traits.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Protocol
 
+from schemas.segments import dimension_of
 from streams.calendar import Calendar
 from streams.courses import AT_DAY_END, Edge
 from streams.measures.of_subjects import Values
@@ -50,12 +51,14 @@ class ByStates:
 class ByTraits:
     """Of users: what was told of them until the end of a day."""
 
-    def __init__(self, slot: int, calendar: Calendar) -> None:
-        self._slot, self._calendar = slot, calendar
+    def __init__(self, slot: int, names: Container[str], calendar: Calendar) -> None:
+        """`names`: of the dimensions; users stand in others, too, at the same place."""
+        self._slot, self._names, self._calendar = slot, names, calendar
         self.slots = frozenset({slot})
 
     def at_end_of(self, day: int, values: Values) -> tuple[str, ...]:
-        return segments_on(day, values[self._slot] or ())
+        segments = segments_on(day, values[self._slot] or ())
+        return tuple(each for each in segments if dimension_of(each) in self._names)
 
     def at_entry(self, edge: Edge, values: Values) -> tuple[str, ...]:
         ms, phase = edge

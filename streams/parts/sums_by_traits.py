@@ -1,4 +1,6 @@
-"""What facts add to rows in the segments of their user's traits; in all others accounts add it."""
+"""What facts add to rows in the segments of their user's traits and memberships; in all others
+accounts add it.
+"""
 
 from schemas.rows import FactRow
 from schemas.segments import dimension_of

@@ -14,10 +14,11 @@ from streams.launches import Launches
 from streams.measures.of_subjects import Values
 from streams.measures.told_names import names_of
 from streams.state_keys import COPY, LEAF, PERSON, read_value, state_key, state_value
-from streams.traits import TraitSegments, latest, merged
+from streams.traits import latest, merged
 from streams.users.account_segments import AccountSegments
 from streams.users.identity import chain_through, root_of
 from streams.users.leaf_forgetting import LeafForgetting
+from streams.users.person_segments import PersonSegments
 from streams.users.state import NOBODY, Copy, Leaf, LeafState, Person
 from streams.warmth import Warm
 
@@ -31,7 +32,9 @@ class HeldLeaves:
         """
         plan, self._program = compiled.plan, compiled.person
         self._measures, self._calendar = self._program.measures, compiled.calendar
-        self._segments = TraitSegments(plan.segments, self._measures.all, self._calendar)
+        self._segments = PersonSegments(
+            plan.segments, compiled.splitting, self._measures.all, self._calendar
+        )
         self._of_accounts: AccountSegments | None = None
         if self._program.stands is not None:
             self._of_accounts = AccountSegments(

@@ -38,6 +38,7 @@ from tests.streams.test_users_by_account import (
     engine_of,
     event,
     group,
+    happened,
     is_as_if_events_said_so,
     then,
     values,
@@ -111,7 +112,7 @@ def outcome(by: str, said: list[Event], run: Run) -> dict[Any, Any]:
 @given(st.data())
 @settings(law, max_examples=examples(20))
 def test_they_count_for_what_they_are_at_the_end_of_each_day(data: st.DataObject):
-    is_as_if_events_said_so(outcome, data)
+    is_as_if_events_said_so(outcome, data, happened())
 
 
 # ---- one thing at a time

@@ -56,10 +56,10 @@ class Seen(NamedTuple):
     """How many values had been published before u2 was left out."""
 
 
-def run(*, restart_at: int | None = None) -> Seen:
+def run(written: str = PLAN, *, restart_at: int | None = None) -> Seen:
     """u1 is busy for some months, and comes back years later; u2 is busy all the time, and is left
     out at the end."""
-    engine = Engine(load_plan(PLAN), partitions=2, bounded=True, warm=0)
+    engine = Engine(load_plan(written), partitions=2, bounded=True, warm=0)
     bytes_after = {}
     for day in range(0, LAST_DAY, 10):
         days = range(day, day + 10)
@@ -97,13 +97,13 @@ def halved() -> Seen:
     return run(restart_at=700)
 
 
-def value(told: dict[Key, Record], kpi: str, month: str) -> Any:
+def value(told: dict[Key, Record], kpi: str, month: str, segment: str = "all") -> Any:
     """The company's value of a month, of the last that was told of each."""
     (found,) = [
         record["value"]
         for record in told.values()
         if (record["kpi"], record["period"], record["start"][:7]) == (kpi, "month", month)
-        and (record["variant"], record["segment"]) == (None, "all")
+        and (record["variant"], record["segment"]) == (None, segment)
     ]
     return found
 
@@ -136,6 +136,32 @@ def test_who_comes_back_after_years_is_not_new():
     assert value(told, "new_signups", "2024-09") == 0
 
 
+BY_MEMBERSHIP = """
+segments: {lately: {member: lately}}
+kpis:
+  own:
+  - {id: lately, name: L, group: g, unit: users, definition: d, example: e, periods: [day],
+     operator: membership, subject: user,
+     when: {many: {kind: activity}, each: fact, days: 7, at_least: 1}}
+"""
+
+
+def test_nor_is_it_new_in_the_segment_of_those_who_were_in_something_then():
+    seen = run(PLAN[: PLAN.index("kpis:")] + BY_MEMBERSHIP)
+    told = last_of_each_key(seen.engine.outputs["kpis"][: seen.values_before])
+    assert value(told, "mau", "2024-09", "lately=yes") == 2
+    assert value(told, "lifecycle_resurrecting", "2024-09", "lately=yes") == 1
+    assert value(told, "lifecycle_new", "2024-09") == 0
+
+
+@pytest.mark.parametrize("segment", ["", "segments: {idle: {member: declining_users}}"])
+def test_what_a_segment_by_membership_follows_from_stays(segment: str):
+    compiled = CompiledPlan(load_plan(PLAN + segment))
+    (membership,) = (m for m in compiled.person.memberships if m.row.id == "declining_users")
+    forgotten = Forgetting(compiled, USERS, LEAF, 80).slots
+    assert membership.slots.isdisjoint(forgotten) == bool(segment)
+
+
 def test_a_restart_forgets_the_same_and_says_the_same():
     assert halved().engine.outputs == whole().engine.outputs
     for of in (*OF_U1, *OF_U2):
@@ -164,6 +190,7 @@ def test_one_replay_of_files_forgets_nothing():
         ("{account_trait: tier}", True),
         ("{account_trait: tier, users: true}", False),
         ("{trait: tier}", False),
+        ("{member: inactive_users}", False),
     ],
 )
 def test_days_of_users_stay_where_the_first_of_each_value_follows_from_them(

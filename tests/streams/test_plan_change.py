@@ -322,6 +322,10 @@ def test_a_plan_can_change_back_and_what_was_lost_on_the_way_begins_anew() -> No
             "segment tier is by what accounts stand at",
         ),
         (
+            {"segments": PLAN["segments"] | {"idle": {"member": "inactive_users"}}},
+            "segment idle is by a membership",
+        ),
+        (
             {"milestones": {"distinct_users": [1, 3, 5], "activated_users": [2]}},
             "account_user_milestones/users=5 is a milestone beside known ones",
         ),
@@ -366,6 +370,36 @@ def test_what_state_is_split_by_cannot_be_split_otherwise(
 ) -> None:
     (refused,) = change_of(definitions(plan(segments=BY_VALUES)), plan(**changes)).refused
     assert refused.startswith(why)
+
+
+BY_MEMBERSHIP = {"idle": {"member": "inactive_users"}}
+SILENT = {"silent": {"kind": "activity"}, "days": 5}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"segments": {}},
+        {"segments": {"idle": {"member": "declining_users"}}},
+        {"segments": {"idle": BY_MEMBERSHIP["idle"] | {"kinds": ["session"]}}},
+        kpis(settings=PLAN["kpis"]["settings"] | {"inactive_days": 5}),
+        kpis(conditions={"inactive_users": SILENT}),
+        {"activity": "Opened"},
+    ],
+)
+def test_a_membership_that_splits_values_stays_what_it_is(changes: dict[str, Any]) -> None:
+    changed = plan(**({"segments": BY_MEMBERSHIP} | changes))
+    (refused,) = change_of(definitions(plan(segments=BY_MEMBERSHIP)), changed).refused
+    assert refused.startswith("segment idle was removed or changed")
+    assert ("the definition of its membership" in refused) == bool(changed.segments)
+
+
+def test_whatever_else_changes_leaves_a_segment_by_membership_as_it_is() -> None:
+    changed = plan(segments=BY_MEMBERSHIP, sessions="Session Began")
+    change = change_of(definitions(plan(segments=BY_MEMBERSHIP)), changed)
+    assert change.refused == ()
+    assert "dimension/idle" in change.kept
+    assert "company/sessions" in change.restarted
 
 
 def test_events_to_come_can_be_split_by_other_values_and_by_two_dimensions() -> None:

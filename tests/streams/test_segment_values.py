@@ -19,7 +19,8 @@ from streams.engine import Engine
 from streams.ingest.interpreter import Interpreter
 from streams.measures.by_days import Days
 from streams.measures.kinds import ALL, Fact
-from streams.traits import TraitSegments, tell
+from streams.traits import tell
+from streams.users.person_segments import PersonSegments
 from tests.laws import law
 from tests.records import last_of_each_key
 
@@ -272,7 +273,7 @@ def test_a_day_counts_for_its_trait_and_each_of_its_properties(
     for number, (day, word) in enumerate(words):
         tell(traits, "role", day, (day * DAY_MS, f"i{number:03}", word))
 
-    (found,) = TraitSegments(dimensions, [days], calendar).applied([value], traits)
+    (found,) = PersonSegments(dimensions, {}, [days], calendar).applied([value], traits)
 
     expected: dict[str, set[int]] = {}
     for day, word in came:

@@ -18,7 +18,8 @@ from streams.engine import Engine
 from streams.measures.active_days import ActiveDays
 from streams.measures.by_days import Days
 from streams.measures.kinds import ALL
-from streams.traits import TraitSegments, latest, merged, tell
+from streams.traits import latest, merged, tell
+from streams.users.person_segments import PersonSegments
 from tests.laws import law
 from tests.records import last_of_each_key
 
@@ -203,7 +204,7 @@ def test_each_active_day_is_in_the_segment_of_its_value(told: list, active: set[
     days = ActiveDays(min(active))
     for day in active:
         days = days.with_day(day, calendar)
-    segments = TraitSegments([Dimension(name="t", trait="tier")], [measure], calendar)
+    segments = PersonSegments([Dimension(name="t", trait="tier")], {}, [measure], calendar)
     (found,) = segments.applied([{ALL: days}], all_told(told))
 
     expected: dict[str, set[int]] = {}

@@ -216,10 +216,13 @@ def outcome(by: str, said: list[Event], run: Run) -> dict[Any, Any]:
 
 
 def is_as_if_events_said_so(
-    outcome: Callable[[str, list[Event], Run], dict[Any, Any]], data: st.DataObject
+    outcome: Callable[[str, list[Event], Run], dict[Any, Any]],
+    data: st.DataObject,
+    happened: st.SearchStrategy[list[Event]],
+    saying_so: Callable[[list[Event]], list[Event]] = saying_so,
 ) -> None:
-    """Of any events, in any run, all numbers are those of events that carry what accounts are."""
-    said = data.draw(happened())
+    """Of any events, in any run, all numbers are those of events that carry what they count for."""
+    said = data.draw(happened)
     run = data.draw(runs(len(said)))
     at_once = Run(range(len(said)), 1, 1, len(said), 1 << 30, 1000, 0)
     expected = outcome("property", saying_so(said), at_once)
@@ -231,7 +234,7 @@ def is_as_if_events_said_so(
 @given(st.data())
 @settings(law, max_examples=examples(6))
 def test_they_count_for_what_the_account_is_at_the_end_of_their_day(data: st.DataObject):
-    is_as_if_events_said_so(outcome, data)
+    is_as_if_events_said_so(outcome, data, happened())
 
 
 # ---- one thing at a time

@@ -11,7 +11,7 @@ from schemas.plan.check import PlanInvalid, load_plan
 from schemas.plan.places import known_keys
 from schemas.plan.written import WrittenSettings
 
-KNOWN_KPIS = ("dau", "wau", "mau", "user_retention_rate")
+KNOWN_KPIS = ("dau", "wau", "mau", "user_retention_rate", "nps_promoters")
 
 OWN_ROW = """
     - id: mine
@@ -76,9 +76,9 @@ watermark: {disorder: 60}
         "`first activity`? If not, write `{event: First Activity}`",
         "6 no rule makes the key task `complet` at activation.all_of.1; did you mean `complete`?",
         "9 unknown key `inn` at key_tasks.complete.where.impact; did you mean `in`?",
-        "10 a segment needs `property`, `trait`, `account_trait` or `fact` at segments.country; "
-        "write `{property: <path>}`, `{trait: <path>}`, `{account_trait: <path>}` or "
-        "`{fact: <kind>, attribute: ...}`",
+        "10 a segment needs `property`, `trait`, `member`, `account_trait` or `fact` at "
+        "segments.country; write `{property: <path>}`, `{trait: <path>}`, `{member: <KPI>}`, "
+        "`{account_trait: <path>}` or `{fact: <kind>, attribute: ...}`",
         "11 numbers must ascend, each once at milestones.distinct_users; write `[1, 3]`",
         "12 unknown KPI `waw` at kpis.only.1; did you mean `wau`?",
         "12 unknown key `acount` at kpis.levels; did you mean `account`?",
@@ -349,6 +349,48 @@ THE_REST = {
         "segments: {plan: {property: plan, users: true}}",
         "2 `users` goes with `fact` or `account_trait`: a `property` splits KPIs about users "
         "anyway at segments.plan.users; leave it out",
+    ),
+    "a membership and a trait": (
+        "segments: {promoter: {trait: promoter, member: nps_promoters}}",
+        "2 `trait` and `member` exclude each other at segments.promoter",
+    ),
+    "a membership and a trait of the account": (
+        "segments: {promoter: {member: nps_promoters, account_trait: size}}",
+        "2 `member` and `account_trait` exclude each other at segments.promoter",
+    ),
+    "a membership of a property": (
+        "segments: {promoter: {property: promoter, member: nps_promoters}}",
+        "2 `property` and `member` exclude each other at segments.promoter",
+    ),
+    "a membership of a fact": (
+        "segments: {promoter: {fact: plan_change, attribute: tier, member: nps_promoters}}",
+        "2 `fact` and `member` exclude each other at segments.promoter",
+    ),
+    "values of a membership": (
+        "segments: {promoter: {member: nps_promoters, values: [a]}}",
+        "2 a `member` has the values `yes` and `no` at segments.promoter.values; leave `values` "
+        "out",
+    ),
+    "users by a membership, said twice": (
+        "segments: {promoter: {member: nps_promoters, users: true}}",
+        "2 `users` goes with `fact` or `account_trait`: a `member` splits KPIs about users anyway "
+        "at segments.promoter.users; leave it out",
+    ),
+    "a membership that is no KPI": (
+        "segments: {promoter: {member: nps_promotors}}",
+        "2 unknown KPI `nps_promotors` at segments.promoter.member; did you mean `nps_promoters`?",
+    ),
+    "a membership in a combination with what has no bound": (
+        "segments: {promoter: {member: nps_promoters}, plan: {trait: plan}}\n"
+        "combinations: [[promoter, plan]]",
+        "3 `plan` has no bound: a combination has a segment for each pair of values at "
+        "combinations; list the `values` of `plan` that you will look at",
+    ),
+    "a membership in a combination with what an account stands at": (
+        "segments: {promoter: {member: nps_promoters}, size: {account_trait: size, values: [a]}}\n"
+        "combinations: [[promoter, size]]",
+        "3 `size` is what an account stands at, and `promoter` is not: no KPI is split by both at "
+        "combinations; combine two with `fact` or `account_trait`, or two without",
     ),
     "users by an account that is named": (
         "segments: {plan: {account_trait: plan, users: acme}}",
