@@ -254,7 +254,7 @@ def answered(day: int, user: str, points: int, hour: int = 20) -> Event:
 
 def values(said: Iterable[Event], written: str = WRITTEN) -> dict[tuple[str, str, str], Any]:
     """(KPI, first day, segment) -> value of days and weeks, where that is not nothing."""
-    engine = Engine(load_plan(written), partitions=2, warm=0)
+    engine = Engine(load_plan(written), partitions=2, warm=0, key=b"a key for hashes of ids")
     for each in said:
         engine.feed([orjson.dumps(each)])
         engine.settle()
@@ -351,6 +351,27 @@ def test_whoever_is_left_out_is_in_no_segment():
     found = values([*SAID, staff | {"timestamp": "2026-03-20T09:00:00Z"}], written)
     assert of("dau", YES, found) == {3: 1, 9: 1}
     assert of("dau", NO, found) == {2: 1, 3: 1, 10: 2, 16: 1}
+
+
+def in_account(event: Event, account: str) -> Event:
+    return event | {"context": {"groupId": account}}
+
+
+@pytest.mark.parametrize("aggregates", ["correct", "keep"])
+def test_an_answer_goes_with_the_account_in_which_it_was_given(aggregates: str):
+    written = WRITTEN + f"erasure: {{aggregates: {aggregates}, accounts: Forget Account}}\n"
+    said = [in_account(opened(day, "u1"), "a1") for day in (2, 3, 4)]
+    said.append(in_account(answered(3, "u1", 10), "a2"))
+    forget = in_account(opened(9, "u9", "Forget Account"), "a2")
+    days = {3: 1, 4: 1}
+    assert of("dau", YES, values(said, written)) == days
+    found = values([*said, forget, in_account(opened(5, "u1"), "a1")], written)
+    if aggregates == "correct":
+        assert of("dau", NO, found) == {2: 1, 3: 1, 4: 1, 5: 1}
+        assert of("dau", YES, found) == {}
+    else:
+        assert of("dau", NO, found) == {2: 1}
+        assert of("dau", YES, found) == days | {5: 1}
 
 
 def test_a_rule_fires_by_what_promoters_do():
