@@ -125,14 +125,20 @@ def did(draw: st.DrawFn) -> Event:
     return event if account is None else event | {"context": {"groupId": account}}
 
 
-ALIAS = {"type": "alias", "userId": "u1", "previousId": "u2"}
+MERGE = st.sampled_from(
+    (
+        {"type": "alias", "userId": "u1", "previousId": "u2"},
+        {"type": "identify", "userId": "u1", "anonymousId": "x1"},
+        {"type": "identify", "userId": "u2", "anonymousId": "x1"},
+    )
+)
 
 
 @st.composite
 def happened(draw: st.DrawFn) -> list[Event]:
     found = [
         *draw(st.lists(did(), min_size=15, max_size=35)),
-        *draw(st.lists(st.one_of(who_is_who(), st.just(ALIAS)), max_size=3)),
+        *draw(st.lists(st.one_of(who_is_who(), MERGE, MERGE), min_size=1, max_size=4)),
     ]
     return [
         event | {"messageId": f"m{number:02}", "timestamp": iso(draw(moments))}
@@ -284,11 +290,15 @@ def of(kpi: str, segment: str, found: dict[tuple[str, str, str], Any]) -> dict[i
     return {int(day[8:]): n for (id, day, of), n in found.items() if (id, of) == (kpi, segment)}
 
 
+ONLY = WRITTEN.replace("  role: {trait: role, values: [dev]}\n", "")
+
+
 @pytest.mark.parametrize("said", [SAID, SAID[::-1]])
+@pytest.mark.parametrize("written", [WRITTEN, ONLY])
 def test_promoters_are_those_whose_latest_answer_until_the_end_of_the_day_says_so(
-    said: list[Event],
+    written: str, said: list[Event]
 ):
-    found = values(said)
+    found = values(said, written)
     assert of("dau", "all", found) == {2: 2, 3: 3, 9: 2, 10: 2, 16: 1, 17: 1}
     assert of("dau", YES, found) == {2: 1, 3: 2, 9: 2, 17: 1}
     assert of("dau", NO, found) == {2: 1, 3: 1, 10: 2, 16: 1}
@@ -335,6 +345,37 @@ def test_who_is_in_something_is_split_by_no_membership():
         "all",
         "role=(none)",
     }
+
+
+def test_who_uses_a_feature_is_split_where_nothing_else_is():
+    written = ONLY.replace("only: [", "only: [feature_adoption_rate, ")
+    written = written.replace("activity: Opened", "activity: [Opened, Used]\nfeatures: {x: Used}")
+    found = values([*SAID, opened(3, "u1", "Used")], written)
+    assert of("feature_adoption_rate", YES, found) == {2: 0.5}
+    assert of("feature_adoption_rate", "all", found) == {2: pytest.approx(1 / 3)}
+
+
+PER_USER = """
+combinations: [[promoter, country]]
+kpis:
+  only: [sessions, dau]
+  own:
+  - {id: sessions_and_users, name: S, group: g, unit: sessions, definition: d, example: e,
+     periods: [day], operator: formula, inputs: {n: {kpi: sessions}, users: {kpi: dau}},
+     formula: {add: [n, users]}}
+"""
+
+
+def test_a_formula_is_stated_where_all_that_it_reads_is_split():
+    written = WRITTEN[: WRITTEN.index("kpis:")].replace("role, values: [dev]", "role")
+    written = written.replace("nps_promoters}", "nps_promoters, kinds: [session]}")
+    written += PER_USER.replace("kpis:\n", "kpis:\n  periods: {sessions: [day]}\n")
+    written = written.replace("segments:\n", "segments:\n  country: {property: c, values: [x]}\n")
+    said = [opened(3, "u1", c="x"), opened(3, "u1", "Session", c="x"), answered(3, "u1", 9)]
+    found = values(said, written)
+    split = {kpi: {segment for id, _, segment in found if id == kpi} for kpi, *_ in found}
+    assert split["sessions"] == split["sessions_and_users"] == {"all", YES, "country=x"}
+    assert split["dau"] >= {"promoter&country=yes&x", "role=(none)"}
 
 
 def test_two_ids_of_one_person_are_in_together():
