@@ -112,10 +112,10 @@ def _refusals(change: Change, wanted: Mapping[str, str], plan: Plan) -> Iterable
             yield f"the rate of {code} was removed or changed: amounts so far were converted at it"
     gone = {each for each in change.stale if each.startswith(dimension_unit(""))}
     for each in sorted(gone):
-        changed = "was removed or changed: state is split"
+        why = "state is split"
         if wanted.get(each, "").startswith("member"):
-            changed += ", or values are; the definition of its membership is one of it, too"
-        yield f"segment {each.removeprefix('dimension/')} {changed}"
+            why = "values are split, and the definition of its membership is part of it"
+        yield f"segment {each.removeprefix('dimension/')} was removed or changed: {why}"
     of_accounts = {dimension_unit(d.name) for d in plan.segments if d.is_of_accounts()}
     for each in change.added:
         if each in of_accounts:
