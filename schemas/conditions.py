@@ -279,17 +279,24 @@ def bound_of(when: Scores | HasValue) -> Fraction:
     return Fraction((when.below if when.at_least is None else when.at_least) or 0)
 
 
-def leaves_of(when: Holds) -> Iterator[Holds]:
-    """The conditions that a condition is made of."""
+def joined(when: Holds) -> Iterator[Holds]:
+    """The conditions that a condition joins; one for each entry of something is one."""
     if isinstance(when, AllHold | AnyHolds):
         for part in when.all if isinstance(when, AllHold) else when.any:
-            yield from leaves_of(part)
-    elif isinstance(when, EachHolds):
-        yield from leaves_of(when.any)
+            yield from joined(part)
     elif isinstance(when, HoldsNot):
-        yield from leaves_of(when.not_)
+        yield from joined(when.not_)
     else:
         yield when
+
+
+def leaves_of(when: Holds) -> Iterator[Holds]:
+    """The conditions that a condition is made of."""
+    for part in joined(when):
+        if isinstance(part, EachHolds):
+            yield from leaves_of(part.any)
+        else:
+            yield part
 
 
 def holds_of_nobody(when: Holds) -> bool:

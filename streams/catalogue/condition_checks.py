@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from schemas.conditions import AllHold, AnyHolds, EachHolds, Holds, HoldsNot
+from schemas.conditions import EachHolds, Holds, joined
 from schemas.plan.check import Problem
 from schemas.plan.models import Plan
 from schemas.plan.values import shown
@@ -74,7 +74,7 @@ def setting_problems(place: str, row: Row, settings: dict[str, Any]) -> Iterator
 
 def _entries(place: str, when: Holds) -> Iterator[Problem]:
     """What a condition is asked for each of is a setting, or has entries."""
-    for each in _parts(when):
+    for each in joined(when):
         if isinstance(each, EachHolds):
             names_setting = isinstance(each.for_each, str) and each.for_each.startswith(SETTING)
             if not names_setting and not (isinstance(each.for_each, list | dict) and each.for_each):
@@ -88,7 +88,7 @@ def _entries(place: str, when: Holds) -> Iterator[Problem]:
 
 def text_problems(place: str, when: Holds) -> Iterator[Problem]:
     """Where a number, or a list, may come from a setting, no other text is one."""
-    for part in _parts(when):
+    for part in joined(when):
         for name, field in type(part).model_fields.items():
             text, arms = getattr(part, name), get_args(field.annotation)
             fills_in = str in arms and any(arm not in (str, NoneType) for arm in arms)
@@ -98,14 +98,3 @@ def text_problems(place: str, when: Holds) -> Iterator[Problem]:
                     f"{shown(text)} is nothing that `{name}` can be",
                     "write it as a number or a list, or name a setting (`setting.<name>`)",
                 )
-
-
-def _parts(when: Holds) -> Iterator[Holds]:
-    """The conditions that a condition is made of; one for each entry of something is one."""
-    if isinstance(when, AllHold | AnyHolds):
-        for part in when.all if isinstance(when, AllHold) else when.any:
-            yield from _parts(part)
-    elif isinstance(when, HoldsNot):
-        yield from _parts(when.not_)
-    else:
-        yield when

@@ -13,7 +13,7 @@ from schemas.plan.models import Plan
 from streams.catalogue import catalogue_ids, catalogue_of, catalogue_rows
 from streams.catalogue.checks import plan_problems
 from streams.history import definitions
-from tests.catalogue.cases import Detail, Fact
+from tests.catalogue.cases import Detail, Fact, Kind
 from tests.catalogue.running import PLAN, run_facts
 from tests.laws import law
 from tests.plan_text import plan_text
@@ -41,9 +41,9 @@ def loaded(plan: dict[str, Any]) -> Plan:
     return load_plan(plan_text(plan), known_kpis=catalogue_ids())
 
 
-def at(day: float, kind: str, account: str, user: str | None = None, **said: Any) -> Fact:
+def at(day: float, kind: Kind, account: str, user: str | None = None, **said: Any) -> Fact:
     detail = Detail(said.pop("name", None), said.pop("value", None), said)
-    return Fact(MARCH + timedelta(days=day), kind, account, user, detail)  # type: ignore[arg-type]
+    return Fact(MARCH + timedelta(days=day), kind, account, user, detail)
 
 
 def signals(result: Result, kpi: str) -> list[tuple[str, str, int]]:

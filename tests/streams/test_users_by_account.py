@@ -147,6 +147,15 @@ def who_is_who(draw: st.DrawFn) -> Event:
     return event | draw(st.sampled_from(({}, {"anonymousId": "x1"}, {"anonymousId": "x2"})))
 
 
+def sent(draw: st.DrawFn, events: Iterable[Event]) -> list[Event]:
+    """Each once or twice, at any times, under an id of its own."""
+    return [
+        event | {"messageId": f"m{number:02}", "timestamp": iso(draw(moments))}
+        for number, event in enumerate(events)
+        for _ in range(draw(st.sampled_from((1, 1, 1, 2))))
+    ]
+
+
 @st.composite
 def happened(draw: st.DrawFn) -> list[Event]:
     found = [
@@ -154,11 +163,7 @@ def happened(draw: st.DrawFn) -> list[Event]:
         *draw(st.lists(said_of_itself(), min_size=3, max_size=8)),
         *draw(st.lists(who_is_who(), max_size=3)),
     ]
-    return [
-        event | {"messageId": f"m{number:02}", "timestamp": iso(draw(moments))}
-        for number, event in enumerate(found)
-        for _ in range(draw(st.sampled_from((1, 1, 1, 2))))
-    ]
+    return sent(draw, found)
 
 
 def day_of(event: Mapping[str, Any]) -> int:

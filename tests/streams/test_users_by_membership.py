@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from schemas.plan.check import load_plan
 from schemas.plan.models import Plan
-from schemas.times import DAY_MS, iso, parse_iso
+from schemas.times import DAY_MS, parse_iso
 from streams.compiled_plan import CompiledPlan
 from streams.engine import Engine
 from tests.catalogue.running import PLAN
@@ -33,7 +33,7 @@ from tests.streams.test_users_by_account import (
     ZONE,
     day_of,
     is_as_if_events_said_so,
-    moments,
+    sent,
     who_is_who,
 )
 from tests.test_catalogue_properties import (
@@ -140,11 +140,7 @@ def happened(draw: st.DrawFn) -> list[Event]:
         *draw(st.lists(did(), min_size=15, max_size=35)),
         *draw(st.lists(st.one_of(who_is_who(), MERGE, MERGE), min_size=1, max_size=4)),
     ]
-    return [
-        event | {"messageId": f"m{number:02}", "timestamp": iso(draw(moments))}
-        for number, event in enumerate(found)
-        for _ in range(draw(st.sampled_from((1, 1, 1, 2))))
-    ]
+    return sent(draw, found)
 
 
 def at_once(count: int) -> Run:
