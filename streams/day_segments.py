@@ -28,6 +28,11 @@ class Course(NamedTuple):
         """The segment on a day."""
         return self.segments[bisect_right(self.days, day)]
 
+    def until(self, day: int) -> "Course":
+        """The same without what begins after a day."""
+        n = bisect_right(self.days, day)
+        return Course(self.days[:n], self.segments[: n + 1])
+
 
 Courses = Mapping[str, Course]
 """By dimension."""
@@ -119,6 +124,20 @@ def is_split(measure: Measure) -> bool:
     """True of a measure that has segments."""
     of = measure.inner if isinstance(measure, ByName) else measure
     return isinstance(of, Days | First | WholeTimeline | LatestOfDays)
+
+
+def last_day(measure: Measure, value: Any, calendar: Calendar) -> int | None:
+    """The last day on which a subject did something that a measure splits; None: it did nothing."""
+    if not value:
+        return None
+    if isinstance(measure, ByName):
+        days = (last_day(measure.inner, of, calendar) for of in value.values())
+        return max((day for day in days if day is not None), default=None)
+    if isinstance(measure, Days):
+        return value[ALL].last  # type: ignore[no-any-return]
+    if isinstance(measure, LatestOfDays):
+        return max(value)  # type: ignore[no-any-return]
+    return calendar.day(value[-1][0] if isinstance(measure, WholeTimeline) else value[0])
 
 
 def _masks(whole: ActiveDays, course: Course) -> dict[str, int]:

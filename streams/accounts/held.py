@@ -226,16 +226,18 @@ class HeldAccounts:
         for leaf, packed in records.items():
             self._load_member(account, leaf, packed)
         self.add_together(account)
-        self._program.moves(account.totals, self.nobody, account.together)
-        if account.key:
-            for root in {member.root for member in account.members.values()}:
-                values = self.values(account.leaves(root))
-                self.replace(account, root, self.nobody, values)
-            account.totals.counted_by = account.totals.courses
+        roots = {member.root for member in account.members.values()} if account.key else ()
+        persons = {root: self.values(account.leaves(root)) for root in roots}
         if account.key.startswith(ACCOUNT):
+            for root, values in persons.items():
+                self._crowds.replace(account.gathering, root, self.nobody, values)
             self._crowds.settle(account.gathering, account.together)
             self._recall(account)
             self._together.find(self.nobody, account.together, account.key, self.told_until_ms)
+        # What persons did is split by what the account is in, which follows from all of them.
+        self._program.moves(account.totals, self.nobody, account.together)
+        for root, values in persons.items():
+            self._program.replace(account.totals, root, self.nobody, values)
 
     def cool(self) -> None:
         """Packs the members of accounts that were not used lately. Nothing may be unsaved."""

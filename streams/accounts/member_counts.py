@@ -14,6 +14,12 @@ class MemberCounts:
         self._digits: list[int] = []
         self.base: int | None = None
 
+    @property
+    def last(self) -> int | None:
+        """The last index at which a member counts; None: nobody does."""
+        length = max((digit.bit_length() for digit in self._digits), default=0)
+        return self.base + length - 1 if self.base is not None and length else None
+
     def change(self, index: int, old: int, new: int) -> None:
         """A member counts where `new` has bits, no longer where `old` had; bit 0 is `index`.
 

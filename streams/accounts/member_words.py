@@ -1,49 +1,90 @@
 """What accounts tell their users, so that these know it: what they have, and what they stand at."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from schemas.keys import ACCOUNT
 from streams.accounts.entitlements import News
 from streams.accounts.held import HeldAccounts
-from streams.accounts.state import Member
+from streams.accounts.state import Account, Member
 from streams.compiled_plan import CompiledPlan
 from streams.measures.of_subjects import Values
 
+Concerns = Callable[[Account, Values], bool]
+"""Whether all members of an account have to be looked at, whose measures of all were these."""
+
 
 class MemberWords:
-    """Those of a plan."""
+    """Those of a plan: what members do not know yet.
+
+    Looked at are members that changed since the last flush, and all of an account that changed
+    itself.
+    """
 
     def __init__(self, compiled: CompiledPlan) -> None:
+        self._calendar = compiled.calendar
         self._entitlements = compiled.member.entitlements
         self._stands = compiled.member.stands_told
-        self._told = self._entitlements, self._stands
 
-    def __bool__(self) -> bool:
-        return bool(self._entitlements or self._stands)
+    def of_entitlements(self, held: HeldAccounts) -> Iterator[tuple[Member, News]]:
+        """What members do not know of what their accounts have."""
+        if not self._entitlements:
+            return
 
-    def news(self, held: HeldAccounts) -> Iterator[tuple[Member, News]]:
-        """What members do not know yet: those that changed since the last flush, and all of an
-        account that changed itself.
-        """
-        members: dict[str, dict[str, Member]] = {}
-        for (key, leaf), member in held.unsaved.items():
-            members.setdefault(key, {})[leaf] = member
-        for key, old in held.before_together.items():
-            account = held.all[key]
-            if any(told.changed(old, account.together) for told in self._told):
-                members.setdefault(key, {}).update(account.members)
-        for key, of_account in members.items():
-            if key.startswith(ACCOUNT):
-                yield from self._news(key, held.all[key].together, of_account)
+        def concerns(account: Account, old: Values) -> bool:
+            return self._entitlements.changed(old, account.together)
 
-    def _news(
-        self, account: str, together: Values, members: Mapping[str, Member]
-    ) -> Iterator[tuple[Member, News]]:
-        stands = self._stands.stands(together)
-        for leaf, member in members.items():
-            if leaf:
-                for news in (
-                    *self._entitlements.news(account, together, member.values),
-                    *self._stands.news(account, stands, member.values),
-                ):
+        for account, members in _concerned(held, concerns):
+            for member in members.values():
+                for news in self._entitlements.news(account.key, account.together, member.values):
                     yield member, news
+
+    def of_stands(
+        self, held: HeldAccounts, watermark_ms: int | None
+    ) -> Iterator[tuple[Member, News]]:
+        """What members do not know of what their accounts stand at."""
+        if not self._stands:
+            return
+        today = None if watermark_ms is None else self._calendar.day(watermark_ms)
+
+        def concerns(account: Account, old: Values) -> bool:
+            first = self._stands.changed_from(old, account.together)
+            if first is None:
+                return False
+            return (today is not None and first <= today) or first <= self._acted_until(account)
+
+        for member in held.unsaved.values():
+            account = held.all[member.account]
+            if account.acted_until is not None:
+                account.acted_until = max(account.acted_until, self._last_day(member))
+        for account, members in _concerned(held, concerns):
+            stands = self._stands.stands(account.together)
+            for member in members.values():
+                for news in self._stands.news(account.key, stands, member.values, today):
+                    yield member, news
+
+    def _acted_until(self, account: Account) -> int:
+        if account.acted_until is None:
+            account.acted_until = max(map(self._last_day, account.members.values()), default=_NEVER)
+        return account.acted_until
+
+    def _last_day(self, member: Member) -> int:
+        day = self._stands.last_day(member.values)
+        return _NEVER if day is None else day
+
+
+_NEVER = -(1 << 62)
+
+
+def _concerned(
+    held: HeldAccounts, concerns: Concerns
+) -> Iterator[tuple[Account, Mapping[str, Member]]]:
+    """Accounts, and those of their members that have to be looked at, by leaf."""
+    found: dict[str, dict[str, Member]] = {}
+    for (key, leaf), member in held.unsaved.items():
+        found.setdefault(key, {})[leaf] = member
+    for key, old in held.before_together.items():
+        if concerns(held.all[key], old):
+            found.setdefault(key, {}).update(held.all[key].members)
+    for key, members in found.items():
+        if key.startswith(ACCOUNT):
+            yield held.all[key], {leaf: member for leaf, member in members.items() if leaf}

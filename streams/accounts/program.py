@@ -331,13 +331,23 @@ class AccountProgram:
     def moves(self, totals: AccountTotals, old: Sequence[Any], together: Sequence[Any]) -> bool:
         """Notes where an account stands by the measures of all its members, which were `old`.
 
-        True: elsewhere than when its members were counted, so all have to be counted anew.
+        True: elsewhere, on days when its members were active, than when they were counted, so all
+        have to be counted anew.
         """
         if all(old[slot] is together[slot] for slot in self.stands):
             return False
-        courses = states_by_day(self._dimensions, together, self._calendar)
-        totals.courses = totals.counted_by if courses == totals.counted_by else courses
+        totals.courses = states_by_day(self._dimensions, together, self._calendar)
+        # What time alone will change lies behind all that members did so far.
+        last = self._last_day(totals)
+        if last is None or _until(last, totals.courses) == _until(last, totals.counted_by):
+            totals.counted_by = totals.courses
         return totals.courses is not totals.counted_by
+
+    def _last_day(self, totals: AccountTotals) -> int | None:
+        """The last day on which members counted that are split."""
+        counted = (totals.any.get((measure, ALL, DAY)) for measure in self._split)
+        days = (counts.last for counts in counted if counts is not None)
+        return max((day for day in days if day is not None), default=None)
 
     def standings(self, totals: AccountTotals) -> Standings:
         """How an account stands now."""
@@ -419,6 +429,10 @@ class AccountProgram:
             return 0
         since = self._calendar.day(entries[-1][0]) - base
         return -(1 << max(since, 0))
+
+
+def _until(day: int, courses: Courses) -> Courses:
+    return {name: course.until(day) for name, course in courses.items()}
 
 
 def _looks_back_for_ever(row: DistinctRow | ShareRow) -> bool:

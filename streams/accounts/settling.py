@@ -79,6 +79,12 @@ class AccountSettling:
             self._settle_standing(accounts[key], old)
         return touched.keys() | changed.keys() | touched_by_things
 
+    def find_memberships(self, watermark_ms: int | None) -> None:
+        """Finds what accounts are in."""
+        accounts = self._held.all
+        for key, old in self._held.before_together.items():
+            self._together.find(old, accounts[key].together, key, watermark_ms)
+
     def settle_together(
         self, due: Due, watermark_ms: int | None, out: Flushed
     ) -> dict[str, Values]:
@@ -90,7 +96,7 @@ class AccountSettling:
         accounts = self._held.all
         touched = self._held.take_together()
         for key, old in touched.items():
-            self._settle_together(accounts[key], old, watermark_ms)
+            self._settle_together(accounts[key], old)
             self._pass(accounts[key], old, due.get(key, ()), watermark_ms, out)
         for key, coming in due.items():
             if key not in touched:  # else it has just been told
@@ -136,10 +142,9 @@ class AccountSettling:
             self._moves_in_account.spell_out(own)
             _add(own, account.book)
 
-    def _settle_together(self, account: Account, old: Values, watermark_ms: int | None) -> None:
+    def _settle_together(self, account: Account, old: Values) -> None:
         """Carries further on what changed in what all members of an account did together."""
         new, to_tallies = account.together, self._to_tallies
-        self._together.find(old, new, account.key, watermark_ms)
         self._together.difference(old, new, to_tallies.moves, to_tallies.deltas.cells)
 
     def _pass(

@@ -23,6 +23,7 @@ from schemas.keys import THING as THING_KEY
 from streams.accounts.books import AccountBooks
 from streams.accounts.counted import Counted
 from streams.accounts.duplicates import IDS_MAX
+from streams.accounts.entitlements import News
 from streams.accounts.erasure import AccountErasure
 from streams.accounts.event_codes import Coded, EventCodes, MemberStep
 from streams.accounts.held import HeldAccounts
@@ -404,8 +405,7 @@ class Accounts:
 
     def flush(self, now_ms: int) -> Flushed:
         out, watermark_ms = Flushed([], []), self.watermark_ms
-        if self._words:
-            self._tell_members()
+        self._tell_members(self._words.of_entitlements(self.held))
         due = self._settling.take_due(watermark_ms)
         gone: Set[str] = frozenset() if self._erasure is None else self._erasure.gone_accounts
         touched_together = self._settle(due, gone, now_ms, out)
@@ -436,19 +436,21 @@ class Accounts:
     def _settle(self, due: Due, gone: Set[str], now_ms: int, out: Flushed) -> dict[str, Values]:
         """Carries further on what changed, to the things that accounts name, too.
 
-        Values first, as memberships look at them.
+        Values first, as memberships look at them; then who is in what, as the rest is split by it.
         """
         touched = self._settling.settle_values(out)
         self._publishing.publish(touched, gone, now_ms, out)
         self._met.settle(self.watermark_ms, gone)
+        self._settling.find_memberships(self.watermark_ms)
+        self._tell_members(self._words.of_stands(self.held, self.watermark_ms))
         touched_together = self._settling.settle_together(due, self.watermark_ms, out)
         for key, old in touched_together.items():
             self._things.tell(key, old, self.held.all[key].together)
         return touched_together
 
-    def _tell_members(self) -> None:
-        """Tells the users of accounts what these have and stand at, where they do not know it."""
-        for member, (fact, ms, value) in self._words.news(self.held):
+    def _tell_members(self, news: Iterable[tuple[Member, News]]) -> None:
+        """Tells the users of accounts what these have, or stand at, where they do not know it."""
+        for member, (fact, ms, value) in news:
             coded = self._codes.of(((fact,), ()))
             self._take(member, coded, coded.steps, ms, "", (value,))
 

@@ -81,6 +81,7 @@ class Account:
     """
 
     __slots__ = (
+        "acted_until",
         "book",
         "cold",
         "entered",
@@ -110,6 +111,8 @@ class Account:
         self.met = NONE_MET
         """Conditions on its values, by the names of their places."""
         self.gathering = gathering
+        self.acted_until: int | None = None
+        """No member did anything on a later local day; None: nobody has asked."""
         self.together: list[Any] = []
         """The measures of all members that count, as if they were one; only those that rows about
         accounts read are kept. Nothing while the members are cold."""

@@ -18,10 +18,14 @@ from schemas.plan.check import load_plan
 from schemas.plan.models import Plan
 from schemas.row_forms.people import DistinctRow, MilestoneRow, ShareRow
 from schemas.selectors import FactSelector
+from schemas.times import DAY_MS
+from streams.accounts.program import AccountProgram, AccountTotals
+from streams.calendar import Calendar
 from streams.catalogue import catalogue_rows
 from streams.compiled_plan import CompiledPlan
 from streams.engine import Engine
 from streams.forgetting import Forgetting
+from streams.measures.kinds import Fact
 from streams.state_costs import ACCOUNTS
 from streams.state_keys import MEMBER
 from tests.catalogue.running import PLAN
@@ -199,3 +203,46 @@ def test_days_of_members_stay_where_the_first_in_each_segment_follows_from_them(
     compiled = CompiledPlan(load_plan(yaml.safe_dump(data | {"kpis": kpis})))
     days = compiled.member.measures.days(FactSelector(kind="activity"))
     assert (days in Forgetting(compiled, ACCOUNTS, MEMBER, 80).slots) == forgets
+
+
+# ---- who has to be counted anew
+
+Measured = tuple[list[Any], list[Any], list[Any]]
+"""The measures of nobody, of a member, and of all members together."""
+
+
+def counted(day: int, last_active: int) -> tuple[AccountProgram, AccountTotals, Measured]:
+    """An account that is a bank from a day on, and whose only member was active until another."""
+    compiled = CompiledPlan(load_plan(BY_INDUSTRY))
+    program, measures = compiled.member.account, compiled.member.measures
+    (trait,), active = program.stands, measures.days(FactSelector(kind="activity"))
+    nobody: list[Any] = [None] * len(measures.all)
+    totals, member, together = AccountTotals(program), [*nobody], [*nobody]
+    for each in (last_active - 2, last_active):
+        fact = Fact("activity", None, (each * DAY_MS, f"m{each}", "a:a1"), each, (), ())
+        member[active] = measures.all[active].add(member[active], fact)
+    program.replace(totals, "u:u1", nobody, member)
+    told = Fact("account_trait", "industry", (day * DAY_MS, "m", ""), day, (), (("value", "bank"),))
+    together[trait] = measures.all[trait].add(None, told)
+    return program, totals, (nobody, member, together)
+
+
+@pytest.mark.parametrize(("day", "moves"), [(5, True), (8, True), (9, False), (30, False)])
+def test_members_are_counted_anew_for_days_on_which_they_did_something(day: int, *, moves: bool):
+    program, totals, (nobody, member, together) = counted(day, last_active=8)
+    assert program.moves(totals, nobody, together) == moves
+    if not moves:
+        # What they do then counts for what the account is then, all the same.
+        later = [*member]
+        (slot,) = (slot for slot, value in enumerate(member) if value is not None)
+        later[slot] = {"all": member[slot]["all"].with_day(40, Calendar("UTC"))}
+        program.replace(totals, "u:u1", member, later)
+        shapes = program.standings(totals).shapes
+        days = {segment: shape.days for (_, segment), shape in shapes.items()}
+        assert days["industry=bank"] == 1 << 40 - 6
+        assert days["industry=(none)"] == 0b101
+
+
+def test_nobody_is_counted_anew_where_nobody_did_anything():
+    program, _, (nobody, _, together) = counted(5, last_active=8)
+    assert not program.moves(AccountTotals(program), nobody, together)

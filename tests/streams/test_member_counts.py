@@ -36,6 +36,7 @@ def test_a_threshold_mask_shows_where_so_many_members_count(
     for member in present:
         expected.update(set_bits(*member))
 
+    assert counts.last == max(expected, default=None)
     base = -30
     for n in THRESHOLDS:
         found = set_bits(base, counts.at_least(n, base))
