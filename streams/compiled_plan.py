@@ -1,6 +1,6 @@
 """A plan compiled once, for all partitions of all stages."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from streams.alerting.board import Board
 from streams.alerting.rules import Rules
 from streams.calendar import Calendar
 from streams.catalogue import Catalogue, catalogue_of
+from streams.catalogue.dimensions import with_known_members
 from streams.experiments import Experiments
 from streams.history import ACTIVATED, NEW, History, alert_unit
 from streams.ingest.pseudonyms import Pseudonyms
@@ -42,8 +43,9 @@ class CompiledPlan:
     def __init__(self, plan: Plan, history: History = NEW, key: bytes | None = None) -> None:
         """`history`: of the prefix that it runs under. `key`: for hashes of ids, see KeyMissing."""
         self._key = key
-        self.plan, self.history = plan, history
+        self.history = history
         self.hash = plan_hash(plan)
+        self.plan = plan = with_known_members(plan)
         self.calendar = Calendar(plan.timezone, plan.week_start)
         catalogue = catalogue_of(plan)
         rows = {id: begun(row, history.since_ms) for id, row in catalogue.rows.items()}
@@ -142,8 +144,16 @@ class CompiledPlan:
     @property
     def splitting(self) -> dict[str, Membership]:
         """The memberships by which KPIs about users are split, by their dimensions."""
-        known = {each.row.id: each for each in self.person.memberships}
-        return {d.name: known[d.member] for d in self.plan.segments if d.member is not None}
+        return self._splitting(self.person.memberships)
+
+    @property
+    def splitting_accounts(self) -> dict[str, Membership]:
+        """The same of those by which accounts are split, and with `users` KPIs about users, too."""
+        return self._splitting(self.member.together.memberships)
+
+    def _splitting(self, memberships: Iterable[Membership]) -> dict[str, Membership]:
+        known = {each.row.id: each for each in memberships}
+        return {d.name: known[d.member] for d in self.plan.segments if d.member in known}
 
     @cached_property
     def asked_names(self) -> tuple[Asked, ...]:

@@ -73,9 +73,9 @@ class Forgetting:
         """`tally_days`: of the plan's horizon. `stage`, `kind`: see state_costs.readers_of."""
         rows, self._calendar = compiled.catalogue.rows, compiled.calendar
         reaches = {id: _reach_days(row) for id, row in rows.items()}
-        if stage == USERS:
-            # in which segment the first day was that somebody did something follows from these
-            reaches |= dict.fromkeys(each.row.id for each in compiled.splitting.values())
+        # in which segment the first day was that somebody did something follows from these
+        splitting = compiled.splitting if stage == USERS else compiled.splitting_accounts
+        reaches |= dict.fromkeys(each.row.id for each in splitting.values())
         longest = max((reach for reach in reaches.values() if reach is not None), default=0)
         self._shown_days = tally_days + LONGEST_PERIOD_DAYS + MONTH_DAYS
         self.span_days = self._shown_days + longest

@@ -6,7 +6,14 @@ from typing import Any
 import msgspec
 
 from schemas.plan.models import Dimension
-from schemas.segments import NO_VALUE, OTHER, TOO_LONG, VALUE_CHARACTERS_MAX, combined
+from schemas.segments import (
+    IS_NOT_IN,
+    NO_VALUE,
+    OTHER,
+    TOO_LONG,
+    VALUE_CHARACTERS_MAX,
+    combined,
+)
 
 _INTEGER_MIN, _INTEGER_MAX = -(1 << 63), (1 << 64) - 1
 
@@ -37,6 +44,8 @@ def segment_in(dimension: Dimension) -> Callable[[Any], str]:
     itself alone, so that it does not matter which ones came before it.
     """
     name = dimension.name
+    if dimension.member is not None:
+        return lambda value: f"{name}={value or IS_NOT_IN}"
     if dimension.values is None:
         return lambda value: f"{name}={shown_value(value)}"
     listed = {each: f"{name}={each}" for each in (*dimension.values, NO_VALUE)}

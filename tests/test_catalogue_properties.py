@@ -167,6 +167,8 @@ def plan(**more: Any) -> Plan:
                     },
                     "role": {"trait": "role", "kinds": ["session", "feature"], "values": ["dev"]},
                     "promoter": {"member": "nps_promoters", "kinds": ["feature", "survey"]},
+                    "risk": {"member": "churn_risk_accounts", "users": True, "kinds": ["payment"]},
+                    "healthy": {"member": "healthy", "kinds": ["session", "feature"]},
                 },
                 "exclude": {"users": [{"trait": "internal", "equals": True}]},
                 # Facts come in any order here: none of them is to be too late for a prediction.

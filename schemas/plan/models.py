@@ -271,12 +271,12 @@ class Dimension(Frozen):
     `account_trait` and `of` is given.
 
     kinds: only events that make such facts have the dimension; None: all events. member: a KPI that
-    users are in or not, whose values are IS_IN and IS_NOT_IN. state: the attribute of the account's
-    latest fact of a kind. account_trait: a trait of the account, of group calls. KPIs about
-    accounts are split by these two, with users KPIs about users, too. With kinds what is added up
-    from such facts is split by all but a property. values: those with a segment of their own, all
-    others being folded into one; None: every value has one. of: two other dimensions, each with
-    values, that this one combines.
+    users, or accounts, are in or not, whose values are IS_IN and IS_NOT_IN. state: the attribute of
+    the account's latest fact of a kind. account_trait: a trait of the account, of group calls. KPIs
+    about accounts are split by these two, and by what accounts are in, with users KPIs about users,
+    too. With kinds what is added up from such facts is split by all but a property. values: those
+    with a segment of their own, all others being folded into one; None: every value has one. of:
+    two other dimensions, each with values, that this one combines.
     """
 
     name: str
@@ -289,14 +289,16 @@ class Dimension(Frozen):
     values: tuple[str, ...] | None = None
     of: tuple[str, str] | None = None
     member: str | None = None
+    of_accounts: bool = Field(default=False, exclude=True)
+    """True of a `member` that accounts are in. A plan does not say it: the catalogue knows."""
 
     def is_of_users(self) -> bool:
         """True if it is about what users are, whatever their events say."""
-        return self.trait is not None or self.member is not None
+        return self.trait is not None or (self.member is not None and not self.of_accounts)
 
     def is_of_accounts(self) -> bool:
         """True if it is about what an account stands at."""
-        return self.state is not None or self.account_trait is not None
+        return self.state is not None or self.account_trait is not None or self.of_accounts
 
 
 class Milestones(Frozen):

@@ -75,7 +75,7 @@ NOT_LISTED = {
 
 class WrittenDimension(Written):
     """Where the value of a dimension is read: in the event, in what is known of the person or of
-    the account, in the latest fact of the account; or whether the person is in a membership."""
+    the account, in the latest fact of the account; or whether one of the two is in a membership."""
 
     nullable = frozenset({"account_trait"})
 
@@ -101,7 +101,8 @@ class WrittenDimension(Written):
     property: PropertyPath | None = Field(default=None, description="Path of the event's property.")
     trait: Trait | None = Field(default=None, description="Path of the person's trait.")
     member: KpiId | None = Field(
-        default=None, description="A KPI that users can be in: the values are `yes` and `no`."
+        default=None,
+        description="A KPI that users, or accounts, can be in: the values are `yes` and `no`.",
     )
 
     account_trait: Trait | None = Field(
@@ -154,25 +155,28 @@ class WrittenDimension(Written):
 
     users: bool = Field(
         default=False,
-        description="With `fact` or `account_trait`: KPIs about users are split by it, too: by "
-        "the account in which they do something.",
+        description="With `fact`, `account_trait` or a `member` that accounts are in: KPIs about "
+        "users are split by it, too: by the account in which they do something.",
     )
 
     @field_validator("users")
     @classmethod
     def _goes_with_accounts(cls, users: bool, info: ValidationInfo) -> bool:
-        splits_users = ("property", "trait", "member")
-        given = next((key for key in splits_users if info.data.get(key)), None)
+        given = next((key for key in ("property", "trait") if info.data.get(key)), None)
         if users and given is not None:
             raise mistake(
-                f"`users` goes with `fact` or `account_trait`: a `{given}` splits KPIs about users "
+                f"`users` goes with what an account stands at: a `{given}` splits KPIs about users "
                 "anyway",
                 "leave it out",
             )
         return users
 
-    def is_of_accounts(self) -> bool:
-        """True if it is about what an account stands at."""
+    def is_of_accounts(self) -> bool | None:
+        """True if it is about what an account stands at; None of a membership, which may be one of
+        users or of accounts.
+        """
+        if self.member is not None:
+            return None
         return self.fact is not None or self.account_trait is not None
 
     def listed(self) -> list[str] | None:
@@ -216,14 +220,19 @@ def check_combinations(pairs: list[list[str]], known: Mapping[str, WrittenDimens
         _check_pair(one, known[one], other, known[other])
 
 
+def not_split_by_both(state: str, other: str) -> tuple[str, str]:
+    """Why what an account stands at does not go with what splits users, and what to do."""
+    return (
+        f"`{state}` is what an account stands at, and `{other}` is not: no KPI is split by both",
+        "combine two of accounts (`fact`, `account_trait`, a `member` of theirs), or two others",
+    )
+
+
 def _check_pair(one: str, first: WrittenDimension, other: str, second: WrittenDimension) -> None:
-    if first.is_of_accounts() != second.is_of_accounts():
-        state = one if first.is_of_accounts() else other
-        raise mistake(
-            f"`{state}` is what an account stands at, and `{one if state == other else other}` is "
-            "not: no KPI is split by both",
-            "combine two with `fact` or `account_trait`, or two without",
-        )
+    of_accounts = {each.is_of_accounts() for each in (first, second)}
+    if of_accounts == {True, False}:
+        state, person = (one, other) if first.is_of_accounts() else (other, one)
+        raise mistake(*not_split_by_both(state, person))
     size = 1
     for name, source in ((one, first), (other, second)):
         values = source.listed()

@@ -79,11 +79,15 @@ class AccountSettling:
             self._settle_standing(accounts[key], old)
         return touched.keys() | changed.keys() | touched_by_things
 
-    def find_memberships(self, watermark_ms: int | None) -> None:
-        """Finds what accounts are in."""
+    def settle_memberships(self, watermark_ms: int | None, out: Flushed) -> None:
+        """Finds what accounts are in. Where they are split by it, all persons of an account that is
+        in something else are counted anew: that changes segments, from which nothing follows.
+        """
         accounts = self._held.all
         for key, old in self._held.before_together.items():
             self._together.find(old, accounts[key].together, key, watermark_ms)
+        for key, persons in self._held.take_persons().items():
+            self._settle_persons(accounts[key], persons, out)
 
     def settle_together(
         self, due: Due, watermark_ms: int | None, out: Flushed

@@ -441,7 +441,7 @@ class Accounts:
         touched = self._settling.settle_values(out)
         self._publishing.publish(touched, gone, now_ms, out)
         self._met.settle(self.watermark_ms, gone)
-        self._settling.find_memberships(self.watermark_ms)
+        self._settling.settle_memberships(self.watermark_ms, out)
         self._tell_members(self._words.of_stands(self.held, self.watermark_ms))
         touched_together = self._settling.settle_together(due, self.watermark_ms, out)
         for key, old in touched_together.items():

@@ -76,12 +76,15 @@ def _by_membership(
             f"`{dimension}` is a membership and has no value `{value}`",
             f"watch `{dimension}={IS_IN}` or `{dimension}={IS_NOT_IN}`",
         )
-    row = planned[watch.kpi]
-    if row.segments and (watch.kpi, dimension) in half_split([watch.kpi], planned, plan):
+    row, by = planned[watch.kpi], {each.name: each for each in plan.segments}[dimension]
+    if not row.segments or _needs_users(row, by):
+        return  # which was said
+    if (watch.kpi, dimension) in half_split([watch.kpi], planned, plan):
+        about = "accounts" if by.of_accounts else "users"
         yield Problem(
             place,
             f"`{watch.kpi}` is not split by `{dimension}`",
-            "KPIs about users are, and what facts add up to where `kinds` lists them all",
+            f"KPIs about {about} are, and what facts add up to where `kinds` lists them all",
         )
 
 

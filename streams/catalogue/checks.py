@@ -34,6 +34,7 @@ from streams.catalogue.condition_checks import (
     text_problems,
     without_conditions,
 )
+from streams.catalogue.dimensions import with_known_members
 from streams.catalogue.segment_checks import segment_problems
 from streams.catalogue.series_checks import can_be_per_account, value_problems
 from streams.catalogue.signal_checks import experiment_problems
@@ -45,7 +46,7 @@ EVENT_BYTES_MAX = 2 * 1024 * 1024
 def plan_problems(plan: Plan) -> list[Problem]:
     """Every mistake in a plan's use of KPIs, each with its place."""
     of_conditions = condition_problems(plan)
-    plan = without_conditions(plan, of_conditions)
+    plan = with_known_members(without_conditions(plan, of_conditions))
     settings = settings_of(plan)
     told = [problem for problems in of_conditions.values() for problem in problems]
     unfit = [

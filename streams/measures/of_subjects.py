@@ -290,6 +290,10 @@ class Measures:
             "account trait", [facts], None, lambda: AccountTrait(name, self._calendar)
         )
 
+    def days_in(self, kpi: str) -> int:
+        """The place of who is in a membership of accounts, day by day."""
+        return self._slot(f"found days in {kpi}", [], None, Found)
+
     def account_stands(self) -> int:
         """What accounts told a user of what they stand at."""
         return self._slot("account stands", [], None, AccountStands)

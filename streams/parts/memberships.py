@@ -31,6 +31,7 @@ from streams.measures.kinds import ALL
 from streams.measures.of_subjects import EntryValue, KeptEntry, Values, picked
 from streams.parts.holding import Conditions, OnValue
 from streams.parts.leaf import Leaf
+from streams.parts.member_days import days_told
 from streams.parts.part import Cells, Subject
 from streams.parts.passages import OUT, Passage, Stand, Stands
 from streams.parts.scores import Score
@@ -76,11 +77,13 @@ class Membership:
         self._measures_of = picked(self.slots)
         self._known: dict[tuple[int, ...], tuple[Stand, tuple[Any, ...]]] = {}
         """By the identities of the measures, which stand behind so that nothing else gets them."""
-        self._place = self._entry = self._kept = None
+        self._place = self._entry = self._kept = self._days = None
         if crowds is not None:
             self._kept = self._measures.found(f"kept entry {row.id}", [], subject.since_ms(row))
             self._place = self._measures.found(f"stand {row.id}", [])
             self._entry = self._measures.entry(row.id)
+            if subject.splits_by(row.id):
+                self._days = self._measures.days_in(row.id)
 
     @property
     def read(self) -> frozenset[int]:
@@ -100,7 +103,7 @@ class Membership:
     @property
     def found(self) -> frozenset[int]:
         """Where it puts how an account stands, and finds what others put there."""
-        places = (self._place, self._entry, self._kept)
+        places = (self._place, self._entry, self._kept, self._days)
         return frozenset(slot for slot in places if slot is not None).union(self.on_values)
 
     @property
@@ -114,7 +117,7 @@ class Membership:
         return self._kept
 
     def find(self, old: Values, values: list[Any], account: str, watermark_ms: int | None) -> None:
-        """Puts how an account stands, and its first entry, into their places.
+        """Puts how an account stands, its days and its first entry into their places.
 
         `old`: its measures before. An entry by time alone is one once the watermark shows it.
         """
@@ -124,9 +127,16 @@ class Membership:
             stand = self._new(values, old, old[self._place] or OUT)
             if stand != values[self._place]:
                 values[self._place] = stand
+                self._put_days(values)
         entry = self._first_entry(values, account, watermark_ms)
         if entry != values[self._entry]:
             values[self._entry] = entry
+
+    def _put_days(self, values: list[Any]) -> None:
+        if self._days is not None:
+            found = days_told(self.days_of_edges(values), self._calendar)
+            if found != values[self._days]:
+                values[self._days] = found
 
     def _first_entry(
         self, values: Values, account: str, watermark_ms: int | None

@@ -60,6 +60,10 @@ class Subject:
         pairs = {each.name for each in self.plan.segments if each.of and traits.issuperset(each.of)}
         return ByTraits(self.measures.traits(), traits | pairs, self.calendar)
 
+    def splits_by(self, kpi: str) -> bool:
+        """Whether accounts are split by this membership of theirs."""
+        return any(each.of_accounts and each.member == kpi for each in self.plan.segments)
+
     def since_ms(self, row: Row, variant: str = "") -> int | None:
         """From when on a row counts."""
         return row.since_ms(self.level, variant)

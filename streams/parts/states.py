@@ -45,7 +45,9 @@ def state_before(timeline: Sequence[Change] | None, edge: Edge) -> Change | None
 
 
 class StateDimension(NamedTuple):
-    """An attribute of the latest fact of a kind, or a trait, by which accounts are split."""
+    """An attribute of the latest fact of a kind, a trait, or a membership, by which accounts are
+    split.
+    """
 
     slot: int
     """Of the timeline that tells it."""
@@ -89,6 +91,8 @@ def _told_by(dimension: Dimension, measures: Measures) -> tuple[int, str]:
     """The slot of the timeline that tells where accounts stand, and the attribute that does."""
     if dimension.state is not None:
         return measures.timeline(FactSelector(kind=dimension.state.fact)), dimension.state.attribute
+    if dimension.member is not None:
+        return measures.days_in(dimension.member), VALUE
     return measures.account_trait(dimension.account_trait or ""), VALUE
 
 

@@ -207,20 +207,31 @@ def test_days_of_members_stay_where_the_first_in_each_segment_follows_from_them(
 
 # ---- who has to be counted anew
 
+BY_BOTH = {
+    "kpis": {
+        "only": ["active_accounts"],
+        "own": [CAME_NEW | {"id": "joined", "facts": {"kind": "first_action"}}],
+    }
+}
+"""What counts accounts by two things that members do."""
+
 Measured = tuple[list[Any], list[Any], list[Any]]
 """The measures of nobody, of a member, and of all members together."""
 
 
 def counted(day: int, last_active: int) -> tuple[AccountProgram, AccountTotals, Measured]:
     """An account that is a bank from a day on, and whose only member was active until another."""
-    compiled = CompiledPlan(load_plan(BY_INDUSTRY))
+    compiled = CompiledPlan(load_plan(yaml.safe_dump(yaml.safe_load(BY_INDUSTRY) | BY_BOTH)))
     program, measures = compiled.member.account, compiled.member.measures
     (trait,), active = program.stands, measures.days(FactSelector(kind="activity"))
+    joined = measures.days(FactSelector(kind="first_action"))
     nobody: list[Any] = [None] * len(measures.all)
     totals, member, together = AccountTotals(program), [*nobody], [*nobody]
     for each in (last_active - 2, last_active):
         fact = Fact("activity", None, (each * DAY_MS, f"m{each}", "a:a1"), each, (), ())
         member[active] = measures.all[active].add(member[active], fact)
+    joins = Fact("first_action", None, (2 * DAY_MS, "m2", "a:a1"), 2, (), ())
+    member[joined] = measures.all[joined].add(None, joins)
     program.replace(totals, "u:u1", nobody, member)
     told = Fact("account_trait", "industry", (day * DAY_MS, "m", ""), day, (), (("value", "bank"),))
     together[trait] = measures.all[trait].add(None, told)
@@ -234,13 +245,13 @@ def test_members_are_counted_anew_for_days_on_which_they_did_something(day: int,
     if not moves:
         # What they do then counts for what the account is then, all the same.
         later = [*member]
-        (slot,) = (slot for slot, value in enumerate(member) if value is not None)
+        slot = next(slot for slot, value in enumerate(member) if value and value["all"].last == 8)
         later[slot] = {"all": member[slot]["all"].with_day(40, Calendar("UTC"))}
         program.replace(totals, "u:u1", member, later)
         shapes = program.standings(totals).shapes
-        days = {segment: shape.days for (_, segment), shape in shapes.items()}
-        assert days["industry=bank"] == 1 << 40 - 6
-        assert days["industry=(none)"] == 0b101
+        days = {segment: s.days << s.base for (_, segment), s in shapes.items() if s.base == 6}
+        assert days["industry=bank"] == 1 << 40
+        assert days["industry=(none)"] == 0b101 << 6
 
 
 def test_nobody_is_counted_anew_where_nobody_did_anything():

@@ -12,7 +12,7 @@ from schemas.times import DAY_MS, iso, parse_iso
 from streams.compiled_plan import CompiledPlan
 from streams.engine import Engine
 from streams.forgetting import EVERY_DAYS, Forgetting, Looks
-from streams.state_costs import USERS
+from streams.state_costs import ACCOUNTS, USERS
 from streams.state_keys import LEAF, MEMBER, read_key
 from tests.oracle import Key
 from tests.records import Record, last_of_each_key
@@ -154,12 +154,102 @@ def test_nor_is_it_new_in_the_segment_of_those_who_were_in_something_then():
     assert value(told, "lifecycle_new", "2024-09") == 0
 
 
+OF_ACCOUNTS = """
+segments: {lately: {member: lately, users: true}, often: {member: often, users: true}}
+kpis:
+  own:
+  - {id: new_accounts, operator: distinct, ROW,
+     when: {all: [{active: P}, {not: {active: ever_before}}]}}
+  - {id: lately, when: {many: {kind: activity}, each: user, days: 7, at_least: 1}, IN}
+  - {id: often, when: {all: [{member: lately}, {since: {kind: activity}}]}, IN}
+""".replace("IN", "operator: membership, ROW").replace(
+    "ROW",
+    "subject: account, name: L, group: g, unit: n, definition: d, example: e, "
+    "periods: [day, month]",
+)
+
+
+def test_nor_is_anything_new_in_the_segment_of_what_its_account_was_in_then():
+    seen = run(PLAN[: PLAN.index("kpis:")] + OF_ACCOUNTS)
+    told = last_of_each_key(seen.engine.outputs["kpis"][: seen.values_before])
+    for segment in ("lately=yes", "often=yes"):
+        for kpi, n in (("mau", 2), ("lifecycle_resurrecting", 1), ("active_accounts", 2)):
+            assert value(told, kpi, "2024-09", segment) == n
+    back_ms = START_MS + BACK_DAY * DAY_MS
+    new = [
+        key
+        for key, record in told.items()
+        if key.kpi in ("lifecycle_new", "new_accounts") and record["value"]
+        if key.start_ms > back_ms - 30 * DAY_MS
+    ]
+    assert new == []
+
+
+@pytest.mark.parametrize("segment", ["", "segments: {tired: {member: low_retention_accounts}}"])
+def test_what_a_segment_by_membership_of_accounts_follows_from_stays(segment: str):
+    compiled = CompiledPlan(
+        load_plan(PLAN.replace("also: [", "also: [low_retention_accounts, ") + segment)
+    )
+    together = compiled.member.together.memberships
+    (membership,) = (m for m in together if m.row.id == "low_retention_accounts")
+    places = {place: measure for measure, place in compiled.member.crowds.gathered()}
+    measures = {places.get(slot, slot) for slot in membership.slots}
+    forgotten = Forgetting(compiled, ACCOUNTS, MEMBER, 80).slots
+    assert measures.isdisjoint(forgotten) == bool(segment)
+
+
 @pytest.mark.parametrize("segment", ["", "segments: {idle: {member: declining_users}}"])
 def test_what_a_segment_by_membership_follows_from_stays(segment: str):
     compiled = CompiledPlan(load_plan(PLAN + segment))
     (membership,) = (m for m in compiled.person.memberships if m.row.id == "declining_users")
     forgotten = Forgetting(compiled, USERS, LEAF, 80).slots
     assert membership.slots.isdisjoint(forgotten) == bool(segment)
+
+
+BY_TIER = """
+segments: {tier: {fact: plan_change, attribute: tier, users: true}}
+events: [{event: Changed, is: plan_change, attributes: {tier: {property: tier}}}]
+"""
+
+
+def changed(who: str, account: str, day: int, tier: str) -> dict[str, Any]:
+    told: dict[str, Any] = orjson.loads(event(who, account, day))
+    told["messageId"] += " changed"
+    return told | {"event": "Changed", "properties": {"tier": tier}}
+
+
+@pytest.mark.parametrize("is_staff", [False, True])
+def test_what_an_account_turns_out_to_have_been_long_ago_is_told_of_days_that_it_forgot(
+    *, is_staff: bool
+):
+    """u1 was in a1 while it was paid, or as it seems, and comes back in a2, which is paid, too."""
+    written = PLAN.replace('activity: {event: "*"}', "activity: Opened") + BY_TIER
+    engine = Engine(load_plan(written), partitions=2, bounded=True, warm=0)
+    for day in range(0, LAST_DAY, 10):
+        said = [orjson.loads(event("u2", "a2", day))]
+        said += [orjson.loads(event("u1", "a1", day))] if day < BUSY_DAYS else []
+        if day == 0:
+            said += [changed("u2", "a2", 0, "paid"), changed("u3", "a1", 0, "free")]
+        if day == 100:
+            said.append(changed("staff", "a1", 100, "paid"))
+        if day == BACK_DAY - 30 and is_staff:
+            engine.restart()
+            who = {"type": "identify", "userId": "staff", "traits": {"internal": True}}
+            said.append(who | {"messageId": "i", "timestamp": iso(START_MS + day * DAY_MS)})
+        if day == BACK_DAY:
+            said.append(orjson.loads(event("u1", "a2", day)))
+        now_ms = START_MS + day * DAY_MS + 1000
+        engine.feed([orjson.dumps(each) for each in said], now_ms=now_ms)
+        engine.settle(now_ms)
+    engine.advance(START_MS + LAST_DAY * DAY_MS)
+    engine.settle(START_MS + LAST_DAY * DAY_MS)
+    told = last_of_each_key(engine.outputs["kpis"])
+    new = {
+        key.segment: record["value"]
+        for key, record in told.items()
+        if (key.kpi, key.period, record["start"][:7]) == ("lifecycle_new", "month", "2024-09")
+    }
+    assert new.get("tier=paid", 0) == is_staff
 
 
 def test_a_restart_forgets_the_same_and_says_the_same():

@@ -50,6 +50,16 @@ def plan(**changes: Any) -> Plan:
     return load_plan(yaml.safe_dump(PLAN | changes))
 
 
+HOT = dict.fromkeys(("name", "group", "unit", "definition", "example"), "A row.") | {
+    "id": "hot",
+    "operator": "membership",
+    "subject": "account",
+    "when": {"kpi": "dau", "period": "day", "at_least": 2},
+    "periods": ["day"],
+}
+"""A membership of accounts."""
+
+
 def kpis(**changes: Any) -> dict[str, Any]:
     return {"kpis": PLAN["kpis"] | changes}
 
@@ -326,6 +336,10 @@ def test_a_plan_can_change_back_and_what_was_lost_on_the_way_begins_anew() -> No
             "segment idle is by a membership",
         ),
         (
+            {"segments": PLAN["segments"] | {"hot": {"member": "hot"}}} | kpis(own=[HOT]),
+            "segment hot is by a membership",
+        ),
+        (
             {"milestones": {"distinct_users": [1, 3, 5], "activated_users": [2]}},
             "account_user_milestones/users=5 is a milestone beside known ones",
         ),
@@ -392,6 +406,26 @@ def test_a_membership_that_splits_values_stays_what_it_is(changes: dict[str, Any
     (refused,) = change_of(definitions(plan(segments=BY_MEMBERSHIP)), changed).refused
     assert refused.startswith("segment idle was removed or changed")
     assert ("the definition of its membership" in refused) == bool(changed.segments)
+
+
+HOTTER = HOT | {"when": HOT["when"] | {"at_least": 3}}
+BY_HOT = {"segments": {"hot": {"member": "hot"}}} | kpis(own=[HOT])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"segments": {"hot": {"member": "hot", "users": True}}},
+        kpis(own=[HOTTER]),
+        {"activity": "Opened"},
+    ],
+)
+def test_so_does_one_of_accounts(changes: dict[str, Any]) -> None:
+    change = change_of(definitions(plan(**BY_HOT)), plan(**(BY_HOT | changes)))
+    (refused,) = change.refused
+    assert refused.startswith("segment hot was removed or changed")
+    assert "the definition of its membership" in refused
+    assert change_of(definitions(plan(**BY_HOT)), plan(**BY_HOT)).refused == ()
 
 
 def test_whatever_else_changes_leaves_a_segment_by_membership_as_it_is() -> None:

@@ -436,3 +436,27 @@ def test_who_uses_a_feature_is_split_where_nothing_else_is():
     shares = {"all": 2 / 3, "industry=bank": 2 / 3, "industry=farm": 1}
     expected = {("week", MONDAY, segment): share for segment, share in shares.items()}
     assert values(engine, "feature_adoption_rate") == pytest.approx(expected)
+
+
+def test_a_member_who_was_ahead_of_time_hears_what_changes_later():
+    """One of two partitions of the input is silent, so that nobody knows how late it is."""
+    engine = Engine(
+        load_plan(WRITTEN), input_partitions=2, partitions=2, warm=0, key=b"a key for hashes of ids"
+    )
+
+    def told(*said: Event) -> None:
+        engine.feed([orjson.dumps(each) for each in said])
+        engine.settle()
+
+    told(event("5T09:00", "u1", "a1"))
+    told(group("5T10:00", "a1", "bank"), event("1T09:00", "u2", "a1"))
+    told(event("7T09:00", "u1", "a1"))
+    told(group("7T10:00", "a1", "farm"), event("1T11:00", "u2", "a1"))
+    engine.advance(OVER_MS)
+    engine.settle(NOW_MS)
+    found = {(day, of): n for (_, day, of), n in values(engine, "dau").items() if of != "all"}
+    assert found == {
+        ("2026-03-01", "industry=(none)"): 1,
+        ("2026-03-05", "industry=bank"): 1,
+        ("2026-03-07", "industry=farm"): 1,
+    }

@@ -342,12 +342,12 @@ THE_REST = {
     ),
     "users by a trait of their own": (
         "segments: {plan: {trait: plan, users: true}}",
-        "2 `users` goes with `fact` or `account_trait`: a `trait` splits KPIs about users anyway "
+        "2 `users` goes with what an account stands at: a `trait` splits KPIs about users anyway "
         "at segments.plan.users; leave it out",
     ),
     "users by what their events say": (
         "segments: {plan: {property: plan, users: true}}",
-        "2 `users` goes with `fact` or `account_trait`: a `property` splits KPIs about users "
+        "2 `users` goes with what an account stands at: a `property` splits KPIs about users "
         "anyway at segments.plan.users; leave it out",
     ),
     "a membership and a trait": (
@@ -371,11 +371,6 @@ THE_REST = {
         "2 a `member` has the values `yes` and `no` at segments.promoter.values; leave `values` "
         "out",
     ),
-    "users by a membership, said twice": (
-        "segments: {promoter: {member: nps_promoters, users: true}}",
-        "2 `users` goes with `fact` or `account_trait`: a `member` splits KPIs about users anyway "
-        "at segments.promoter.users; leave it out",
-    ),
     "a membership that is no KPI": (
         "segments: {promoter: {member: nps_promotors}}",
         "2 unknown KPI `nps_promotors` at segments.promoter.member; did you mean `nps_promoters`?",
@@ -386,12 +381,6 @@ THE_REST = {
         "3 `plan` has no bound: a combination has a segment for each pair of values at "
         "combinations; list the `values` of `plan` that you will look at",
     ),
-    "a membership in a combination with what an account stands at": (
-        "segments: {promoter: {member: nps_promoters}, size: {account_trait: size, values: [a]}}\n"
-        "combinations: [[promoter, size]]",
-        "3 `size` is what an account stands at, and `promoter` is not: no KPI is split by both at "
-        "combinations; combine two with `fact` or `account_trait`, or two without",
-    ),
     "users by an account that is named": (
         "segments: {plan: {account_trait: plan, users: acme}}",
         "2 expected true or false, not `acme` at segments.plan.users",
@@ -400,7 +389,8 @@ THE_REST = {
         "segments: {a: {account_trait: a, users: true, values: [x]}, "
         "b: {trait: b, values: [y]}}\ncombinations: [[a, b]]",
         "3 `a` is what an account stands at, and `b` is not: no KPI is split by both at "
-        "combinations; combine two with `fact` or `account_trait`, or two without",
+        "combinations; combine two of accounts (`fact`, `account_trait`, a `member` of theirs), "
+        "or two others",
     ),
     "a dimension that is no name": (
         "segments: {the plan: {trait: plan}}",
@@ -469,7 +459,8 @@ THE_REST = {
         "segments: {a: {fact: plan_change, attribute: tier, values: [x]}, "
         "b: {trait: b, values: [y]}}\ncombinations: [[a, b]]",
         "3 `a` is what an account stands at, and `b` is not: no KPI is split by both at "
-        "combinations; combine two with `fact` or `account_trait`, or two without",
+        "combinations; combine two of accounts (`fact`, `account_trait`, a `member` of theirs), "
+        "or two others",
     ),
     "a combination of too many": (
         "segments: {"
