@@ -108,7 +108,7 @@ class Ranking(PlainSource):
             return
         reading = self._readings[name]
         reading.hear(place, start, end)
-        if self._row.among is None and name not in self._row.listed:
+        if self._row.among is None or name in self._row.listed:
             for period, at in reading.heard_in(place, start):
                 if not reading.was_something(period, at - 1):
                     # whatever comes later lists it, or not
@@ -130,6 +130,10 @@ class Ranking(PlainSource):
                 for index in alike:
                     if listed or among is not None or reading.was_something(period, index):
                         ranked[index].append((name, exact))
+        for index, those in ranked.items():
+            # What was listed and never anything may have been something that was taken back.
+            if not any(any(exact) for _, exact in those) and not self._was_something(period, index):
+                those.clear()
         found = (
             ([*alike], _value(stated, tuple(those)))
             for those, alike in groupby(ranked, ranked.__getitem__)
@@ -137,6 +141,9 @@ class Ranking(PlainSource):
         if not row.waits:
             return found
         return self._whole.once_final(found, period, watermark_ms, _value(stated, ()))
+
+    def _was_something(self, period: str, index: int) -> bool:
+        return any(each.was_something(period, index) for each in self._readings.values())
 
     def first_index(self, period: str) -> int | None:
         firsts = (reading.first_index(period) for reading in self._readings.values())

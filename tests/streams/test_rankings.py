@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from schemas.plan.check import PlanInvalid, load_plan
-from schemas.plan.models import Plan
+from schemas.plan.models import Condition, Plan
 from schemas.times import parse_iso
 from streams.catalogue import catalogue_ids
 from streams.catalogue.checks import plan_problems
@@ -206,3 +206,20 @@ def test_a_list_is_no_number_to_calculate_with():
     }
     (problem,) = plan_problems(plan(FEATURES, formula))
     assert "`most_used` is a list" in problem.message
+
+
+def test_a_list_of_what_was_only_ever_taken_back_names_nothing():
+    written = plan(FEATURES | {"listed": ["chart"]})
+    excluding = written.model_copy(
+        update={"exclude_users": (Condition(path="traits.internal", op="equals", operand=True),)}
+    )
+    running = Running(excluding)
+    running.feed(event(1, "01T09", "Used", feature="share", country="de"), until="04")
+    assert running.names("01", "country=de") == ["share", "chart"]
+    assert running.names("03", "country=de") == ["chart", "share"]
+
+    left_out = {"type": "identify", "traits": {"internal": True}, "userId": "u1"}
+    left_out |= {"messageId": "out", "timestamp": "2026-03-01T00:00:00Z"}
+    running.feed(orjson.dumps(left_out), until="04")
+    assert running.names("01", "country=de") == []
+    assert running.names("03", "country=de") == []
