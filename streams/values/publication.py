@@ -8,6 +8,8 @@ that. A revision counts the published changes of value or status of one key.
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import compress
+from operator import not_
 from typing import Any, NamedTuple, Protocol
 
 import orjson
@@ -148,7 +150,8 @@ class Timeline:
         closed += bisect_right(
             range(closed + 1, opened + 1), watermark_ms, key=partial(source.final_ms, period)
         )
-        due = {index for index in self._pending.until(opened) if index >= first}
+        concerned = self._pending.until(opened)
+        due = {index for index in concerned if index >= first}
         due.update(range(max(self._closed + 1, first), closed + 1))
         due.update(range(max(self._opened + 1, first), opened + 1))
         if self._zeros and self._first != _NO_INDEX:
@@ -159,18 +162,21 @@ class Timeline:
         self._first, self._opened, self._closed = first, opened, closed
         self._watermark_ms, self._first_fact_ms = watermark_ms, first_fact_ms
         self._due_ms = self._next_due_ms()
-        looked_at = sorted(due)
+        looked_at, emptied = sorted(due), list[int]()
         if not self._zeros and source.may_be_empty:
-            looked_at = [
-                index
-                for index in looked_at
-                if index in self._known or not source.is_empty(period, index)
+            of_each = [
+                index not in self._known and source.is_empty(period, index) for index in looked_at
             ]
+            emptied = [i for i in compress(looked_at, of_each) if i in concerned]
+            looked_at = [*compress(looked_at, map(not_, of_each))]
         if not provisional:
-            after = bisect_right(looked_at, closed)
-            for index in looked_at[after:]:
-                self._pending.widen(index, index + 1)
-            del looked_at[after:]
+            for indexes in (looked_at, emptied):
+                after = bisect_right(indexes, closed)
+                for index in indexes[after:]:
+                    self._pending.widen(index, index + 1)
+                del indexes[after:]
+        if emptied:  # which may have been 0, and are null
+            self.unsaid.append((emptied, source.value(period, emptied[0], watermark_ms)))
         for run, value in source.runs(period, looked_at, watermark_ms):
             for alike, published in self._revised(run, value, closed):
                 self._unsaved.update(range(alike[0] // CHUNK, alike[-1] // CHUNK + 1))

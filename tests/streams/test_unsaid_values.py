@@ -1,6 +1,9 @@
 """A 0 that was never worth saying may become null, and what reads it has to hear of that."""
 
+from typing import Any
+
 import orjson
+import pytest
 import yaml
 
 from schemas.plan.check import load_plan
@@ -8,7 +11,7 @@ from schemas.times import parse_iso
 from streams.engine import Engine
 from tests.records import result_of
 
-PLAN = {
+PLAN: dict[str, Any] = {
     "product": "T",
     "activity": "all",
     "exclude": {"users": [{"trait": "internal", "equals": True}]},
@@ -34,7 +37,7 @@ PLAN = {
 }
 
 
-SEGMENTED = {
+SEGMENTED: dict[str, Any] = {
     "product": "T",
     "activity": "all",
     "first_action": "Opened",
@@ -99,13 +102,33 @@ def test_a_ratio_of_0_that_is_not_worth_saying_is_0_to_a_formula_in_a_segment() 
     assert in_germany(engine) == 0
 
 
+@pytest.mark.parametrize("first", ["2026-02-25", "2026-02-10"])
+def test_a_formula_hears_that_the_only_cohort_was_another_one(first: str) -> None:
+    plan = SEGMENTED | {"kpis": {**SEGMENTED["kpis"], "levels": {"account": ["never_activated"]}}}
+    engine = Engine(load_plan(yaml.safe_dump(plan)), partitions=1)
+    engine.feed([call("1", "2026-03-02T12:00:00Z", userId="u1", properties={"country": "de"})])
+    engine.advance(parse_iso("2026-03-20"))
+    engine.settle()
+    assert of_week(engine, "all", "account") == 1
+
+    earlier = {"userId": "u1", "properties": {"country": "de"}}
+    engine.feed([call("2", f"{first}T12:00:00Z", **earlier)])
+    engine.settle()
+    assert of_week(engine, "all", "account") is None
+    assert in_germany(engine) is None
+
+
 def in_germany(engine: Engine) -> object:
+    return of_week(engine, "country=de", "company")
+
+
+def of_week(engine: Engine, segment: str, level: str) -> object:
     found = result_of(engine.outputs).kpis
-    starts_ms = parse_iso("2026-03-02")
+    asked = "never_activated", segment, level, parse_iso("2026-03-02")
     (value,) = (
         record["value"]
         for key, record in found.items()
-        if (key.kpi, key.segment, key.start_ms) == ("never_activated", "country=de", starts_ms)
+        if (key.kpi, key.segment, key.level, key.start_ms) == asked
     )
     return value
 
