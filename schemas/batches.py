@@ -85,6 +85,16 @@ class Traits(msgspec.Struct, array_like=True, frozen=True):
     values: dict[str, str | bool | int | float | None]
 
 
+class Merge(msgspec.Struct, array_like=True, frozen=True):
+    """An account belongs to another one, for all that it ever did. The latest word holds."""
+
+    account: str
+    into: str | None
+    """None: it belongs to none."""
+    time_ms: int
+    event_id: str
+
+
 class FactBatch(msgspec.Struct, array_like=True, tag=True):
     """To accounts (topic activity) and to users (topic user-facts)."""
 
@@ -92,6 +102,8 @@ class FactBatch(msgspec.Struct, array_like=True, tag=True):
     rows: Rows
     pointers: list[Pointer]
     traits: list[Traits]
+    merges: list[Merge] = []
+    """Everybody hears of all of them."""
 
 
 class ChildOf(msgspec.Struct, array_like=True, frozen=True):
@@ -170,6 +182,44 @@ class UserStateBatch(msgspec.Struct, array_like=True, tag=True):
     states: list[UserState]
     settled: Settled | None = None
     """All that came of the facts until then was told before."""
+
+
+class Guest(msgspec.Struct, array_like=True, frozen=True):
+    """A member of an account that belongs to another one, for that one's partition."""
+
+    host: str
+    """The account key it belongs to."""
+    account: str
+    leaf: str
+    record: bytes | None
+    """All that is known of the member, as it is saved; None: it belongs there no more."""
+
+
+class GuestThing(msgspec.Struct, array_like=True, frozen=True):
+    """The same of what an account knows of a thing."""
+
+    host: str
+    account: str
+    thing: str
+    record: bytes | None
+
+
+class HostWord(msgspec.Struct, array_like=True, frozen=True):
+    """Back to an account: what the one it belongs to has and stands at, for its users."""
+
+    account: str
+    host: str
+    record: bytes
+
+
+class GuestBatch(msgspec.Struct, array_like=True, tag=True):
+    """Between accounts, over user-state: what of one belongs to another. Carries no watermark."""
+
+    version: int
+    plan: str
+    members: list[Guest]
+    things: list[GuestThing]
+    words: list[HostWord]
 
 
 class Erasure(msgspec.Struct, array_like=True, frozen=True):
@@ -288,7 +338,9 @@ class ValueBatch(msgspec.Struct, array_like=True):
 
 
 encode = msgspec.msgpack.Encoder().encode
-decode_facts = msgspec.msgpack.Decoder(FactBatch | PeerBatch | UserStateBatch | ErasureBatch).decode
+decode_facts = msgspec.msgpack.Decoder(
+    FactBatch | PeerBatch | UserStateBatch | GuestBatch | ErasureBatch
+).decode
 decode_deltas = msgspec.msgpack.Decoder(DeltaBatch).decode
 decode_values = msgspec.msgpack.Decoder(ValueBatch).decode
 

@@ -28,7 +28,8 @@ DEAD_LETTER_CODES: Final[dict[str, str]] = {
     "missing_user": "nobody: no user, no anonymous id and no account; or an alias without its user",
     "missing_account": "a group call without a group id",
     "missing_previous": "an alias call that names no earlier id",
-    "missing_subject": "a request to erase somebody, or a word on consent, that names nobody",
+    "missing_subject": "a request to erase somebody, a word on consent, or of accounts that merge, "
+    "that does not name whom",
     # against the clock and the plan, found by ingest
     "missing_currency": "an amount in no currency, where the plan reads one and has no default",
     "unknown_currency": "an amount in a currency for which the plan has no rate",

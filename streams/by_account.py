@@ -76,6 +76,17 @@ class Parts:
             return values, merged(part.traits for part in parts)
         return parts[0].values, parts[0].traits
 
+    def put(
+        self, account: str, told: list[Any] | None, measures: Measures, values: list[Any]
+    ) -> list[Any]:
+        """Replaces what an account told, None by nothing; the whole then. `values`: before."""
+        if told is None:
+            return self.without(account, measures)[0] if account in self._of else values
+        self._of[account] = Part(told, {})
+        if len(self._of) == 1:
+            return told
+        return measures.merged([part.values for part in self._of.values()])
+
     def make_nameless(self, account: str, measures: Measures, values: list[Any]) -> None:
         """Keeps the part of an account under a name that tells nothing. `values`: of the whole."""
         part = self._of.pop(account)

@@ -52,7 +52,9 @@ class Engine:
         self._offsets: Counter[tuple[str, int]] = Counter()
         self.outputs: dict[str, list[bytes]] = {role: [] for role in ROLES}
         self.removed: list[bytes] = []
-        """Keys of values that the horizon has passed."""
+        """Keys of values that were taken back, such as those that the horizon has passed."""
+        self.gone: set[bytes] = set()
+        """Those of which that was the last word."""
         self.stages = self._made()
 
     def _follow(self, plan: Plan, history: History) -> None:
@@ -141,7 +143,9 @@ class Engine:
                 if record.role in self.outputs:
                     if record.value is None:
                         self.removed.append(record.key or b"")
+                        self.gone.add(record.key or b"")
                     else:
+                        self.gone.discard(record.key or b"")
                         self.outputs[record.role].append(record.value)
                 else:
                     self._waiting.append(record)
@@ -163,7 +167,9 @@ class Engine:
                     del state[key]
                 else:
                     state[key] = value
-            self.removed += map(kpi_record_key, rewritten.values)
+            taken_back = [*map(kpi_record_key, rewritten.values)]
+            self.removed += taken_back
+            self.gone.update(taken_back)
         self.restart()
         return change
 

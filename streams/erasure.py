@@ -311,6 +311,7 @@ def facts_without(batch: FactBatch, suppressed: Suppressed) -> FactBatch:
         rows=rows,
         pointers=[each for each in batch.pointers if not hides(each.account, each.leaf)],
         traits=[each for each in batch.traits if not hides(each.account, each.leaf)],
+        merges=[each for each in batch.merges if not hides(each.account, each.into or "")],
     )
 
 

@@ -10,6 +10,7 @@ from schemas.batches import (
     FactBatch,
     Header,
     Meaning,
+    Merge,
     Pointer,
     Rows,
     Traits,
@@ -64,11 +65,12 @@ class _Waiting(NamedTuple):
     rows: list[Row]
     pointers: list[Pointer]
     traits: list[Traits]
+    merges: list[Merge]
 
     def halves(self) -> tuple["_Waiting", "_Waiting"]:
-        rows, pointers, traits = (len(column) // 2 for column in self)
-        first = _Waiting(self.rows[:rows], self.pointers[:pointers], self.traits[:traits])
-        return first, _Waiting(self.rows[rows:], self.pointers[pointers:], self.traits[traits:])
+        both = [(column[: len(column) // 2], column[len(column) // 2 :]) for column in self]
+        first, second = zip(*both, strict=True)
+        return _Waiting(*first), _Waiting(*second)
 
 
 class FactBatches:
@@ -77,7 +79,7 @@ class FactBatches:
     def __init__(self, role: str, partitions: int) -> None:
         self._role = role
         self._routes = Routes(partitions)
-        self._waiting = [_Waiting([], [], []) for _ in range(partitions)]
+        self._waiting = [_Waiting([], [], [], []) for _ in range(partitions)]
 
     def partition_of(self, key: str) -> int:
         return self._routes.of(key)
@@ -101,6 +103,11 @@ class FactBatches:
     def add_traits(self, key: str, traits: Traits) -> None:
         self._waiting[self._routes.of(key)].traits.append(traits)
 
+    def add_merge_for_all(self, merge: Merge) -> None:
+        """What is said of an account, for every partition."""
+        for waiting in self._waiting:
+            waiting.merges.append(merge)
+
     def take_records(self, header: Header, *, to_all: bool) -> list[Outgoing]:
         """What was added, under a header; `to_all`: also for partitions that got nothing."""
         records = []
@@ -115,9 +122,9 @@ class FactBatches:
 
 def _encoded(header: Header, waiting: _Waiting) -> Iterator[bytes]:
     """As one batch, or as several if it would be too large: halves of halves."""
-    rows, pointers, traits = waiting
-    batch = encode(FactBatch(header, _columns(rows), pointers, traits))
-    if len(batch) <= BATCH_BYTES or len(rows) + len(pointers) + len(traits) <= 1:
+    rows, pointers, traits, merges = waiting
+    batch = encode(FactBatch(header, _columns(rows), pointers, traits, merges))
+    if len(batch) <= BATCH_BYTES or sum(len(column) for column in waiting) <= 1:
         yield batch
         return
     first, second = waiting.halves()

@@ -30,6 +30,7 @@ from streams.catalogue import Catalogue, catalogue_of
 
 ACTIVATED = "signal/activated"
 CONSENT, ERASURE, PSEUDONYMS = "plan/consent", "plan/erasure", "plan/pseudonyms"
+ACCOUNT_MERGES = "plan/account_merges"
 FOUNDATIONS = ("timezone", "week_start", "exclude_users")
 """Settings on which all state rests."""
 REPORTING = "currency/reporting"
@@ -79,6 +80,8 @@ def _definitions(plan: Plan) -> Iterator[tuple[str, str]]:
         yield CONSENT, fingerprint(normal["consent"])
     if plan.erasure is not None:
         yield ERASURE, "of users and accounts"
+    if plan.account_merges:
+        yield ACCOUNT_MERGES, "of accounts"
     if plan.pseudonyms != PseudonymsOf():
         yield PSEUDONYMS, fingerprint(normal["pseudonyms"])
     for input in plan.inputs:

@@ -23,6 +23,7 @@ from streams.catalogue import catalogue_of
 from streams.company.predictions import scored_keys
 from streams.compiled_plan import CompiledPlan
 from streams.history import (
+    ACCOUNT_MERGES,
     CONSENT,
     ERASURE,
     FOUNDATIONS,
@@ -99,6 +100,10 @@ def _refusals(change: Change, wanted: Mapping[str, str], plan: Plan) -> Iterable
         yield "`erasure` is new: which facts were whose was not kept so far"
     if ERASURE in change.removed:
         yield "`erasure` was removed: whoever was erased would come back"
+    if ACCOUNT_MERGES in change.added:
+        yield "`account_merges` is new: which facts were whose was not kept so far"
+    if ACCOUNT_MERGES in change.removed:
+        yield "`account_merges` was removed: accounts that were joined would come apart"
     if PSEUDONYMS in (*change.added, *change.restarted, *change.removed):
         yield "`privacy: pseudonyms` changed: everybody would be somebody else"
     for each in change.restarted:
@@ -151,9 +156,11 @@ def _refused_rows(change: Change, plan: Plan) -> Iterable[str]:
                     )
         counts_facts = of_facts(row)
         newly = unit("account", id) in change.added and unit("company", id) in change.kept
-        may_leave = plan.exclude_users or plan.erasure is not None
-        if counts_facts and newly and may_leave:
-            yield f"{id} per account counts facts of users who may yet be excluded, or erased"
+        if counts_facts and newly and plan.members_may_leave:
+            yield (
+                f"{id} per account counts facts of users who may yet be excluded, or erased, or "
+                "whose account may be joined to another one"
+            )
 
 
 def history_after(change: Change, plan: Plan, history: History, at_ms: int) -> History:

@@ -15,12 +15,14 @@ from streams.state_keys import (
     COPY,
     ENTERED,
     ERASURE,
+    HOST_WORD,
     LAST_DAY,
     LAUNCHES,
     LEAF,
     LISTED,
     LISTED_FOR,
     MEMBER,
+    MERGES,
     MET,
     PARTITION,
     PERSON,
@@ -43,7 +45,7 @@ from streams.topology import Partitions
 
 _OF_ENTITIES = (
     *(AGENDA, SIGNALS, ALERTS, BOOK, LAST_DAY, ENTERED, MET, LEAF, COPY, PERSON, SCORES),
-    *(THING, THING_PARTS),
+    *(THING, THING_PARTS, HOST_WORD),
 )
 _OF_PARTITIONS = (PARTITION, SETTLED, LAUNCHES, SEEN, SEEN_OF_BUSINESS)
 State = dict[bytes, bytes]
@@ -66,8 +68,9 @@ def resharded(stage: str, old: list[State], count: int) -> list[State]:
     for state in old:
         for key, value in state.items():
             what, place = read_key(key)
-            if what in (SUPPRESSED, ERASURE, SEGMENT):
-                for each in new:  # a hash does not tell whose it is, and a segment is of many
+            if what in (SUPPRESSED, ERASURE, SEGMENT, MERGES):
+                # a hash does not tell whose it is, a segment is of many, and merges concern all
+                for each in new:
                     each[key] = value
             # without the record of whom they tell of, new partitions tell of everybody
             elif what not in (*_OF_PARTITIONS, LISTED, LISTED_FOR):

@@ -228,9 +228,9 @@ def carrying(draw: st.DrawFn) -> tuple[str, dict[str, Any], str | None, str | No
 
 
 @st.composite
-def events(draw: st.DrawFn) -> list[Told]:
+def events(draw: st.DrawFn, least: int = 1) -> list[Told]:
     found = []
-    for number in range(draw(st.integers(1, 40))):
+    for number in range(draw(st.integers(least, 40))):
         name, properties, user, account = draw(st.one_of(uses(), carrying()))
         event = {
             "messageId": f"m{number}",

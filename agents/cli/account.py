@@ -94,6 +94,11 @@ def _answer(account: str, addresses: tuple[str, ...]) -> bytes:
 def show(view: dict[str, Any], console: Console) -> None:
     """Prints what is known of an account."""
     console.print(f"[bold]{clean(view['account'])}[/] as of {_moment(view['as_of'])} UTC")
+    if "belongs_to" in view:
+        host = clean(view["belongs_to"])
+        console.print(f"  belongs to [bold]{host}[/], and counts there: headwater account {host}")
+    if "joined" in view:
+        console.print(f"  with {', '.join(map(clean, view['joined']))}, which belong to it")
     for kind, state in view["states"].items():
         since, what = _moment(state.pop("since")), kind.replace("_", " ")
         details = ", ".join(f"{clean(name)} {clean(of)}" for name, of in state.items())

@@ -552,6 +552,14 @@ class Erasure(Frozen):
     """Events that ask to erase their account."""
 
 
+class AccountMerge(Frozen):
+    """Events that say that the account they name belongs to another one."""
+
+    selector: Selector
+    into: str
+    """Path of the other one's id. Where null or its own id stands, it belongs to none any more."""
+
+
 class PseudonymsOf(Frozen):
     """Whose ids are replaced by keyed hashes as soon as an event is read."""
 
@@ -599,6 +607,8 @@ class Plan(Frozen):
     """With it `exclude_users` has the condition that it is withdrawn."""
     erasure: Erasure | None = None
     """None: nobody can be erased, and what that needs is not kept."""
+    account_merges: tuple[AccountMerge, ...] = ()
+    """Without any, accounts never merge, and what that needs is not kept."""
     pseudonyms: PseudonymsOf = PseudonymsOf()
     prefix: str = DEFAULT_PREFIX
     """Output and internal topics are named `<prefix>.<role>`."""
@@ -612,6 +622,12 @@ class Plan(Frozen):
     def hashes_ids(self) -> bool:
         """True if there has to be a key for hashes of ids."""
         return self.erasure is not None or self.pseudonyms != PseudonymsOf()
+
+    @property
+    def members_may_leave(self) -> bool:
+        """True if what was counted of a member of an account may have to be taken back."""
+        may_go = self.erasure is not None or self.account_merges
+        return bool(self.exclude_users or may_go)
 
     @property
     def kinds(self) -> frozenset[str]:

@@ -11,6 +11,7 @@ from schemas.plan.models import (
     FIRST_ACTIVITY,
     TRAITS_PREFIX,
     WITHDRAWN,
+    AccountMerge,
     AccountView,
     Activation,
     ActivationDays,
@@ -49,6 +50,7 @@ from schemas.plan.models import (
 )
 from schemas.plan.written import (
     PqlCandidate,
+    WrittenAccountMerge,
     WrittenConsent,
     WrittenErasure,
     WrittenExperiment,
@@ -141,6 +143,7 @@ def normal_plan(plan: WrittenPlan) -> Plan:
         alerts=normal_alerts(plan.alerts),
         consent=_consent(plan.consent),
         erasure=_erasure(plan.erasure),
+        account_merges=_account_merges(plan.account_merges),
         pseudonyms=PseudonymsOf(**dict.fromkeys(plan.privacy.pseudonyms, True)),
         prefix=plan.prefix,
     )
@@ -387,6 +390,13 @@ def _erasure(form: WrittenErasure | None) -> Erasure | None:
         users=_selectors(form.users),
         accounts=_selectors(form.accounts),
     )
+
+
+def _account_merges(
+    form: WrittenAccountMerge | list[WrittenAccountMerge] | None,
+) -> tuple[AccountMerge, ...]:
+    forms = form if isinstance(form, list) else [] if form is None else [form]
+    return tuple(AccountMerge(selector=_selector(each), into=each.into) for each in forms)
 
 
 def _experiments(forms: Mapping[str, WrittenExperiment]) -> tuple[Experiment, ...]:

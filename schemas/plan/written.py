@@ -41,6 +41,7 @@ from schemas.plan.values import (
     OwnRow,
     PeriodName,
     Prefix,
+    PropertyPath,
     RecordPath,
     RowCondition,
     Text,
@@ -68,6 +69,7 @@ from schemas.plan.written_rules import (
     WrittenActivation,
     WrittenEvent,
     WrittenOperators,
+    WrittenSelector,
     kinds_of,
 )
 from schemas.plan.written_segments import Pair, Trait, WrittenDimension, check_combinations
@@ -591,6 +593,22 @@ class WrittenErasure(Written):
     )
 
 
+class WrittenAccountMerge(WrittenSelector):
+    """Events that say that the account they name belongs to another one."""
+
+    into: PropertyPath = Field(
+        description="Path of the id of the account that it belongs to; where null or its own id "
+        "stands, it belongs to none any more."
+    )
+
+
+AccountMerges = Annotated[
+    Annotated[WrittenAccountMerge, Tag("<mapping>")]
+    | Annotated[list[WrittenAccountMerge], Field(min_length=1), Tag("<list>")],
+    forms("a mapping such as `{event: ..., into: ...}`, or a list of these"),
+]
+
+
 class WrittenPrivacy(Written):
     """What of people is to be seen within Headwater and in what it writes."""
 
@@ -687,6 +705,11 @@ class WrittenPlan(Written):
     erasure: WrittenErasure | None = Field(
         default=None,
         description="Lets users and accounts be erased; only from the beginning of a prefix.",
+    )
+    account_merges: AccountMerges | None = Field(
+        default=None,
+        description="Events by which accounts are joined to others; only from the beginning of a "
+        "prefix.",
     )
     privacy: WrittenPrivacy = WrittenPrivacy()
 

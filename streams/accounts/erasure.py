@@ -3,10 +3,13 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from schemas.batches import Erased, EraseOrder, ErasureBatch
+import msgspec
+
+from schemas.batches import Erased, EraseOrder, ErasureBatch, Guest, GuestBatch, GuestThing
 from schemas.keys import ACCOUNT, GONE, shown_user
 from streams.accounts.books import AccountBooks
 from streams.accounts.held import HeldAccounts
+from streams.accounts.hosting import Hosting
 from streams.accounts.member_sums import MemberSums
 from streams.accounts.state import Account, Member
 from streams.accounts.things import Things
@@ -28,10 +31,12 @@ class AccountErasure:
         things: Things,
         sums: MemberSums,
         board: Board,
+        hosting: Hosting,
     ) -> None:
         """`stage`: whom it must not know, and what it owes to whom. `place`: its name."""
         self._stage, self._place = stage, place
         self._held, self._things, self._sums, self._board = held, things, sums, board
+        self._hosting = hosting
         self._gone: dict[tuple[str, str], str] = {}
         """(account, leaf) of members who were erased since the last flush -> the user as shown."""
         self.gone_accounts: set[str] = set()
@@ -56,6 +61,22 @@ class AccountErasure:
         """True for a member who was erased, or whose account was."""
         return self.hides_account(account) or self._stage.suppressed.hides(leaf)
 
+    def without_erased(self, batch: GuestBatch) -> GuestBatch:
+        """What accounts send each other of accounts and users that were not erased."""
+        if not self._stage.suppressed:
+            return batch
+        hidden = self.hides_account
+
+        def admits(of: Guest | GuestThing, leaf: str = "") -> bool:
+            return not hidden(of.host) and (of.record is None or not self.hides(of.account, leaf))
+
+        return msgspec.structs.replace(
+            batch,
+            members=[each for each in batch.members if admits(each, each.leaf)],
+            things=[each for each in batch.things if admits(each)],
+            words=[w for w in batch.words if not (hidden(w.host) or hidden(w.account))],
+        )
+
     # ---- orders
 
     def take(self, message: ErasureBatch) -> None:
@@ -66,6 +87,7 @@ class AccountErasure:
             if not stage.suppressed.add(order.key, order.erasure):
                 stage.requests.answer(self._erased(order, {}))
             elif order.key.startswith(ACCOUNT):
+                self._hosting.erase(order.key)
                 self.gone_accounts.add(order.key)
                 stage.waiting.append(order)
                 if not stage.keeps:
@@ -104,6 +126,10 @@ class AccountErasure:
                 self._make_nameless(account, account.members[leaf])
             else:
                 self._erase(account, [leaf])
+        for place in [*self._hosting.guests_of(leaf)]:
+            self._gone[place] = shown_user(leaf)
+            if not self._stage.keeps:  # else their accounts send them without a name
+                self._erase(self._held.warmed(place[0]), [place[1]])
         return len(known)
 
     def _make_nameless(self, account: Account, member: Member) -> None:
@@ -116,13 +142,15 @@ class AccountErasure:
             for each in account.leaves(member.root):
                 account.join(each, root)
                 held.unsaved[each.place] = each
+        self._hosting.left(member)
         held.leave(account, member)
         self._gone[member.place] = shown_user(member.leaf)
         name, number = root, 1
         while name in account.members:
             name, number = f"{root}.{number}", number + 1
         nameless = Member(account.key, name, member.values)
-        nameless.excluded, nameless.counted = member.excluded, member.counted
+        nameless.left_out, nameless.excluded = member.left_out, member.excluded
+        nameless.counted = member.counted
         account.members[name] = nameless
         account.join(nameless, root)
         held.unsaved[nameless.place] = nameless
@@ -139,8 +167,9 @@ class AccountErasure:
             held.touch(member)
             if not self._stage.keeps and not member.excluded:
                 self._sums.take_back(member)
+            self._hosting.left(member)
             held.leave(account, member)
-            self._gone[member.place] = shown_user(leaf)
+            self._gone.setdefault(member.place, shown_user(leaf))
         held.add_together(account)
 
     # ---- accounts

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from schemas.keys import ACCOUNT
+from streams.account_merges import AccountMerges
 from streams.accounts.counted_cells import cells_of, packed_cells
 from streams.accounts.crowds import Gathering
 from streams.accounts.member_forgetting import MemberForgetting
 from streams.accounts.program import AccountTotals
-from streams.accounts.state import Account, Member
+from streams.accounts.state import NO_ENTRIES, NONE_MET, Account, Member
 from streams.cold import size_of
 from streams.compiled_plan import CompiledPlan
 from streams.measures.of_subjects import Values
@@ -30,11 +31,13 @@ class HeldAccounts:
         self,
         compiled: CompiledPlan,
         new_book: Callable[[str], Book | None],
+        merges: AccountMerges,
         horizon_days: int | None,
         warm: int,
     ) -> None:
-        """`new_book`: an empty one for an account. `horizon_days`: what lies further back is
-        forgotten; None: nothing is. `warm`: memberships that are kept unpacked.
+        """`new_book`: an empty one for an account. `merges`: which account belongs to which.
+        `horizon_days`: what lies further back is forgotten; None: nothing is. `warm`: memberships
+        that are kept unpacked.
         """
         programs = compiled.member
         self._measures, self._program = programs.measures, programs.account
@@ -45,7 +48,7 @@ class HeldAccounts:
         self._kept_places = {ids[m.kept]: m.kept for m in self._entered if m.kept is not None}
         self._met_places = {ids[place]: place for place in self._together.on_values}
         self._found = self._together.found | self._crowds.places
-        self._new_book = new_book
+        self._new_book, self._merges = new_book, merges
         self.all: dict[str, Account] = {}
         """By their keys; '' and keys of nobody stand for what happens outside of accounts."""
         self.nobody: Values = [None] * len(self._measures.all)
@@ -88,10 +91,15 @@ class HeldAccounts:
             totals, gathering = AccountTotals(self._program), Gathering(self._crowds)
             account = Account(key, totals, self._new_book(key), gathering)
             account.together = [*self.nobody]
+            account.host = self._host(key)
             self.all[key] = account
             if self._forgetting is not None:
                 self._forgetting.looks.begin(key)
         return account
+
+    def _host(self, key: str) -> str | None:
+        host = self._merges.host(key)
+        return None if host == key else host
 
     def warmed(self, key: str) -> Account:
         """An account with its members."""
@@ -111,6 +119,7 @@ class HeldAccounts:
         if member is None:
             values: list[Any] = [None] * len(self._measures.all)
             member = account.members[leaf] = Member(account_key, leaf, values)
+            member.excluded = account.host is not None
             self._use(account)
         return member
 
@@ -143,10 +152,12 @@ class HeldAccounts:
         """Finds what the members of an account that count did together."""
         if account.key.startswith(ACCOUNT):
             counting = [m.values for m in account.members.values() if not m.excluded]
-            found = {place: account.together[place] for place in self._found if account.together}
+            before = account.together or self.nobody
             account.together = self._measures.merged(counting, self._slots_together)
-            for place, value in found.items():
-                account.together[place] = value
+            for place, (was, now) in enumerate(zip(before, account.together, strict=True)):
+                # what is as it was is the very same, and nobody looks at it as changed
+                if place in self._found or was == now:
+                    account.together[place] = was
 
     def _find_again(self, account: Account, old: Values) -> None:
         """Finds how an account stands that has forgotten something of what it had."""
@@ -164,6 +175,12 @@ class HeldAccounts:
             membership.keep_entry(account.together, before_ms)
         account.entered = {id: account.together[slot] for id, slot in self._kept_places.items()}
         return state_value(account.entered)
+
+    def forget_found(self, account: Account) -> None:
+        """Forgets first entries that were kept, and what was met: none of it holds any more."""
+        account.entered, account.met = NO_ENTRIES, NONE_MET
+        for place in (*self._kept_places.values(), *self._met_places.values()):
+            account.together[place] = None
 
     def _recall(self, account: Account) -> None:
         """Puts first entries that were kept, and what was met, where they are looked for."""
@@ -262,16 +279,17 @@ class HeldAccounts:
             (
                 member.root,
                 member.version,
-                member.excluded,
+                member.left_out,
                 self._measures.packed(member.values),
                 packed_cells(member.counted),
             )
         )
 
     def _load_member(self, account: Account, leaf: str, packed: bytes) -> None:
-        root, version, excluded, values, counted = read_value(packed)
+        root, version, left_out, values, counted = read_value(packed)
         member = Member(account.key, leaf, self._measures.unpacked(values))
-        member.version, member.excluded, member.packed = version, excluded, packed
+        member.version, member.left_out, member.packed = version, left_out, packed
+        member.excluded = left_out or account.host is not None
         if counted:
             member.counted = cells_of(counted)
         account.members[leaf] = member
@@ -304,6 +322,7 @@ class HeldAccounts:
             self._forgetting.looks.resume(watermark_ms, self._calendar)
         restored, self._restored = self._restored, {}
         for account in self.all.values():
+            account.host = self._host(account.key)
             records = restored.pop(account.key, {})
             if not account.key or len(records) > LARGE_ACCOUNT:
                 self._thaw(account, records)

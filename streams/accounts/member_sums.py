@@ -38,8 +38,9 @@ class MemberSums:
         self._calendar = compiled.calendar
         self._held, self._books = held, books
         self._to_tallies, self._to_users = to_tallies, to_users
-        self._may_go = compiled.plan.erasure is not None
-        self._keeps = bool(compiled.plan.exclude_users) or self._may_go
+        plan = compiled.plan
+        self._may_go = plan.erasure is not None or bool(plan.account_merges)
+        self._keeps = plan.members_may_leave
 
     def add(self, member: Member, coded: Coded, time_ms: int, values: FactValues) -> None:
         """Adds the facts of an event to the rows that are made of such. `values`: of its facts."""

@@ -1,12 +1,13 @@
 """What accounts tell their users, so that these know it: what they have, and what they stand at."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from schemas.keys import ACCOUNT
 from streams.accounts.entitlements import News
 from streams.accounts.held import HeldAccounts
-from streams.accounts.state import Account, Member
+from streams.accounts.state import Account, HostTold, Member, guest_of
 from streams.compiled_plan import CompiledPlan
+from streams.measures.account_stands import NOTHING_TOLD
 from streams.measures.of_subjects import Values
 
 Concerns = Callable[[Account, Values], bool]
@@ -17,7 +18,7 @@ class MemberWords:
     """Those of a plan: what members do not know yet.
 
     Looked at are members that changed since the last flush, and all of an account that changed
-    itself.
+    itself, or was told something by the one it belongs to.
     """
 
     def __init__(self, compiled: CompiledPlan) -> None:
@@ -25,21 +26,41 @@ class MemberWords:
         self._entitlements = compiled.member.entitlements
         self._stands = compiled.member.stands_told
 
-    def of_entitlements(self, held: HeldAccounts) -> Iterator[tuple[Member, News]]:
-        """What members do not know of what their accounts have."""
+    def __bool__(self) -> bool:
+        return bool(self._entitlements or self._stands)
+
+    def changed(self, old: Values, new: Values) -> bool:
+        """Whether an account has something else to tell, by the measures of all its members."""
+        if self._entitlements.changed(old, new):
+            return True
+        return bool(self._stands) and self._stands.changed_from(old, new) is not None
+
+    def of_host(self, together: Values) -> HostTold:
+        """What an account tells those that belong to it."""
+        slots, stands = self._entitlements.slots, self._stands
+        had = [value if slot in slots else None for slot, value in enumerate(together)]
+        return HostTold(had, stands.stands(together) if stands else NOTHING_TOLD)
+
+    def of_entitlements(
+        self, held: HeldAccounts, heard: Iterable[str]
+    ) -> Iterator[tuple[Member, News]]:
+        """What members do not know of what their accounts have. `heard`: accounts whose hosts told
+        them something.
+        """
         if not self._entitlements:
             return
 
         def concerns(account: Account, old: Values) -> bool:
             return self._entitlements.changed(old, account.together)
 
-        for account, members in _concerned(held, concerns):
+        for account, members in _concerned(held, concerns, heard):
+            had = account.together if account.host_told is None else account.host_told.had
             for member in members.values():
-                for news in self._entitlements.news(account.key, account.together, member.values):
+                for news in self._entitlements.news(account.key, had, member.values):
                     yield member, news
 
     def of_stands(
-        self, held: HeldAccounts, watermark_ms: int | None
+        self, held: HeldAccounts, watermark_ms: int | None, heard: Iterable[str]
     ) -> Iterator[tuple[Member, News]]:
         """What members do not know of what their accounts stand at."""
         if not self._stands:
@@ -56,8 +77,9 @@ class MemberWords:
             account = held.all[member.account]
             if account.acted_until is not None:
                 account.acted_until = max(account.acted_until, self._last_day(member))
-        for account, members in _concerned(held, concerns):
-            stands = self._stands.stands(account.together)
+        for account, members in _concerned(held, concerns, heard):
+            host = account.host_told
+            stands = self._stands.stands(account.together) if host is None else host.stands
             for member in members.values():
                 for news in self._stands.news(account.key, stands, member.values, today):
                     yield member, news
@@ -76,15 +98,19 @@ _NEVER = -(1 << 62)
 
 
 def _concerned(
-    held: HeldAccounts, concerns: Concerns
+    held: HeldAccounts, concerns: Concerns, heard: Iterable[str]
 ) -> Iterator[tuple[Account, Mapping[str, Member]]]:
-    """Accounts, and those of their members that have to be looked at, by leaf."""
+    """Accounts, and those of their own members that have to be looked at, by leaf."""
     found: dict[str, dict[str, Member]] = {}
     for (key, leaf), member in held.unsaved.items():
         found.setdefault(key, {})[leaf] = member
     for key, old in held.before_together.items():
         if concerns(held.all[key], old):
             found.setdefault(key, {}).update(held.all[key].members)
+    for key in heard:
+        found.setdefault(key, {}).update(held.warmed(key).members)
     for key, members in found.items():
-        if key.startswith(ACCOUNT):
-            yield held.all[key], {leaf: member for leaf, member in members.items() if leaf}
+        account = held.all[key]
+        waits = account.host is not None and account.host_told is None  # its host is about to say
+        if key.startswith(ACCOUNT) and not waits:
+            yield account, {leaf: m for leaf, m in members.items() if leaf and not guest_of(leaf)}

@@ -86,6 +86,6 @@ class AccountPublishing:
     def _users_of(self, key: str) -> dict[str, Any]:
         """The users of an account that count, as evidence."""
         account = self._held.warmed(key)
-        members = (m for m in account.members.values() if m.leaf and not m.excluded)
+        members = (m for m in account.members.values() if m.root and not m.excluded)
         users = sorted({shown_user(member.root) for member in members})
         return {"users": users[:EVIDENCE_IDS_MAX], "count": len(users)}

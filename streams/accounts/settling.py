@@ -3,7 +3,7 @@
 A change is told as the difference between what something was at the last flush and what it is.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 
 from schemas.keys import shown_account
@@ -13,7 +13,7 @@ from streams.accounts.held import HeldAccounts
 from streams.accounts.listing import Listing
 from streams.accounts.program import Entered, Entry, entry_signal
 from streams.accounts.state import Account
-from streams.accounts.things import Things
+from streams.accounts.things import Place, Things
 from streams.agenda import Agenda, Coming
 from streams.alerting.board import Board
 from streams.compiled_plan import CompiledPlan
@@ -43,15 +43,18 @@ class AccountSettling:
         to_tallies: ToTallies,
         board: Board,
         listing: Listing | None,
+        note_away: Callable[[Place], None],
     ) -> None:
-        """`board` and `listing` hear of signals and of memberships; None: nothing is listed."""
+        """`board` and `listing` hear of signals and of memberships; None: nothing is listed.
+        `note_away` hears of things that changed of accounts that belong to another one.
+        """
         programs = compiled.member
         self._program, self._person = programs.account, programs.person
         self._together, self._standing = programs.together, programs.standing
         self._crowds, self._thing_programs = programs.crowds, compiled.things
         self._experiments = compiled.experiments
         self._held, self._things, self._to_tallies = held, things, to_tallies
-        self._board, self._listing = board, listing
+        self._board, self._listing, self._note_away = board, listing, note_away
         self._moves_in_account = Moves(self._person.groups, compiled.calendar)
         self.agenda = Agenda()
 
@@ -208,8 +211,10 @@ class AccountSettling:
             if home == thing:
                 programs.company.difference(old, new, to_tallies.moves, to_tallies.deltas.cells)
                 continue
-            book = self._held.account(home).book
-            if book is not None:
+            account = self._held.account(home)
+            if account.host is not None:
+                self._note_away((home, thing))
+            elif (book := account.book) is not None:
                 own = Deltas()
                 programs.account.difference(old, new, self._moves_in_account, own.cells)
                 _add(own, book)

@@ -11,6 +11,8 @@ from typing import Any
 from schemas.batches import (
     ErasureBatch,
     FactBatch,
+    GuestBatch,
+    Merge,
     Rows,
     UserState,
     UserStateBatch,
@@ -20,6 +22,7 @@ from schemas.batches import (
 from schemas.batches import Values as FactValues
 from schemas.keys import GONE, partition_of, shown_account
 from schemas.keys import THING as THING_KEY
+from streams.account_merges import AccountMerges
 from streams.accounts.books import AccountBooks
 from streams.accounts.counted import Counted
 from streams.accounts.duplicates import IDS_MAX
@@ -28,6 +31,7 @@ from streams.accounts.erasure import AccountErasure
 from streams.accounts.event_codes import Coded, EventCodes, MemberStep
 from streams.accounts.held import HeldAccounts
 from streams.accounts.held_things import HeldThings
+from streams.accounts.hosting import Hosting
 from streams.accounts.member_sums import MemberSums
 from streams.accounts.member_words import MemberWords
 from streams.accounts.program import entry_signal
@@ -52,10 +56,12 @@ from streams.state_keys import (
     BOOK,
     ENTERED,
     ERASURE,
+    HOST_WORD,
     LAST_DAY,
     LISTED,
     LISTED_FOR,
     MEMBER,
+    MERGES,
     MET,
     PARTITION,
     SEEN,
@@ -122,19 +128,37 @@ class Accounts:
         )
         self.shown = self._books.shown
         self.board = compiled.board("account", live=throttled, bounded=bounded, show=shown_account)
-        self.held = HeldAccounts(compiled, self._books.new, horizon_days, warm)
+        merges = AccountMerges()
+        self.held = HeldAccounts(compiled, self._books.new, merges, horizon_days, warm)
         self._things = HeldThings(compiled, self._codes, horizon_days, account_partitions)
         self._to_tallies = ToTallies(programs.account.groups, self._calendar, tally_partitions)
         self._to_users = FactBatches(USER_FACTS_ROLE, user_partitions)
         self._counted = Counted(self._calendar)
         self._sums = MemberSums(compiled, self.held, self._books, self._to_tallies, self._counted)
+        self.hosting = Hosting(
+            compiled,
+            merges,
+            self.held,
+            self._things.all,
+            self._sums,
+            self._books,
+            self._words,
+            partition,
+            account_partitions,
+        )
         users = [f"users:{each}" for each in range(user_partitions)]
         self._to_company = ToCompany(
             compiled, self.held, self._books, self._sources, announcements, users
         )
         self._telling, listing = self._to_company.telling, self._to_company.listing
         self._settling = AccountSettling(
-            compiled, self.held, self._things.all, self._to_tallies, self.board, listing
+            compiled,
+            self.held,
+            self._things.all,
+            self._to_tallies,
+            self.board,
+            listing,
+            self.hosting.note,
         )
         self._met = ValuesMet(compiled, self.held, horizon_days)
         self._publishing = AccountPublishing(
@@ -146,7 +170,7 @@ class Accounts:
                 compiled, lambda leaf: (USER_FACTS_ROLE, partition_of(leaf, user_partitions))
             )
             self._erasure = AccountErasure(
-                erasure, place, self.held, self._things.all, self._sums, self.board
+                erasure, place, self.held, self._things.all, self._sums, self.board, self.hosting
             )
         self.duplicates = 0
         self.suppressed = 0
@@ -222,6 +246,8 @@ class Accounts:
                 check_version(message.header.version)
                 self._sources.hear(message.header)
                 self._take_rows(message.rows)
+                if message.merges:
+                    self._take_merges(message.merges)
                 for pointer in message.pointers:
                     self._to_users.add_pointer(pointer.leaf, pointer)
                 for traits in message.traits:
@@ -232,6 +258,9 @@ class Accounts:
                     self._take_user_state(state)
                 if message.settled is not None and self._telling is not None:
                     self._telling.hear(message.settled)
+            elif isinstance(message, GuestBatch):
+                check_version(message.version)
+                self._take_guests(message)
             elif isinstance(message, ErasureBatch) and self._erasure is not None:
                 check_version(message.version)
                 self._erasure.take(message)
@@ -354,6 +383,27 @@ class Accounts:
             self._sums.add(member, coded, time_ms, values)
         return True
 
+    def _take_merges(self, words: Iterable[Merge]) -> None:
+        """Which account belongs to which; users hear it from the home of the first."""
+        told = [
+            word
+            for word in words
+            if not self._hides_account(word.account)
+            and not (word.into is not None and self._hides_account(word.into))
+        ]
+        self.hosting.hear(told)
+        for word in told:
+            if self.hosting.is_home(word.account):
+                self._to_users.add_merge_for_all(word)
+
+    def _take_guests(self, batch: GuestBatch) -> None:
+        if self._erasure is not None:
+            batch = self._erasure.without_erased(batch)
+        self.hosting.take(batch)
+        if self._telling is not None:
+            for guest in batch.members:
+                self._telling.changes(guest.host, 0)
+
     def _take_user_state(self, state: UserState) -> None:
         """Whose leaf it is, and if that person counts."""
         member = self._admitted(state.account, state.leaf)
@@ -363,7 +413,7 @@ class Accounts:
             return
         names = dict(zip(self._names, state.names, strict=False))
         same = all(member.values[slot] == names.get(slot) for slot in self._names)
-        if same and (member.root, member.excluded) == (state.root, state.excluded):
+        if same and (member.root, member.left_out) == (state.root, state.excluded):
             member.version = state.version
             self.held.unsaved[member.place] = member
             return
@@ -371,14 +421,16 @@ class Accounts:
         self.held.touch(member)
         if self._telling is not None:
             self._telling.changes(state.account, 0)
-        counts_otherwise = member.excluded != state.excluded
+        excluded = state.excluded or account.host is not None
+        counts_otherwise = member.excluded != excluded
         if counts_otherwise:
             self.held.touch_together(account)
-            if state.excluded:
+            if excluded:
                 self._sums.take_back(member)
             else:
                 self._sums.put_back(member)
-        member.excluded, member.version = state.excluded, state.version
+        member.left_out, member.version = state.excluded, state.version
+        member.excluded = excluded
         for slot in self._names:
             member.values[slot] = names.get(slot)
         account.join(member, state.root)
@@ -405,23 +457,31 @@ class Accounts:
 
     def flush(self, now_ms: int) -> Flushed:
         out, watermark_ms = Flushed([], []), self.watermark_ms
-        self._tell_members(self._words.of_entitlements(self.held))
+        self._tell_members(self._words.of_entitlements(self.held, self.hosting.heard))
         due = self._settling.take_due(watermark_ms)
-        gone: Set[str] = frozenset() if self._erasure is None else self._erasure.gone_accounts
+        self.hosting.forget_found()
+        gone: Set[str] = self.hosting.departed
+        if self._erasure is not None:
+            gone = gone | self._erasure.gone_accounts
         touched_together = self._settle(due, gone, now_ms, out)
         self.held.told_until_ms = watermark_ms
         if self._erasure is not None and self._erasure.waits:
             with self._to_tallies.silent():
                 self._erasure.carry_out()
                 touched_together = {**self._settle({}, gone, now_ms, out), **touched_together}
+        self.hosting.tell(touched_together)
         out.entities.extend(self._settling.take_unsaved())
+        counting_elsewhere = self.hosting.changed()
         out.entities.extend(self.held.take_unsaved())
+        self.hosting.send(counting_elsewhere)
         out.entities.extend(self._met.take_unsaved())
         self._to_company.flush(touched_together, now_ms, out)
         self._publishing.alert(gone, now_ms, out)
         if self._erasure is not None:
             self._to_company.erase(self._erasure.take_gone(self._books, out), out)
             self._erasure.flush(now_ms, out)
+        self._to_company.erase(sorted(self.hosting.departed), out)
+        self.hosting.flush(out)
         out.entities.extend(self._seen.flush(watermark_ms))
         out.entities.extend(self.segments.take_unsaved())
         self._announce(now_ms, out)
@@ -442,7 +502,8 @@ class Accounts:
         self._publishing.publish(touched, gone, now_ms, out)
         self._met.settle(self.watermark_ms, gone)
         self._settling.settle_memberships(self.watermark_ms, out)
-        self._tell_members(self._words.of_stands(self.held, self.watermark_ms))
+        heard = self.hosting.heard
+        self._tell_members(self._words.of_stands(self.held, self.watermark_ms, heard))
         touched_together = self._settling.settle_together(due, self.watermark_ms, out)
         for key, old in touched_together.items():
             self._things.tell(key, old, self.held.all[key].together)
@@ -499,6 +560,10 @@ class Accounts:
         elif what == AGENDA:
             self.held.account(place[0])
             self._settling.agenda.load(place[0], content)
+        elif what == MERGES:
+            self.hosting.merges.load(place[0], content)
+        elif what == HOST_WORD:
+            self.hosting.load_told(self.held.account(place[0]), content)
         elif what == SEGMENT:
             self.segments.load(place[0])
         elif what in (SEEN, SEEN_OF_BUSINESS):

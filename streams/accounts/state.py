@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
+from schemas.keys import ACCOUNT
 from streams.accounts.counted_cells import CountedCells
 from streams.accounts.crowds import Gathering
 from streams.accounts.program import AccountTotals
 from streams.cold import NO_RECORDS, cold_group, records_of
 from streams.courses import Course
-from streams.measures.of_subjects import KeptEntry
+from streams.measures.account_stands import StandsByDay
+from streams.measures.of_subjects import KeptEntry, Values
 from streams.signals import NONE_REVISED
 from streams.values.book import Book
 
@@ -20,6 +22,14 @@ class Met(NamedTuple):
     first: int | None
     """The first period with a value."""
     course: Course
+
+
+class HostTold(NamedTuple):
+    """What an account has and stands at to which another one belongs, whose users hear of it."""
+
+    had: Values
+    """The measures of its members together, as far as what it has follows from them."""
+    stands: StandsByDay
 
 
 MET_NEVER = Met(None, ())
@@ -33,8 +43,31 @@ NO_CELLS = cast(CountedCells, MappingProxyType({}))
 one. Nobody can write into them."""
 
 
+_GUEST = "\x1f"
+"""Stands in the name of a guest between the raw id and the account that it is a member of."""
+
+
+def guest_name(account: str, leaf: str) -> str:
+    """What a member of another account is called in the one that it belongs to."""
+    return f"{leaf}{_GUEST}{account}"
+
+
+def guest_of(name: str) -> str | None:
+    """The key of the account that a guest is a member of; None: it is no guest.
+
+    >>> guest_of(guest_name("a:acme", "u:1")), guest_of("u:1")
+    ('a:acme', None)
+    """
+    _, separator, account = name.rpartition(_GUEST + ACCOUNT)
+    return ACCOUNT + account if separator else None
+
+
 class Member:
-    """One raw id in one account ('' where an event names no account, or nobody)."""
+    """One raw id in one account ('' where an event names no account, or nobody).
+
+    Members of accounts that belong to this one are here as guests, under names of their own: see
+    guest_name.
+    """
 
     __slots__ = (
         "account",
@@ -44,6 +77,7 @@ class Member:
         "counted",
         "excluded",
         "leaf",
+        "left_out",
         "packed",
         "place",
         "root",
@@ -59,7 +93,10 @@ class Member:
         self.root = leaf
         """The person the leaf belongs to, as far as users has told."""
         self.version = 0
+        self.left_out = False
+        """True: its user does not count."""
         self.excluded = False
+        """True: it does not count here; it is left out, or its account belongs to another one."""
         self.closed = self.closed_ms = self.closed_until_ms = 0
         """Most events repeat what is known: bits of the codes of which no event between these
         times, which lie in one local day, would change anything."""
@@ -86,6 +123,8 @@ class Account:
         "cold",
         "entered",
         "gathering",
+        "host",
+        "host_told",
         "key",
         "members",
         "merged",
@@ -110,12 +149,21 @@ class Account:
         """First entries that are kept, by the names of their places."""
         self.met = NONE_MET
         """Conditions on its values, by the names of their places."""
+        self.host: str | None = None
+        """The key of the account that this one belongs to, where its members count; None: here."""
+        self.host_told: HostTold | None = None
+        """What that one told."""
         self.gathering = gathering
         self.acted_until: int | None = None
         """No member did anything on a later local day; None: nobody has asked."""
         self.together: list[Any] = []
         """The measures of all members that count, as if they were one; only those that rows about
         accounts read are kept. Nothing while the members are cold."""
+
+    @property
+    def own(self) -> list[Member]:
+        """The members that are no guests."""
+        return [member for name, member in self.members.items() if guest_of(name) is None]
 
     def pack(self, records: Mapping[str, bytes]) -> None:
         """Leaves nothing of the members but their records, by leaf."""

@@ -1,10 +1,11 @@
 """Things with a life of their own, such as tickets and leads: their facts meet here by their id.
 
 A thing is met in two places: where all its facts come together, whichever account they name or
-none, for the company's numbers; and in each account that they name, for that account's.
+none, for the company's numbers; and in each account that they name, for that account's. An account
+to which others belong has what these know of it, too, as parts.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from streams.by_account import Parts
@@ -47,8 +48,11 @@ class Things:
         if not step.measures:
             return
         values = part = self._values(place)
-        if self._splits and place[0] == place[1]:
-            part = self._parts_of(place, values).of(fact.moment[2], values, {}).values
+        home, thing = place
+        has_parts = place in self._packed_parts or place in self._parts
+        if has_parts or (self._splits and home == thing):
+            told_by = fact.moment[2] if home == thing else home
+            part = self._parts_of(place, values).of(told_by, values, {}).values
         self._add(place, values, fact, step)
         if part is not values:
             self._add(place, part, fact, step)
@@ -78,6 +82,57 @@ class Things:
                 parts.load(read_value(packed), self._measures, values, {})
         return parts
 
+    # ---- of accounts that belong to others
+
+    def of(self, accounts: Collection[str]) -> dict[str, list[Place]]:
+        """The things that each of some accounts knows."""
+        found: dict[str, list[Place]] = {account: [] for account in accounts}
+        for places in (self._packed, self._open.keys() - self._packed.keys()):
+            for place in places:
+                if place[0] in found:
+                    found[place[0]].append(place)
+        return {account: sorted(places) for account, places in found.items()}
+
+    def count_anew(self, place: Place) -> None:
+        """Lets a thing count as if nothing of it had counted so far."""
+        self._values(place)
+        self._before[place] = self._measures.unpacked(())
+
+    def own(self, place: Place) -> bytes | None:
+        """The record of what the facts of an account itself say of a thing, while nothing is
+        unsaved; None: nothing.
+        """
+        if place not in self._packed_parts:
+            return self._packed.get(place)
+        parts = Parts()
+        values = self._measures.unpacked(read_value(self._packed[place]))
+        parts.load(read_value(self._packed_parts[place]), self._measures, values, {})
+        told = dict(parts.items()).get(place[0])
+        return None if told is None else state_value(self._measures.packed(told.values))
+
+    def guests_of(self, place: Place) -> list[str]:
+        """The other accounts of which something is known here."""
+        if place not in self._packed_parts and place not in self._parts:
+            return []
+        parts = self._parts_of(place, self._values(place))
+        return sorted(account for account, _ in parts.items() if account != place[0])
+
+    def put(self, place: Place, account: str, record: bytes | None) -> None:
+        """Takes what another account, which belongs to that of the place, knows of a thing; None:
+        nothing.
+        """
+        values = self._values(place)
+        self._before.setdefault(place, [*values])
+        parts = self._parts_of(place, values)
+        if not parts and values.count(None) < len(values):
+            parts.of(place[0], values, {})
+        told = None if record is None else self._measures.unpacked(read_value(record))
+        self._open[place] = parts.put(account, told, self._measures, values)
+        if record is None:
+            self._gone.add(place)
+            if not any(other != place[0] for other, _ in parts.items()):
+                self._parts[place] = Parts()  # what is left is the account's own
+
     def erase(self, account: str, *, keeps: bool = False) -> int:
         """Takes out of all things what an account told of them; of how many it was something.
 
@@ -89,6 +144,8 @@ class Things:
                 self._before.setdefault(place, [*self._values(place)])
                 self._open[place] = self._measures.unpacked(())
                 self._gone.add(place)
+                if place in self._packed_parts or place in self._parts:
+                    self._parts[place] = Parts()
         sought = account.encode("utf-8", "surrogatepass")
         told = [place for place, packed in self._packed_parts.items() if sought in packed]
         for place in {*told, *self._parts}:
@@ -96,7 +153,7 @@ class Things:
             parts = self._parts_of(place, values)
             if account in parts:
                 self._before.setdefault(place, [*values])
-                if keeps:
+                if keeps and place[0] == place[1]:
                     parts.make_nameless(account, self._measures, values)
                 else:
                     self._open[place], _ = parts.without(account, self._measures)

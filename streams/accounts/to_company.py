@@ -92,7 +92,7 @@ class ToCompany:
         out.entities.extend(self.telling.take_unsaved())
 
     def erase(self, accounts: Sequence[str], out: Flushed) -> None:
-        """Tells predictions which accounts are no more."""
+        """Tells predictions which accounts are no more, or belong to others."""
         if accounts and self.telling is not None:
             header = self._erasures.header(None, None)
             erased = [shown_account(key) or "" for key in accounts]

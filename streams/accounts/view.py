@@ -26,20 +26,22 @@ ACTIVITY = FactSelector(kind="activity")
 def view_of(accounts: Accounts, key: str) -> dict[str, Any] | None:
     """What is known of an account, as plain data; None: nobody has heard of it.
 
-    `account`; `as_of`, the watermark; `users`, how many count, and `members`, the hundred who were
-    active last; `states`, its latest facts of each kind that a KPI follows; `milestones` that it
-    has reached; `memberships` that it is in and why; `alerts` that are firing; `values`, the newest
-    final ones of its KPIs. Where the plan keeps them (`account_view`), `first_uses` of features and
-    key tasks in their order, and `recent_events`, the newest first.
+    `account`; `as_of`, the watermark; `belongs_to`, the account where all of this counts, if it is
+    another one, and else `joined`, those that belong to it; `users`, how many count, and `members`,
+    the hundred who were active last; `states`, its latest facts of each kind that a KPI follows;
+    `milestones` that it has reached; `memberships` that it is in and why; `alerts` that are firing;
+    `values`, the newest final ones of its KPIs. Where the plan keeps them (`account_view`),
+    `first_uses` of features and key tasks in their order, and `recent_events`, the newest first.
     """
     account = accounts.seen(key)
     if account is None:
         return None
     watermark_ms = accounts.watermark_ms
-    members = [m for m in account.members.values() if m.leaf and not m.excluded]
+    members = [m for m in account.members.values() if m.root and not m.excluded]
     return {
         "account": shown_account(key),
         "as_of": None if watermark_ms is None else iso(watermark_ms),
+        **_merged(accounts, account),
         "users": len({member.root for member in members}),
         "members": _members(accounts, members),
         "states": dict(_states(accounts.programs, account, watermark_ms)),
@@ -49,6 +51,14 @@ def view_of(accounts: Accounts, key: str) -> dict[str, Any] | None:
         "values": [] if account.book is None else list(_values(accounts, account)),
         **_history(accounts.programs, account),
     }
+
+
+def _merged(accounts: Accounts, account: Account) -> dict[str, Any]:
+    """What an account belongs to, or which ones do to it."""
+    if account.host is not None:
+        return {"belongs_to": shown_account(account.host)}
+    joined = accounts.hosting.merges.joined(account.key)
+    return {"joined": [shown_account(each) for each in joined]} if joined else {}
 
 
 def _members(accounts: Accounts, members: list[Member]) -> list[dict[str, Any]]:

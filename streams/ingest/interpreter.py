@@ -20,7 +20,7 @@ from schemas.plan.models import (
     Rule,
     Selector,
 )
-from schemas.properties import Buffer, Extractor, extractor
+from schemas.properties import MISSING, NOT_SCALAR, Buffer, Extractor, extractor
 from streams.fact_batches import Code
 from streams.ingest.rule_facts import facts_of, paths_of_fact
 from streams.measures.account_traits import VALUE
@@ -53,6 +53,8 @@ class Interpreter:
             {} if consent is None else {WITHDRAWN: consent.withdrawn, GIVEN: consent.given}
         )
         """What an event says of its user's consent."""
+        self._merging = _Words({merge.into: [merge.selector] for merge in plan.account_merges})
+        self._into = {merge.into: extractor([merge.into]) for merge in plan.account_merges}
         self._dimensions = [
             (d.name, segment_in(d), None if d.kinds is None else frozenset(d.kinds))
             for d in plan.segments
@@ -83,13 +85,28 @@ class Interpreter:
                 self.plain.clear()
             known = self._by_name[event.type, event.name] = self._compile(event.type, event.name)
             plain = isinstance(known, Code) and _is_plain(known) and event.type == "track"
-            asked = self.to_erase.may_say(event) or self.on_consent.may_say(event)
+            words = self.to_erase, self.on_consent, self._merging
+            asked = any(each.may_say(event) for each in words)
             if isinstance(known, Code) and plain and not asked:
                 self.plain[event.name] = known
         if isinstance(known, Code):
             return known, ()
         meaning, values = known(event)
         return self._code(meaning, self._segment_values(event.properties)), values
+
+    def merged_into(self, event: Event) -> Any:
+        """The id of the account that the event says its account belongs to; None: to no other.
+
+        NOT_SCALAR: it should say that, and says nothing that could be an id. MISSING: it is about
+        something else.
+        """
+        for path in self._merging.said(event):
+            (found,) = self._into[path](event.properties)
+            if found is None or isinstance(found, str):
+                return found or None
+            is_id = isinstance(found, int) and not isinstance(found, bool)
+            return str(found) if is_id else NOT_SCALAR
+        return MISSING
 
     def of_thing(self, fact: FactOfEvent, segments: tuple[str, ...]) -> Code:
         """The code of an event of which only one fact counts."""

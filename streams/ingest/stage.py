@@ -7,12 +7,13 @@ original bytes; the stream goes on.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from sys import intern
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import xxhash
 
 from schemas.batches import (
     Erasure,
+    Merge,
     Pointer,
     Traits,
     Values,
@@ -26,6 +27,7 @@ from schemas.plan.models import (
     CONSENT_TRAIT,
     Input,
 )
+from schemas.properties import MISSING
 from schemas.times import DAY_MS, iso
 from streams.compiled_plan import CompiledPlan
 from streams.erasure import requested
@@ -63,6 +65,13 @@ _OF_NOBODY_TO_ERASE = {
 _CONSENT_OF_NOBODY = Rejected(
     "missing_subject",
     "The plan takes the event for a word on its user's consent, and it names none: send the user.",
+)
+
+
+_MERGE_OF_NOBODY = Rejected(
+    "missing_subject",
+    "The plan takes the event for a word that an account belongs to another one, and it does not "
+    "name both: send the account, and the id of the other one, or null.",
 )
 
 
@@ -244,6 +253,10 @@ class Ingest:
         if on_consent and event.user is None and event.anonymous is None:
             self._bury(value, _CONSENT_OF_NOBODY, batch, offset)
             return
+        into = self._interpreter.merged_into(event)
+        if into is not MISSING and not _is_merge(event.account, into):
+            self._bury(value, _MERGE_OF_NOBODY, batch, offset)
+            return
         if ids == _NOBODY:
             code, values = self._interpreter.of_nobody(code, values)
             if not code.meaning:
@@ -257,6 +270,8 @@ class Ingest:
             self._to_erase += [Erasure(event_id, key, time_ms) for key in to_erase]
         if to_erase or on_consent:
             code, values = _NOTHING, ()
+        if into is not MISSING:
+            self._add_merge(event, into, event_id)
         target = self._target_of_nobody(code) if ids == _NOBODY else self._targets.get(ids)
         self._add(target or self._target(ids), time_ms, record_ms, code, event_id, values)
         self._add_things(event, time_ms, code, event_id, values)
@@ -282,6 +297,15 @@ class Ingest:
     def _target_of_nobody(self, code: Code) -> _Target:
         member = nobody_key(code.meaning[0][0]), ""
         return _Target(self._out.rows(self._out.partition_of(member[0])), member)
+
+    def _add_merge(self, event: Event, into: str | None, event_id: str) -> None:
+        """Tells all accounts that one belongs to another."""
+        assert event.account is not None
+        if self._pseudonyms is not None:
+            into = self._pseudonyms.account(into)
+        key, host = account_key(event.account), None if into is None else account_key(into)
+        merge = Merge(key, None if host == key else host, event.time_ms, event_id)
+        self._out.add_merge_for_all(merge)
 
     def _add_things(
         self, event: Event, time_ms: int, code: Code, event_id: str, values: Values
@@ -389,6 +413,13 @@ def _identified(event: Event) -> list[str]:
     else:
         leaves = [ANONYMOUS + event.anonymous] if event.anonymous is not None else []
     return [leaf for leaf in leaves if leaf != USER + (event.user or "")]
+
+
+def _is_merge(account: str | None, into: Any) -> bool:
+    """Whether both are ids of accounts; `into` may be None."""
+    if account is None or not isinstance(into, str | None):
+        return False
+    return into is None or len(into) <= ID_CHARACTERS_MAX
 
 
 def _too_long(event: Event) -> str | None:

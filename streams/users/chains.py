@@ -10,13 +10,13 @@ from typing import TypeVar
 from schemas.batches import VERSION, ChainOf, ChildOf, LeafCopy, PeerBatch, encode
 from schemas.keys import partition_of
 from streams.by_account import Pointer
+from streams.chains import chain_through, root_of
 from streams.compiled_plan import CompiledPlan
 from streams.erasure import Suppressed
 from streams.measures.of_subjects import Values
 from streams.roles import USER_FACTS_ROLE
 from streams.stage import Outgoing
 from streams.users.held import HeldLeaves
-from streams.users.identity import chain_through, root_of
 from streams.users.state import Copy, Leaf
 
 BATCH_ENTRIES = 500

@@ -3,11 +3,12 @@
 What nobody used lately is packed.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from schemas.plan.conditions import compile_where
 from streams.by_account import Parts, unpacked
+from streams.chains import chain_through, root_of
 from streams.cold import ColdRecords
 from streams.compiled_plan import CompiledPlan
 from streams.launches import Launches
@@ -16,7 +17,6 @@ from streams.measures.told_names import names_of
 from streams.state_keys import COPY, LEAF, PERSON, read_value, state_key, state_value
 from streams.traits import latest, merged
 from streams.users.account_segments import AccountSegments
-from streams.users.identity import chain_through, root_of
 from streams.users.leaf_forgetting import LeafForgetting
 from streams.users.person_segments import PersonSegments
 from streams.users.state import NOBODY, Copy, Leaf, LeafState, Person
@@ -190,6 +190,20 @@ class HeldLeaves:
         roots = merged.union(leaf.key for leaf in self.leaves.values() if leaf.root == leaf.key)
         for root in sorted(roots - self.before.keys()):
             yield root, self.values(root)
+
+    def met_in(self, accounts: Collection[str]) -> Iterator[str]:
+        """The persons that were met in some accounts; what is packed stays so."""
+        sought = [each.encode("utf-8", "surrogatepass") for each in accounts]
+        for key, packed in self.cold.items():
+            if any(each in packed for each in sought):
+                yield key
+        for key, leaf in self.leaves.items():
+            if leaf.root == key and not set(accounts).isdisjoint(leaf.accounts):
+                yield key
+        for root, person in self.persons.items():
+            copies = person.copies.values()
+            if any(not set(accounts).isdisjoint(copy.accounts) for copy in copies):
+                yield root
 
     # ---- what changes
 

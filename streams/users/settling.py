@@ -10,6 +10,7 @@ from schemas.batches import VERSION, UserState, UserStateBatch, encode
 from schemas.keys import partition_of, shown_account, shown_user
 from schemas.outputs import SIGNALS, signal_record
 from schemas.times import SECOND_MS, iso
+from streams.account_merges import AccountMerges
 from streams.agenda import Agenda
 from streams.alerting.board import Board
 from streams.compiled_plan import CompiledPlan
@@ -39,22 +40,40 @@ class PersonSettling:
         differ: Callable[[Values, Values], None],
         scores: UserScores,
         board: Board,
+        merges: AccountMerges,
         account_partitions: int,
     ) -> None:
         """`differ`: tells what a person with the second measures contributes, minus one with the
-        first. `board` hears of signals.
+        first. `board` hears of signals. `merges`: which account belongs to which.
         """
         self._program, self._plan_hash = compiled.person, compiled.hash
         self._measures, self._names = self._program.measures, compiled.names_of_person
         self._excludes = bool(compiled.plan.exclude_users)
         self._experiments = compiled.experiments
         self._held, self._differ, self._scores, self._board = held, differ, scores, board
-        self._account_partitions = account_partitions
+        self._merges, self._account_partitions = merges, account_partitions
+        self._restated: dict[str, Standing] = {}
+        """Root -> the signal of its activation, which may be of another account now."""
         self._states: dict[int, list[UserState]] = {}
         """By partition of accounts."""
         self.agenda = Agenda()
         self._told_until_ms: int | None = None
         """The watermark at the last flush."""
+
+    def merge(self, change: Callable[[], None]) -> None:
+        """Lets accounts belong to others. `change`: makes the merges other ones."""
+        merges = self._merges
+        before = {key: merges.host(key) for key in merges.told_of}
+        change()
+        known = before.keys() | set(merges.told_of)
+        moved = {key for key in known if before.get(key, key) != merges.host(key)}
+        if not moved or self._program.activation is None:
+            return
+        for root in sorted(set(self._held.met_in(moved))):
+            values = self._held.before.get(root) or self._held.values(root)
+            stood = self._activated(root, values, lambda key: before.get(key, key))
+            if stood is not None:
+                self._restated.setdefault(root, stood)
 
     def settle(self, watermark_ms: int | None, out: Flushed) -> None:
         """Carries what changed in persons further on."""
@@ -62,6 +81,9 @@ class PersonSettling:
             values = self._held.values(root)
             self._settle(root, before, values, watermark_ms, out)
             self._tell_accounts(root, values, out)
+        for root, stood in self._restated.items():
+            self._tell(root, stood, self._activated(root, self._held.values(root)), out)
+        self._restated.clear()
 
     def tell_due(self, watermark_ms: int | None, out: Flushed) -> None:
         """Gives the signals whose time has come."""
@@ -83,7 +105,9 @@ class PersonSettling:
             return
         self._pass(root, before, values, watermark_ms, out)
         self._scores.change(root, before, values)
-        if all(before[slot] is values[slot] for slot in self._program.activation or ()):
+        if root in self._restated or all(
+            before[slot] is values[slot] for slot in self._program.activation or ()
+        ):
             return
         was, now = self._activated(root, before), self._activated(root, values)
         self._tell(root, was, now, out)
@@ -158,7 +182,10 @@ class PersonSettling:
         if changed:
             out.entities.append(self._held.record_of_person(root, self._held.person(root)))
 
-    def _activated(self, root: str, values: Values) -> Standing | None:
+    def _activated(
+        self, root: str, values: Values, host: Callable[[str], str] | None = None
+    ) -> Standing | None:
+        """`host`: the account that one belongs to, by default as it is now."""
         if self._program.activation is None:
             return None
         first_slot, anchor_slot, reached_slot = self._program.activation
@@ -176,8 +203,8 @@ class PersonSettling:
             "first_action_at": None if anchor is None else iso(anchor[0]),
             "event": event_id,
         }
-        user = shown_user(root)
-        return Standing(ACTIVATED, None, user, shown_account(account), user, time_ms, evidence)
+        user, shown = shown_user(root), shown_account((host or self._merges.host)(account))
+        return Standing(ACTIVATED, None, user, shown, user, time_ms, evidence)
 
     def take_unsaved(self) -> Iterator[tuple[bytes, bytes | None]]:
         """The records of what is to come."""

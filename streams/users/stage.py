@@ -9,12 +9,14 @@ number by the difference of what a person said before and says now.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from schemas.batches import (
     VERSION,
     ErasureBatch,
     FactBatch,
+    Merge,
     PeerBatch,
     Pointer,
     Rows,
@@ -26,6 +28,7 @@ from schemas.batches import (
 )
 from schemas.keys import shown_account, shown_user
 from schemas.outputs import EVIDENCE_IDS_MAX
+from streams.account_merges import AccountMerges
 from streams.by_account import Parts
 from streams.compiled_plan import CompiledPlan
 from streams.launches import EVERYBODY
@@ -41,6 +44,7 @@ from streams.state_keys import (
     ERASURE,
     LAUNCHES,
     LEAF,
+    MERGES,
     PARTITION,
     PERSON,
     SCORES,
@@ -115,8 +119,15 @@ class Users:
             erasure = erasure_of_users(compiled, user_partitions, account_partitions)
         suppressed = None if erasure is None else erasure.suppressed
         self._chains = LeafChains(compiled, self.held, user_partitions, self._differ, suppressed)
+        self._merges = AccountMerges()
         self._settling = PersonSettling(
-            compiled, self.held, self._differ, self._scores, self.board, account_partitions
+            compiled,
+            self.held,
+            self._differ,
+            self._scores,
+            self.board,
+            self._merges,
+            account_partitions,
         )
         self._erasure: UserErasure | None = None
         if erasure is not None:
@@ -171,6 +182,8 @@ class Users:
                     self._take_pointer(pointer)
                 for traits in message.traits:
                     self._take_traits(traits)
+                if message.merges:
+                    self._take_merges(message.merges)
             elif isinstance(message, PeerBatch):
                 check_version(message.version)
                 self._chains.take(message)
@@ -178,7 +191,18 @@ class Users:
                     self._rounds.hear(message.settled)
             elif isinstance(message, ErasureBatch) and self._erasure is not None:
                 check_version(message.version)
+                for order in message.orders:
+                    self._settling.merge(partial(self._merges.erase, order.key))
                 self._erasure.take(message)
+
+    def _take_merges(self, words: Iterable[Merge]) -> None:
+        """Takes which account belongs to which; signals name the latter."""
+
+        def take() -> None:
+            for word in words:
+                self._merges.add(word)
+
+        self._settling.merge(take)
 
     def _take_rows(self, rows: Rows) -> None:
         leaves = [None if leaf == EVERYBODY else self.held.leaf(leaf) for _, leaf in rows.members]
@@ -302,6 +326,7 @@ class Users:
             launches = state_value(self.held.launches.packed())
             out.entities.append((state_key(LAUNCHES), launches))
             self._launched = False
+        out.entities.extend(self._merges.take_unsaved())
         heard = self._sources.take_unsaved()
         if heard is not None:
             out.entities.append((state_key(PARTITION), state_value(heard)))
@@ -334,7 +359,7 @@ class Users:
     def _accounts_of(self, root: str) -> dict[str, Any]:
         """The accounts of a person, as evidence."""
         leaves = self.held.leaves_of(root).values()
-        found = {account for leaf in leaves for account in leaf.accounts}
+        found = {self._merges.host(account) for leaf in leaves for account in leaf.accounts}
         accounts = sorted(each for each in map(shown_account, found) if each is not None)
         return {"accounts": accounts[:EVIDENCE_IDS_MAX], "count": len(accounts)}
 
@@ -372,6 +397,8 @@ class Users:
             self._settling.agenda.load(place[0], content)
         elif what == LAUNCHES:
             self.held.launches = self.held.launches.unpacked(content)
+        elif what == MERGES:
+            self._merges.load(place[0], content)
         elif what == SCORES:
             self._scores.load(place, content)
         elif what == SETTLED:

@@ -474,6 +474,17 @@ def test_a_release_that_splits_active_accounts_by_what_they_are_counts_them_anew
     }
 
 
+def test_accounts_can_merge_from_the_beginning_or_never() -> None:
+    without = plan()
+    merging = plan(account_merges={"event": "Merged", "into": "into"})
+    (refused,) = change_of(definitions(without), merging).refused
+    assert refused.startswith("`account_merges` is new")
+    (refused,) = change_of(definitions(merging), without).refused
+    assert refused.startswith("`account_merges` was removed")
+    otherwise = plan(account_merges={"event": "Joined", "into": "to.id"})
+    assert change_of(definitions(merging), otherwise).refused == ()
+
+
 def test_erasure_is_there_from_the_beginning_or_never() -> None:
     without, erasing = plan(), plan(erasure={"users": "Forget Me"})
     (refused,) = change_of(definitions(without), erasing).refused

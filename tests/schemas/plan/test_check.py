@@ -234,6 +234,19 @@ MEANINGS = {
 }
 
 THE_REST = {
+    "an account that belongs to nobody says whom": (
+        "account_merges: {event: Merged}",
+        "2 `into` is missing at account_merges; add `into: ...`",
+    ),
+    "accounts merge into what an event names": (
+        "account_merges: Merged",
+        "2 expected a mapping such as `{event: ..., into: ...}`, or a list of these "
+        "at account_merges",
+    ),
+    "into is a property": (
+        "account_merges: {event: Merged, into: traits.into}",
+        "2 `traits.into` is no property at account_merges.into; properties only can be read here",
+    ),
     "another rule for aggregates": (
         "erasure: {aggregates: keeps}",
         "2 unknown rule `keeps` at erasure.aggregates; did you mean `keep`?",

@@ -40,7 +40,11 @@ events:
 - {event: Paid, is: payment, value: country}
 - {event: Plan Changed, is: plan_change, attributes: {tier: {property: country}}}
 exclude: {users: [{trait: internal, equals: true}]}
-segments: {country: {property: country}, tier: {trait: tier}}
+segments:
+  country: {property: country}
+  tier: {trait: tier}
+  plan: {fact: plan_change, attribute: tier, users: true}
+account_merges: {event: Moved, into: country}
 milestones: {distinct_users: [1, 2], activated_users: [1]}
 horizon: all
 watermark: {lateness: 1h}
@@ -180,11 +184,13 @@ BEFORE = """
 02-28 11:30 | Opened          | u2     | a1 |
 02-28 12:00 | Opened          | anon:z | a4 |
 02-28 12:30 | Opened          | anon:v | a5 |
+02-28 12:40 | Opened          | u7     | a6 |
 03-01 08:00 | Report Created  | u1     | a2 | fr
 03-01 08:30 | Session Started | u3     | a2 | fr
 03-01 08:31 | Opened          | u3     | a2 | fr
 03-01 09:00 | Opened          |        | a3 |
 03-01 10:00 | Session Started | anon:y |    |
+03-01 10:10 | Moved           |        | a6 | a1
 02-28 13:00 | Project Started | u1     | a1 | p1
 02-28 14:00 | Project Started | u1     | a1 | p2
 02-28 15:00 | Plan Changed    |        | a1 | free
@@ -211,6 +217,8 @@ AFTER = """
 02-28 10:30 | Report Viewed   | old    | a1 | se
 02-27 09:05 | Session Started | u1     | a1 | se
 03-02 09:00 | Report Created  | u2     | a1 |
+03-02 09:30 | Opened          | u7     | a6 |
+03-03 08:00 | Moved           |        | a6 | a2
 03-03 09:00 | Session Started | u3     | a2 | fr
 03-03 10:00 | Project Done | u1   | a1 | p1
 02-28 12:00 | Project Started | u1     | a1 | p2

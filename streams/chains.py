@@ -1,6 +1,6 @@
-"""Who is one person: chains of pointers from raw ids to the id that stands for all of them.
+"""Who is one: chains of pointers from ids of users, or accounts, to the one that stands for all.
 
-Pointers may form a ring; then the smallest id on the ring stands for the person, so that the answer
+Pointers may form a ring; then the smallest id on the ring stands for them, so that the answer
 depends on the pointers only and not on the order in which they were learnt.
 """
 
@@ -22,7 +22,7 @@ def chain_through(leaf: str, parent_chain: Sequence[str]) -> list[str]:
 
 
 def root_of(chain: Sequence[str]) -> str:
-    """The id that stands for the person: the end of the chain, or the smallest of its ring.
+    """The id that stands for all of them: the end of the chain, or the smallest of its ring.
 
     >>> root_of(["x", "b", "a", "b"]), root_of(["x", "y"])
     ('a', 'y')

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.users.identity import chain_through, root_of
+from streams.chains import chain_through, root_of
 from tests.laws import law
 
 IDS = "abcdefgh"
