@@ -3,7 +3,7 @@
 What nobody used lately is packed, and what follows from it is found again when it is unpacked.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from schemas.keys import ACCOUNT
@@ -16,7 +16,7 @@ from streams.accounts.state import NO_ENTRIES, NONE_MET, Account, Member
 from streams.cold import size_of
 from streams.compiled_plan import CompiledPlan
 from streams.measures.of_subjects import Values
-from streams.state_keys import MEMBER, read_value, state_key, state_value
+from streams.state_keys import ENTERED, MEMBER, SIGNALS, read_value, state_key, state_value
 from streams.values.book import Book
 from streams.warmth import Warm
 
@@ -314,6 +314,19 @@ class HeldAccounts:
         """Takes back the record of a member."""
         self.account(key)
         self._restored.setdefault(key, {})[leaf] = packed
+
+    def load_of_account(self, what: str, place: Sequence[Any], content: Any) -> None:
+        """Takes back the record of what is kept of a whole account."""
+        account = self.account(place[0])
+        if what == SIGNALS:
+            account.revised = content
+        elif what == ENTERED:
+            account.entered = {
+                id: (before_ms, entry and (*entry[:3], tuple(entry[3]), entry[4]))
+                for id, (before_ms, entry) in content.items()
+            }
+        elif account.book is not None:
+            account.book.load(tuple(place[1:]), content)
 
     def restored(self, watermark_ms: int | None) -> None:
         """Says that the record of every member was taken back."""

@@ -14,7 +14,6 @@ from schemas.batches import (
     GuestBatch,
     Merge,
     Rows,
-    UserState,
     UserStateBatch,
     check_version,
     decode_facts,
@@ -34,6 +33,7 @@ from streams.accounts.held_things import HeldThings
 from streams.accounts.hosting import Hosting
 from streams.accounts.member_sums import MemberSums
 from streams.accounts.member_words import MemberWords
+from streams.accounts.members_told import MembersTold
 from streams.accounts.program import entry_signal
 from streams.accounts.publishing import AccountPublishing
 from streams.accounts.seen_events import SeenEvents
@@ -112,7 +112,6 @@ class Accounts:
         self.calendar = self._calendar = compiled.calendar
         self._excludes_users = bool(plan.exclude_users)
         programs = self.programs = compiled.member
-        self._names = programs.names
         self._words = MemberWords(compiled)
         self._codes = EventCodes(compiled)
         self.segments = SegmentBound(plan.segments)
@@ -151,6 +150,7 @@ class Accounts:
             compiled, self.held, self._books, self._sources, announcements, users
         )
         self._telling, listing = self._to_company.telling, self._to_company.listing
+        self._members_told = MembersTold(compiled, self.held, self._sums, self._changes_ever)
         self._settling = AccountSettling(
             compiled,
             self.held,
@@ -255,7 +255,9 @@ class Accounts:
             elif isinstance(message, UserStateBatch):
                 check_version(message.version)
                 for state in message.states:
-                    self._take_user_state(state)
+                    member = self._admitted(state.account, state.leaf)
+                    if member is not None:
+                        self._members_told.take(member, state)
                 if message.settled is not None and self._telling is not None:
                     self._telling.hear(message.settled)
             elif isinstance(message, GuestBatch):
@@ -400,43 +402,13 @@ class Accounts:
         if self._erasure is not None:
             batch = self._erasure.without_erased(batch)
         self.hosting.take(batch)
-        if self._telling is not None:
-            for guest in batch.members:
-                self._telling.changes(guest.host, 0)
+        for host in {guest.host for guest in batch.members}:
+            self._changes_ever(host)
 
-    def _take_user_state(self, state: UserState) -> None:
-        """Whose leaf it is, and if that person counts."""
-        member = self._admitted(state.account, state.leaf)
-        if member is None:
-            return
-        if state.version < member.version or member.root.startswith(GONE):
-            return
-        names = dict(zip(self._names, state.names, strict=False))
-        same = all(member.values[slot] == names.get(slot) for slot in self._names)
-        if same and (member.root, member.left_out) == (state.root, state.excluded):
-            member.version = state.version
-            self.held.unsaved[member.place] = member
-            return
-        account = self.held.all[state.account]
-        self.held.touch(member)
+    def _changes_ever(self, account: str) -> None:
+        """Lets predictions look at all days of an account that may have changed."""
         if self._telling is not None:
-            self._telling.changes(state.account, 0)
-        excluded = state.excluded or account.host is not None
-        counts_otherwise = member.excluded != excluded
-        if counts_otherwise:
-            self.held.touch_together(account)
-            if excluded:
-                self._sums.take_back(member)
-            else:
-                self._sums.put_back(member)
-        member.left_out, member.version = state.excluded, state.version
-        member.excluded = excluded
-        for slot in self._names:
-            member.values[slot] = names.get(slot)
-        account.join(member, state.root)
-        self.held.touch_person(account, state.root, before=member)
-        if counts_otherwise:  # whose leaf it is makes no difference to what all did together
-            self.held.add_together(account)
+            self._telling.changes(account, 0)
 
     def _admitted(self, account: str, leaf: str) -> Member | None:
         """A member; None for things, and for whoever was erased."""
@@ -541,20 +513,11 @@ class Accounts:
             self._things.all.load_parts((place[0], place[1]), value)
             return
         content = read_value(value)
-        if what == SIGNALS:
-            self.held.account(place[0]).revised = content
+        if what in (SIGNALS, BOOK, ENTERED):
+            self.held.load_of_account(what, place, content)
         elif what == ALERTS:
             self.held.account(place[0])
             self.board.load(place[0], content)
-        elif what == BOOK:
-            book = self.held.account(place[0]).book
-            if book is not None:
-                book.load(tuple(place[1:]), content)
-        elif what == ENTERED:
-            self.held.account(place[0]).entered = {
-                id: (before_ms, entry and (*entry[:3], tuple(entry[3]), entry[4]))
-                for id, (before_ms, entry) in content.items()
-            }
         elif what == MET:
             self._met.load(self.held.account(place[0]), content)
         elif what == AGENDA:

@@ -192,7 +192,7 @@ def outcome(by: str, said: list[Event], how: Run | None = None) -> dict[Any, Any
 
 
 @given(st.data())
-@settings(law, max_examples=examples(6))
+@settings(law, max_examples=examples(3))
 def test_they_count_for_what_accounts_are_in_at_the_end_of_each_day(data: st.DataObject):
     said = data.draw(told())
     found = outcome("member", said, data.draw(runs(len(said))))

@@ -139,6 +139,7 @@ def test_who_comes_back_after_years_is_not_new():
 BY_MEMBERSHIP = """
 segments: {lately: {member: lately}}
 kpis:
+  only: [mau, lifecycle_new, lifecycle_resurrecting, lately]
   own:
   - {id: lately, name: L, group: g, unit: users, definition: d, example: e, periods: [day],
      operator: membership, subject: user,
@@ -157,6 +158,7 @@ def test_nor_is_it_new_in_the_segment_of_those_who_were_in_something_then():
 OF_ACCOUNTS = """
 segments: {lately: {member: lately, users: true}, often: {member: often, users: true}}
 kpis:
+  only: [mau, lifecycle_new, lifecycle_resurrecting, active_accounts, new_accounts, lately, often]
   own:
   - {id: new_accounts, operator: distinct, ROW,
      when: {all: [{active: P}, {not: {active: ever_before}}]}}
@@ -223,7 +225,8 @@ def test_what_an_account_turns_out_to_have_been_long_ago_is_told_of_days_that_it
     *, is_staff: bool
 ):
     """u1 was in a1 while it was paid, or as it seems, and comes back in a2, which is paid, too."""
-    written = PLAN.replace('activity: {event: "*"}', "activity: Opened") + BY_TIER
+    written = PLAN[: PLAN.index("kpis:")].replace('activity: {event: "*"}', "activity: Opened")
+    written += BY_TIER + "kpis: {only: [mau, lifecycle_new, lifecycle_resurrecting]}\n"
     engine = Engine(load_plan(written), partitions=2, bounded=True, warm=0)
     for day in range(0, LAST_DAY, 10):
         said = [orjson.loads(event("u2", "a2", day))]

@@ -523,7 +523,9 @@ first_action: Opened
 features: {opening: Opened}
 account_merges: {event: Account Merged, into: into}
 horizon: {entity_days: 40, tally_days: 80}
-kpis: {also: [inactive_users, declining_users], levels: {account: [mau, feature_uses, new_signups]}}
+kpis:
+  only: [mau, feature_uses, new_signups, lifecycle_new, lifecycle_resurrecting, declining_users]
+  levels: {account: [mau, feature_uses, new_signups, lifecycle_new, lifecycle_resurrecting]}
 """
 
 

@@ -223,7 +223,7 @@ def outcome(by: str, said: list[Event], run: Run) -> dict[Any, Any]:
 
 
 @given(st.data())
-@settings(law, max_examples=examples(6))
+@settings(law, max_examples=examples(4))
 def test_they_count_for_who_is_in_at_the_end_of_their_day(data: st.DataObject):
     is_as_if_events_said_so(outcome, data, happened(), saying_so)
 
