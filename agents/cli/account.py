@@ -98,7 +98,7 @@ def show(view: dict[str, Any], console: Console) -> None:
         host = clean(view["belongs_to"])
         console.print(f"  belongs to [bold]{host}[/], and counts there: headwater account {host}")
     if "joined" in view:
-        console.print(f"  with {', '.join(map(clean, view['joined']))}, which belong to it")
+        console.print(f"  joined with {', '.join(map(clean, view['joined']))}")
     for kind, state in view["states"].items():
         since, what = _moment(state.pop("since")), kind.replace("_", " ")
         details = ", ".join(f"{clean(name)} {clean(of)}" for name, of in state.items())

@@ -92,6 +92,13 @@ def dau(engine: Engine) -> dict[str | None, int]:
     }
 
 
+def seen(engine: Engine, account: str) -> dict[str, Any]:
+    """An account as its partition shows it."""
+    accounts = (stage for stage in engine.stages.values() if isinstance(stage, Accounts))
+    views = (view_of(stage, account_key(account)) for stage in accounts)
+    return next(view for view in views if view is not None)
+
+
 # ---- who belongs to whom
 
 words = st.lists(
@@ -246,16 +253,11 @@ def test_who_was_somebody_unknown_in_the_account_is_told_of_too(user: str) -> No
 
 def test_both_are_seen_to_belong_together() -> None:
     engine = engine_of(*USES, merge(9, "a1", "a2"))
-
-    def view(account: str) -> dict[str, Any]:
-        accounts = (stage for stage in engine.stages.values() if isinstance(stage, Accounts))
-        views = (view_of(stage, account_key(account)) for stage in accounts)
-        return next(view for view in views if view is not None)
-
-    assert (view("a1")["belongs_to"], view("a1")["users"]) == ("a2", 0)
-    assert (view("a2")["joined"], view("a2")["users"]) == (["a1"], 2)
-    assert "joined" not in view("a1")
-    assert "belongs_to" not in view("a2")
+    one, host = seen(engine, "a1"), seen(engine, "a2")
+    assert (one["belongs_to"], one["users"]) == ("a2", 0)
+    assert (host["joined"], host["users"]) == (["a1"], 2)
+    assert "joined" not in one
+    assert "belongs_to" not in host
 
 
 # ---- one log to the next

@@ -25,6 +25,7 @@ from tests.streams.test_account_view import (
     partition_after,
     shown_with_history,
 )
+from tests.streams.test_hosting import USES, engine_of, merge, seen
 
 
 def asked(monkeypatch: pytest.MonkeyPatch, *arguments: str, shows: bool = True) -> Result:
@@ -74,6 +75,20 @@ def test_milestones_first_uses_and_last_events_are_shown_in_words() -> None:
         "u1    2026-03-02   1           2026-03-02 11:00  owner",
     ):
         assert text in said, said
+
+
+@pytest.mark.parametrize(
+    ("account", "text"),
+    [
+        ("a1", "belongs to a2, and counts there: headwater account a2"),
+        ("a2", "joined with a1"),
+    ],
+)
+def test_both_of_two_accounts_that_merged_lead_to_each_other(account: str, text: str) -> None:
+    engine = engine_of(*USES, merge(9, "a1", "a2"))
+    console = Console(highlight=False, width=200, file=io.StringIO())
+    show(seen(engine, account), console)
+    assert text in cast(io.StringIO, console.file).getvalue()
 
 
 def test_what_the_worker_says_is_given_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
