@@ -39,6 +39,8 @@ class AccountErasure:
         self._hosting = hosting
         self._gone: dict[tuple[str, str], str] = {}
         """(account, leaf) of members who were erased since the last flush -> the user as shown."""
+        self._unnamed: set[tuple[str, str]] = set()
+        """(account, user as shown) of those who have lost their name in an account since then."""
         self.gone_accounts: set[str] = set()
         """Those that were erased since the last flush."""
         self._to_forget: set[str] = set()
@@ -126,10 +128,12 @@ class AccountErasure:
                 self._make_nameless(account, account.members[leaf])
             else:
                 self._erase(account, [leaf])
-        for place in [*self._hosting.guests_of(leaf)]:
-            self._gone[place] = shown_user(leaf)
-            if not self._stage.keeps:  # else their accounts send them without a name
-                self._erase(self._held.warmed(place[0]), [place[1]])
+        for host, name in [*self._hosting.guests_of(leaf)]:
+            if self._stage.keeps:  # its account is about to send it without a name
+                self._unnamed.add((host, shown_user(leaf)))
+            else:
+                self._erase(self._held.warmed(host), [name])
+                self._gone[host, name] = shown_user(leaf)
         return len(known)
 
     def _make_nameless(self, account: Account, member: Member) -> None:
@@ -169,7 +173,7 @@ class AccountErasure:
                 self._sums.take_back(member)
             self._hosting.left(member)
             held.leave(account, member)
-            self._gone.setdefault(member.place, shown_user(leaf))
+            self._gone[member.place] = shown_user(leaf)
         held.add_together(account)
 
     # ---- accounts
@@ -182,7 +186,6 @@ class AccountErasure:
         removed["memberships"] = len(account.members.keys() - {""})
         self._erase(account, list(account.members))
         account.together = [*self._held.nobody]
-        self._board.touch(key)
         return removed
 
     # ---- what is left of them
@@ -196,6 +199,9 @@ class AccountErasure:
             out.entities.append((state_key(MEMBER, account, leaf), None))
             out.entities.extend(self._board.without_user(account, user))
         self._gone.clear()
+        for account, user in sorted(self._unnamed):
+            out.entities.extend(self._board.without_user(account, user))
+        self._unnamed.clear()
         gone = sorted(self.gone_accounts)
         for key in gone:
             out.entities.extend((state_key(what, key), None) for what in (SIGNALS, ENTERED, MET))

@@ -22,6 +22,7 @@ from streams.accounts.state import Account, HostTold, Member, guest_name, guest_
 from streams.accounts.things import Place, Things
 from streams.cold import is_in
 from streams.compiled_plan import CompiledPlan
+from streams.fact_batches import BATCH_BYTES
 from streams.measures.of_subjects import Values
 from streams.roles import USER_STATE_ROLE
 from streams.stage import Flushed, Outgoing
@@ -34,9 +35,6 @@ from streams.state_keys import (
     state_key,
     state_value,
 )
-
-BATCH_ENTRIES = 200
-"""A message between partitions holds so many of each at most, to fit into a Kafka record."""
 
 
 class _ToHost:
@@ -314,8 +312,9 @@ class Hosting:
 
     def flush(self, out: Flushed) -> None:
         """What is left of accounts that departed, and what is to be sent."""
-        for place in self._gone:
-            out.entities.append((state_key(MEMBER, *place), None))
+        for host, name in self._gone:
+            if host not in self._held.all or name not in self._held.all[host].members:
+                out.entities.append((state_key(MEMBER, host, name), None))  # else it came back
         self._gone.clear()
         for key in sorted(self.departed):
             departed = self._held.all[key]
@@ -333,17 +332,26 @@ class Hosting:
         self._told_unsaved.clear()
         self.heard.clear()
         for partition, to in sorted(self._out.items()):
-            for batch in self._batches(to):
-                out.records.append(Outgoing(USER_STATE_ROLE, partition, None, encode(batch)))
+            members = [Guest(*place, record) for place, record in to.members.items()]
+            things = [GuestThing(*place, record) for place, record in to.things.items()]
+            words = [HostWord(*place, record) for place, record in to.words.items()]
+            for batch in self._encoded(members, things, words):
+                out.records.append(Outgoing(USER_STATE_ROLE, partition, None, batch))
         self._out = {}
 
-    def _batches(self, to: _ToHost) -> Iterator[GuestBatch]:
-        members = [Guest(*place, record) for place, record in to.members.items()]
-        things = [GuestThing(*place, record) for place, record in to.things.items()]
-        words = [HostWord(*place, record) for place, record in to.words.items()]
-        for start in range(0, max(len(members), len(things), len(words)), BATCH_ENTRIES):
-            part = slice(start, start + BATCH_ENTRIES)
-            yield GuestBatch(VERSION, self._plan_hash, members[part], things[part], words[part])
+    def _encoded(
+        self, members: list[Guest], things: list[GuestThing], words: list[HostWord]
+    ) -> Iterator[bytes]:
+        """As one batch, or as several if it would be too large for a Kafka record: halves of
+        halves.
+        """
+        batch = encode(GuestBatch(VERSION, self._plan_hash, members, things, words))
+        m, t, w = len(members), len(things), len(words)
+        if len(batch) <= BATCH_BYTES or m + t + w <= 1:
+            yield batch
+            return
+        yield from self._encoded(members[: m // 2], things[: t // 2], words[: w // 2])
+        yield from self._encoded(members[m // 2 :], things[t // 2 :], words[w // 2 :])
 
     def load_told(self, account: Account, content: Any) -> None:
         """Takes back what a host told an account."""

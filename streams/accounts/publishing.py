@@ -37,7 +37,7 @@ class AccountPublishing:
     def publish(
         self, touched: Iterable[str], gone: Collection[str], now_ms: int, out: Flushed
     ) -> None:
-        """Values per account, where there may be something to say. `gone`: who was erased."""
+        """Values per account, where there may be something to say. `gone`: who has none now."""
         if not self._books.rows:
             return
         watermark_ms = self._sources.watermark_ms
@@ -66,12 +66,15 @@ class AccountPublishing:
             self._board.hear_value(key, change.tally.kpi, at, change.period)
 
     def alert(self, gone: Collection[str], now_ms: int, out: Flushed) -> None:
-        """Alerts on values and on signals. `gone`: who was erased, and has no values any more."""
+        """Alerts on values and on signals. `gone`: who has no values now."""
         board, watermark_ms = self._board, self._sources.watermark_ms
         if board.watches_values and board.closes(watermark_ms):
             for key, account in self._held.all.items():
                 if account.book is not None:
                     board.touch(key)
+
+        for key in gone:
+            board.touch(key)
 
         def values_of(key: str) -> AccountValues | None:
             account = self._held.all.get(key)

@@ -9,17 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.batches import Merge
+from schemas.batches import VERSION, Guest, GuestBatch, Merge, encode
 from schemas.keyed_hash import KeyedHash
-from schemas.keys import account_key
+from schemas.keys import account_key, partition_of
 from schemas.plan.check import load_plan
 from schemas.times import DAY_MS, HOUR_MS, iso, parse_iso
 from streams.account_merges import AccountMerges
+from streams.accounts import hosting
 from streams.accounts.stage import Accounts
-from streams.accounts.state import guest_of
+from streams.accounts.state import guest_name, guest_of
 from streams.accounts.view import view_of
 from streams.engine import Engine
 from streams.reshard import resharded
+from streams.stage import RecordBatch
 from streams.state_keys import (
     HOST_WORD,
     LEAF,
@@ -28,9 +30,10 @@ from streams.state_keys import (
     THING_PARTS,
     read_key,
     read_value,
+    state_key,
 )
 from tests.laws import law
-from tests.records import is_nothing, last_of_each_key, result_of
+from tests.records import is_nothing, last_of_each_key, lasting, result_of
 from tests.streams.test_chains import naive_root
 from tests.streams.test_erasure import KEY, USER, traces
 from tests.streams.test_forgetting import START_MS as IDLE_START_MS
@@ -251,6 +254,20 @@ def test_who_was_somebody_unknown_in_the_account_is_told_of_too(user: str) -> No
     assert (signal["account"], signal["user"]) == ("a2", user)
 
 
+def test_alerts_on_values_go_where_these_go() -> None:
+    pays = told(7, "Paid", "a1", None, amount=5), told(8, "Paid", "a2", None, amount=9)
+    engine = engine_of(*pays, plan=BUSY, key=KEY)
+
+    def values() -> dict[str, int]:
+        return {alert["account"]: alert["value"] for alert in alerts(engine).values()}
+
+    assert values() == {"a1": 5, "a2": 9}
+    then(engine, merge(50, "a1", "a2"))
+    assert values() == {"a2": 14}
+    then(engine, merge(51, "a1", None))
+    assert values() == {"a1": 5, "a2": 9}
+
+
 def test_both_are_seen_to_belong_together() -> None:
     engine = engine_of(*USES, merge(9, "a1", "a2"))
     one, host = seen(engine, "a1"), seen(engine, "a2")
@@ -287,6 +304,11 @@ kpis:
   - {id: began, name: N, group: g, unit: accounts, definition: d, example: e, periods: [day],
      operator: count, subject: account, each: subject, of: {kind: entry, name: paying},
      segments: false}
+alerts:
+  late_after: 9999d
+  rules:
+  - {id: pays, level: account, kpi: revenue, period: day, above: 3}
+  - {id: is_busy, signal: busy.enter}
 """
 
 
@@ -396,6 +418,7 @@ def test_every_word_is_the_difference_to_the_next_log(
             plain = engine_of(*(renamed(each, hosts) for each in log), plan=plan, key=KEY)
             assert numbers(engine) == numbers(plain)
             assert signals(engine) == signals(plain)
+            assert alerts(engine) == alerts(plain)
     assert into == {}
     assert places(engine) == places(plain)
 
@@ -406,6 +429,10 @@ def places(engine: Engine) -> set[tuple[Any, ...]]:
     guests = {(*place,) for what, place in keys if what == MEMBER and guest_of(place[1])}
     kinds = {THING, THING_PARTS, LEAF, HOST_WORD}
     return guests | {(what, *place) for what, place in keys if what in kinds}
+
+
+def alerts(engine: Engine) -> dict[str, Any]:
+    return {id: lasting(alert) for id, alert in result_of(engine.outputs).alerts.items()}
 
 
 def signals(engine: Engine) -> dict[str, Any]:
@@ -500,6 +527,28 @@ def test_numbers_that_stay_are_counted_once() -> None:
     then(engine, told(10, "Forget Me", None, "u2"))
     then(engine, merge(100, "a1", "a2"))
     assert dau(engine)["a2"] == 2  # who have the same name in their accounts
+
+
+def test_who_left_and_came_back_before_a_checkpoint_is_saved() -> None:
+    engine = engine_of(*USES, merge(9, "a1", "a2"))
+    own, guest = state_key(MEMBER, "a:a1", "u:u1"), guest_name("a:a1", "u:u1")
+    states = (state for (stage, _), state in engine.states.items() if stage == "accounts")
+    record = next(state[own] for state in states if own in state)
+    place = "accounts", partition_of("a:a2", 3)
+    for each in (None, record):
+        news = GuestBatch(VERSION, "", [Guest("a:a2", "a:a1", "u:u1", each)], [], [])
+        batch = RecordBatch("user-state", place[1], [0], [0], [encode(news)], at_end=False)
+        engine.stages[place].process(batch)
+    engine.settle()
+    assert state_key(MEMBER, "a:a2", guest) in engine.states[place]
+    engine.restart()
+    assert dau(then(engine, told(20, "Opened", "a2", "u2"))) == {None: 2, "a2": 2}
+
+
+def test_what_is_sent_is_cut_so_that_it_fits_into_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosting, "BATCH_BYTES", 500)
+    users = [told(hour, "Opened", "a1", f"u{hour}") for hour in range(12)]
+    assert dau(engine_of(*users, merge(99, "a1", "a2"))) == {None: 12, "a2": 12}
 
 
 # ---- other partitions, and long times
