@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
-from schemas.times import parse_iso
+from schemas.times import iso, parse_iso
 from streams.engine import Engine
 from tests.oracle import KPIS, SIGNALS, Key, Oracle, Standing
 
@@ -23,6 +23,7 @@ TOLERANCE = 1e-9
 KEY_FIELDS = ("kpi", "variant", "level", "subject", "segment", "period", "start", "end")
 
 Record = dict[str, Any]
+T = TypeVar("T")
 
 _key_fields = itemgetter(*KEY_FIELDS)
 _moment_ms = lru_cache(1 << 14)(parse_iso)  # the bounds of periods, again and again
@@ -115,6 +116,12 @@ def lasting(alert: Record) -> Record:
     if "values" in evidence:
         evidence = {name: evidence.get(name) for name in ("values", "ended")}
     return alert | {"revision": None, "held_back": None, "evidence": evidence}
+
+
+def not_taken_back(engine: Engine, records: Mapping[Key, T]) -> dict[Key, T]:
+    """Of what an engine said of values, or of lists, what it did not take back (by tombstones)."""
+    gone = {tuple(orjson.loads(key)) for key in engine.gone}
+    return {key: of for key, of in records.items() if (*key[:-2], *map(iso, key[-2:])) not in gone}
 
 
 def is_nothing(value: object) -> bool:

@@ -12,7 +12,7 @@ from schemas.plan.models import Plan
 from schemas.times import DAY_MS, iso
 from streams.engine import Engine
 from tests.laws import examples
-from tests.oracle import Key
+from tests.records import not_taken_back
 from tests.streams.test_account_erasure import BEGIN
 from tests.streams.test_erasure import KEY, traces
 from tests.test_catalogue_properties import (
@@ -97,17 +97,9 @@ def renamed(event: Event, names: Mapping[str, str]) -> Event:
 
 def standing(engine: Engine) -> Outcome:
     """What an engine said that was not taken back."""
-    gone = {tuple(orjson.loads(key)) for key in engine.gone}
     found = outcome_of(engine)
-
-    def left(records: dict[Key, Any]) -> dict[Key, Any]:
-        return {key: of for key, of in records.items() if _as_written(key) not in gone}
-
-    return found._replace(kpis=left(found.kpis), lists=left(found.lists))
-
-
-def _as_written(key: Key) -> tuple[Any, ...]:
-    return (*key[:-2], *map(iso, key[-2:]))
+    kpis, lists = (not_taken_back(engine, records) for records in (found.kpis, found.lists))
+    return found._replace(kpis=kpis, lists=lists)
 
 
 @settings(fuzzed, max_examples=examples(4))
