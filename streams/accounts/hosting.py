@@ -111,9 +111,6 @@ class Hosting:
             for name in guests:
                 self._leave(host, host.members[name])
             self._held.add_together(host)
-        for place in self._things.of({account})[account]:
-            for origin in self._things.guests_of(place):
-                self._things.put(place, origin, None)
 
     def _follow(self, accounts: Iterable[str]) -> None:
         moved: dict[str, str | None] = {}

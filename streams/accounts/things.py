@@ -110,13 +110,6 @@ class Things:
         told = dict(parts.items()).get(place[0])
         return None if told is None else state_value(self._measures.packed(told.values))
 
-    def guests_of(self, place: Place) -> list[str]:
-        """The other accounts of which something is known here."""
-        if place not in self._packed_parts and place not in self._parts:
-            return []
-        parts = self._parts_of(place, self._values(place))
-        return sorted(account for account, _ in parts.items() if account != place[0])
-
     def put(self, place: Place, account: str, record: bytes | None) -> None:
         """Takes what another account, which belongs to that of the place, knows of a thing; None:
         nothing.
