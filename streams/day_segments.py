@@ -134,9 +134,11 @@ def last_day(measure: Measure, value: Any, calendar: Calendar) -> int | None:
         days = (last_day(measure.inner, of, calendar) for of in value.values())
         return max((day for day in days if day is not None), default=None)
     if isinstance(measure, Days):
-        return value[ALL].last  # type: ignore[no-any-return]
+        days_of_all: ActiveDays = value[ALL]
+        return days_of_all.last
     if isinstance(measure, LatestOfDays):
-        return max(value)  # type: ignore[no-any-return]
+        latest: int = max(value)
+        return latest
     return calendar.day(value[-1][0] if isinstance(measure, WholeTimeline) else value[0])
 
 

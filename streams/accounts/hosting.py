@@ -148,9 +148,7 @@ class Hosting:
         held.touch_together(account)
         for member in account.members.values():
             held.touch(member)
-            if not member.excluded:
-                self._sums.take_back(member)
-            member.excluded = True
+            self._sums.exclude(member, excluded=True)
         held.add_together(account)
 
     def _come_home(self, account: Account, things: Sequence[Place]) -> None:
@@ -160,9 +158,7 @@ class Hosting:
         held.touch_together(account)
         for member in account.members.values():
             held.touch(member)
-            member.excluded = member.left_out
-            if not member.excluded:
-                self._sums.put_back(member)
+            self._sums.exclude(member, excluded=member.left_out)
         held.add_together(account)
         if account.key in self.departed:  # and nobody has heard of it
             self.departed.discard(account.key)

@@ -85,6 +85,15 @@ class MemberSums:
                 return
         self._add_cell(member.account, cell, n)
 
+    def exclude(self, member: Member, *, excluded: bool) -> None:
+        """Lets a member count no more, or again, and what its facts added with it."""
+        if member.excluded != excluded:
+            if excluded:
+                self.take_back(member)
+            else:
+                self.put_back(member)
+        member.excluded = excluded
+
     def take_back(self, member: Member) -> None:
         """What the facts of a member added counts no more."""
         for cell, n in each_cell(member.counted):

@@ -41,12 +41,8 @@ class MembersTold:
         counts_otherwise = member.excluded != excluded
         if counts_otherwise:
             self._held.touch_together(account)
-            if excluded:
-                self._sums.take_back(member)
-            else:
-                self._sums.put_back(member)
+        self._sums.exclude(member, excluded=excluded)
         member.left_out, member.version = state.excluded, state.version
-        member.excluded = excluded
         for slot in self._names:
             member.values[slot] = names.get(slot)
         account.join(member, state.root)
